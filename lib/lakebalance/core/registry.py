@@ -1,0 +1,78 @@
+"""Finds methods: one module a method in its stage's package, or an entry point elsewhere.
+
+A module is a method when it has a ``METHOD``. Another package adds one with an entry point in the
+group ``lakebalance.<stage>`` that names its ``METHOD``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, reduce
+from importlib.metadata import entry_points
+from operator import or_
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal["prune", "allocate", "sample"]
+
+
+class MethodOptions(BaseModel):
+    """Base of every method's options: unknown fields are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method: its name in recipes, its options, and the function that does it."""
+
+    name: str
+    options: type[MethodOptions]
+    function: Callable[..., Any]
+
+    @property
+    def summary(self) -> str:
+        """The first line of the options' docstring."""
+        return (self.options.__doc__ or "").strip().splitlines()[0]
+
+
+@cache
+def methods(stage: Stage) -> dict[str, Method]:
+    """All methods of a stage by name, sorted.
+
+    Examples
+    --------
+    >>> "temperature" in methods("allocate")
+    True
+    """
+    package = importlib.import_module(f"lakebalance.{stage}")
+    found: dict[str, Method] = {}
+    for info in pkgutil.iter_modules(package.__path__):
+        method = getattr(
+            importlib.import_module(f"{package.__name__}.{info.name}"), "METHOD", None
+        )
+        if isinstance(method, Method):
+            found[method.name] = method
+    for entry in entry_points(group=f"lakebalance.{stage}"):
+        method = entry.load()
+        if method.name in found:
+            raise ValueError(f"{entry.value}: a {stage} method {method.name!r} exists already")
+        found[method.name] = method
+    return dict(sorted(found.items()))
+
+
+def options_union(stage: Stage) -> Any:
+    """The type of a recipe field that takes any method of the stage, told apart by ``method``."""
+    models = [method.options for method in methods(stage).values()]
+    return models[0] if len(models) == 1 else Annotated[
+        reduce(or_, models), Field(discriminator="method")  # type: ignore[arg-type]
+    ]
+
+
+def function_of(stage: Stage, options: MethodOptions) -> Callable[..., Any]:
+    """The function that belongs to a method's options."""
+    return methods(stage)[getattr(options, "method")].function  # noqa: B009
