@@ -1,0 +1,1 @@
+"""Allocators: pure functions from counts to targets. One rule a file; no Spark here."""

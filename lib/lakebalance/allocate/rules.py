@@ -1,0 +1,68 @@
+"""What all allocation rules share: the groups they see, and the options for caps and floors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from lakebalance.core.registry import MethodOptions
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group as an allocator sees it.
+
+    ``values`` maps each ``by`` column to the group's value (a source to ``{"source": name}``).
+    ``cap`` is the most rows that what lies below this group can use, None where nothing limits it.
+    """
+
+    values: Mapping[str, Value]
+    available: int
+    cap: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The group as users write it: its values joined by ``/``, null as ``null``."""
+        return "/".join("null" if v is None else str(v) for v in self.values.values())
+
+
+class RuleOptions(MethodOptions):
+    """Options of every allocation rule."""
+
+    max_epochs: float | None = Field(
+        None, gt=0, description="Most often that a group's rows may be seen on average."
+    )
+    min_rows: int = Field(
+        0, ge=0, description="Fewest rows a group gets, as far as its cap allows."
+    )
+
+    def caps(self, groups: Sequence[Group]) -> list[int | None]:
+        """The most rows each group may get, in rows."""
+        return [self._cap(group) for group in groups]
+
+    def _cap(self, group: Group) -> int | None:
+        if group.available == 0:
+            return 0
+        own = None if self.max_epochs is None else int(self.max_epochs * group.available)
+        limits = [cap for cap in (own, group.cap) if cap is not None]
+        return min(limits) if limits else None
+
+    def floors(self, groups: Sequence[Group]) -> list[int]:
+        """The fewest rows each group must get; never over its cap."""
+        return [
+            self.min_rows if cap is None else min(self.min_rows, cap) for cap in self.caps(groups)
+        ]
+
+
+def whole_budget(groups: Sequence[Group], caps: Sequence[int | None], rows: int | None) -> int:
+    """The budget: what was asked for, else as many rows as there are, within the caps."""
+    if rows is not None:
+        return rows
+    available = sum(group.available for group in groups)
+    if any(cap is None for cap in caps):
+        return available
+    return min(available, sum(cap for cap in caps if cap is not None))

@@ -1,0 +1,63 @@
+"""``temperature``: shares n^(1/T), between proportional (T = 1) and equal (T large)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from lakebalance.allocate.rounding import divide
+from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.core.registry import Method
+
+
+class Temperature(RuleOptions):
+    """Shares grow with n^(1/temperature): 1 is proportional, large is equal; capped in epochs."""
+
+    method: Literal["temperature"]
+    temperature: float = Field(gt=0, allow_inf_nan=False, description="T in n^(1/T).")
+    max_epochs: float | None = Field(  # no default: without a cap the smallest group is repeated
+        gt=0, description="Most epochs of a group; write null for unlimited."
+    )
+
+
+def temperature(groups: Sequence[Group], rows: int | None, options: Temperature) -> list[int]:
+    """Share a budget by n^(1/T) under a cap on epochs.
+
+    Parameters
+    ----------
+    groups : the groups in order of their values.
+    rows : the budget in rows; None for as many as there are.
+    options : ``temperature`` > 0 and ``max_epochs`` > 0 or None for unlimited.
+
+    Returns
+    -------
+    Target rows per group, in the order of ``groups``, summing to the budget.
+
+    Raises
+    ------
+    InfeasibleBudget : caps or floors do not admit the budget.
+
+    References
+    ----------
+    "Upsample or Upweight? Balanced Training on Heavily Imbalanced Datasets"; the rule is common
+    practice for mixtures of languages.
+
+    Examples
+    --------
+    >>> groups = [Group({"c": c}, n) for c, n in zip("abcd", [58665, 54635, 714, 32])]
+    >>> temperature(groups, 10000,
+    ...             Temperature(method="temperature", temperature=2, max_epochs=None))
+    [4765, 4598, 526, 111]
+    """
+    largest = max((group.available for group in groups), default=0)
+    shares = [
+        (group.available / largest) ** (1 / options.temperature) if group.available else 0.0
+        for group in groups
+    ]
+    caps = options.caps(groups)
+    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+
+
+METHOD = Method("temperature", Temperature, temperature)

@@ -1,0 +1,127 @@
+"""The allocation rules against METHODS' worked examples and as properties."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakebalance.allocate.equal import Equal
+from lakebalance.allocate.nest import Available, allocate
+from lakebalance.allocate.none import NoRule, none
+from lakebalance.allocate.rounding import InfeasibleBudget, divide, integer_shares, largest_remainder
+from lakebalance.allocate.rules import Group
+from lakebalance.allocate.targets import Targets, targets
+from lakebalance.allocate.temperature import Temperature, temperature
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.registry import methods
+
+COUNTS = [58665, 54635, 714, 32]
+
+
+def groups(counts):
+    return [Group({"c": f"{i:03}"}, n) for i, n in enumerate(counts)]
+
+
+@pytest.mark.parametrize(
+    ("t", "cap", "expected"),
+    [
+        (1, None, [5144, 4791, 62, 3]),
+        (2, None, [4765, 4598, 526, 111]),
+        (5, None, [3813, 3759, 1579, 849]),
+        (5, 4, [4114, 4055, 1703, 128]),
+    ],
+)
+def test_temperature_matches_worked_examples(t, cap, expected):
+    options = Temperature(method="temperature", temperature=t, max_epochs=cap)
+    assert temperature(groups(COUNTS), 10000, options) == expected
+
+
+def test_largest_remainder_ties_go_to_the_first():
+    assert largest_remainder(1002, [1, 1, 1, 1]) == [251, 251, 250, 250]
+
+
+def test_infeasible_budget_names_the_largest_feasible():
+    with pytest.raises(InfeasibleBudget, match="largest feasible is 30"):
+        divide(31, [1, 1], [10, 20])
+    with pytest.raises(InfeasibleBudget, match="least feasible is 12"):
+        divide(10, [1, 1], [None, None], [6, 6])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 1e9), st.integers(0, 10**6), st.integers(0, 10**6)),
+        min_size=1,
+        max_size=30,
+    ),
+    st.floats(0, 1),
+)
+def test_divide_is_exact_within_caps_and_floors(parts, where):
+    shares = [share for share, _, _ in parts]
+    floors = [min(a, b) for _, a, b in parts]
+    caps = [max(a, b) for _, a, b in parts]
+    weights = integer_shares(shares)
+    feasible = sum(c if w else f for c, w, f in zip(caps, weights, floors, strict=True))
+    total = sum(floors) + int(where * (feasible - sum(floors)))
+    result = divide(total, shares, caps, floors)
+    assert sum(result) == total
+    for value, cap, floor in zip(result, caps, floors, strict=True):
+        assert floor <= value <= cap
+
+
+@given(st.permutations(COUNTS), st.integers(0, 100_000))
+def test_temperature_gives_more_to_larger_groups(counts, rows):
+    options = Temperature(method="temperature", temperature=2, max_epochs=None)
+    result = temperature(groups(counts), rows, options)
+    ordered = [t for _, t in sorted(zip(counts, result, strict=True))]
+    assert ordered == sorted(ordered)
+
+
+def test_none_keeps_everything_and_refuses_another_budget():
+    assert none(groups([3, 4]), None, NoRule(method="none")) == [3, 4]
+    with pytest.raises(InfeasibleBudget, match="keeps all 7 rows"):
+        none(groups([3, 4]), 5, NoRule(method="none"))
+
+
+def test_targets_for_a_group_that_is_not_there_shows_the_nearest():
+    options = Targets(method="targets", counts={"UAA": 3})
+    with pytest.raises(RecipeError, match='"UAA", a group that isn\'t there; did you mean "UA"'):
+        targets([Group({"carrier": "UA"}, 10)], None, options)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"counts": {"a": 1}, "shares": {"a": 1}}, {"shares": {"a": 0.4}},
+               {"counts": {"a": -1}}, {"shares": {"a": float("nan")}}]
+)
+def test_targets_refuses_contradictions(fields):
+    with pytest.raises(ValueError):
+        Targets(method="targets", **fields)
+
+
+def test_balance_caps_limit_what_the_mixture_gives_a_source():
+    counts = [
+        Available("big", {"c": "a"}, 1000),
+        Available("big", {"c": "b"}, 1000),
+        Available("small", {"c": "a"}, 10),
+        Available("small", {"c": "b"}, 1),
+    ]
+    mix = Temperature(method="temperature", temperature=100, max_epochs=None)
+    result = allocate(counts, 1000, mix, Equal(method="equal", max_epochs=2))
+    assert [a.target for a in result] == [489, 489, 20, 2]
+    assert sum(a.target for a in result) == 1000
+
+
+def test_balance_without_mixture_sees_the_groups_of_all_sources_together():
+    counts = [Available("x", {"c": "a"}, 30), Available("x", {"c": "b"}, 10),
+              Available("y", {"c": "a"}, 60)]
+    result = allocate(counts, 20, None, Equal(method="equal"))
+    assert [a.target for a in result] == [3, 10, 7]
+
+
+@pytest.mark.parametrize("name", sorted(methods("allocate")))
+def test_every_rule_takes_no_groups_and_a_hundred_thousand(name):
+    method = methods("allocate")[name]
+    extra = {"temperature": {"temperature": 2, "max_epochs": 5},
+             "targets": {"counts": {}}}.get(name, {})
+    options = method.options(method=name, **extra)
+    assert method.function([], None, options) == []
+    many = groups([(i * 7919) % 1000 + 1 for i in range(100_000)])
+    assert len(method.function(many, None, options)) == 100_000
