@@ -1,0 +1,38 @@
+"""Names columns safely and checks that they are there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.core.errors import RecipeError, nearest
+
+
+def column(name: str) -> Column:
+    """The column of exactly this name: dots and spaces in it mean nothing.
+
+    Parameters
+    ----------
+    name : a top-level column's name.
+    """
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def require(df: DataFrame, names: Sequence[str], place: str) -> None:
+    """Raise where a column is missing, with the nearest names.
+
+    Parameters
+    ----------
+    df : the frame that should have the columns.
+    names : their names, as written in the recipe.
+    place : path in the recipe, for the message.
+
+    Raises
+    ------
+    RecipeError : a name is not a column of ``df``.
+    """
+    for name in names:
+        if name not in df.columns:
+            raise RecipeError(f'{place}: no column "{name}"; {nearest(name, df.columns)}')

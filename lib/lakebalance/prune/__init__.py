@@ -1,0 +1,1 @@
+"""Pruning: takes redundant rows out and writes down each match. One method a file."""

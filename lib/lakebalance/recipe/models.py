@@ -1,0 +1,205 @@
+"""The recipe's models: the only definition of what a user may write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+
+from lakebalance.core.registry import MethodOptions, methods, options_union
+from lakebalance.sample.repeat import Repeat
+
+OnFail = Literal["quarantine", "warn", "stop"]
+NOT_OF_THE_ROW = re.compile(
+    r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
+    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
+    r"\s*(\(|$|\s)",
+    re.IGNORECASE,
+)
+
+
+class Part(BaseModel):
+    """Base of the recipe's parts: unknown fields are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Part):
+    """One table, read at one pinned version, optionally filtered."""
+
+    name: str = Field(min_length=1, description="What the recipe and the plan call this source.")
+    table: str = Field(min_length=1, description="Path or catalog name of the table.")
+    format: Literal["delta", "parquet"] = "delta"
+    version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
+    timestamp: str | None = Field(None, description="Delta version as of this time.")
+    where: str | None = Field(None, description="Spark SQL condition; other rows are filtered.")
+    key: list[str] | None = Field(
+        None, min_length=1, description="Columns that identify a row; all if left out."
+    )
+
+    @field_validator("where")
+    @classmethod
+    def _function_of_the_row(cls, where: str | None) -> str | None:
+        if where and (found := NOT_OF_THE_ROW.search(where)):
+            raise ValueError(
+                f'"{found[1]}" is not a function of the row, so the output would differ from run '
+                "to run; compare with a column or a literal instead"
+            )
+        return where
+
+    @model_validator(mode="after")
+    def _one_point_in_time(self) -> Source:
+        if self.version is not None and self.timestamp is not None:
+            raise ValueError("write version or timestamp, not both")
+        if self.format == "parquet" and (self.version, self.timestamp) != (None, None):
+            raise ValueError("a Parquet table has no versions; leave out version and timestamp")
+        return self
+
+
+class Expectation(Part):
+    """A Great Expectations expectation and what its failure means."""
+
+    expectation: str = Field(description="Class name, such as ExpectColumnValuesToNotBeNull.")
+    args: dict[str, Any] = Field(default_factory=dict, description="The class's own arguments.")
+    on_fail: OnFail = "quarantine"
+    source: str | None = Field(None, description="Only rows of this source; all if left out.")
+
+
+class Expect(Part):
+    """The quality gate: expectations written here, or in a file beside the recipe."""
+
+    expectations: list[Expectation] = Field(default_factory=list)
+    suite: str | None = Field(None, description="YAML file with a list of expectations.")
+
+
+if TYPE_CHECKING:
+    PruneOptions = MethodOptions
+    MixOptions = MethodOptions
+    BalanceOptions = MethodOptions
+    SampleOptions = MethodOptions
+else:
+    PruneOptions = options_union("prune")
+    SampleOptions = options_union("sample")
+
+    def _rule_union(suffix: str, by: Any) -> Any:
+        models = [
+            create_model(
+                f"{method.options.__name__}{suffix}",
+                __base__=method.options,
+                __doc__=method.options.__doc__,
+                by=by,
+            )
+            for method in methods("allocate").values()
+        ]
+        union = models[0]
+        for model in models[1:]:
+            union = union | model
+        return Annotated[union, Field(discriminator="method")]
+
+    MixOptions = _rule_union("Mix", (Literal["source"], "source"))
+    BalanceOptions = _rule_union("Balance", (list[str], Field(min_length=1)))
+
+
+class Allocate(Part):
+    """How many rows of what: a mixture over sources, a balance within them, a budget."""
+
+    mix: MixOptions | None = Field(None, description="Rule over the sources.")
+    balance: BalanceOptions | None = Field(
+        None, description="Rule over the groups of the `by` columns."
+    )
+    rows: int | None = Field(
+        None, ge=0, description="The budget; as many rows as there are if left out."
+    )
+
+    @property
+    def by(self) -> list[str]:
+        """The columns whose values make the groups."""
+        return list(getattr(self.balance, "by", []))
+
+
+class Publish(Part):
+    """Where the output goes and how it is laid out."""
+
+    table: str = Field(min_length=1, description="Path or catalog name of the Delta table.")
+    partition_by: list[str] = Field(default_factory=list)
+    cluster_by: list[str] = Field(default_factory=list)
+    merge_schema: bool = Field(False, description="Let the output change the target's schema.")
+    source_column: str | None = Field(None, description="New column with the source's name.")
+    state: str | None = Field(
+        None,
+        description="Folder of ledger, quarantine and matches; _lakebalance beside the target's "
+        "path if left out.",
+    )
+
+    @model_validator(mode="after")
+    def _one_layout(self) -> Publish:
+        if self.partition_by and self.cluster_by:
+            raise ValueError("write partition_by or cluster_by, not both")
+        if "/" not in self.table and self.state is None:
+            raise ValueError("a catalog table needs publish.state, the folder of its ledger")
+        return self
+
+
+class Recipe(Part):
+    """One balanced table: sources, gates, pruning, allocation, sampling, publication."""
+
+    name: str = Field(min_length=1)
+    seed: int = Field(0, description="Another seed picks other rows of the same numbers.")
+    sources: list[Source] = Field(min_length=1)
+    expect: Expect = Field(default_factory=Expect)
+    prune: list[PruneOptions] = Field(default_factory=list)
+    allocate: Allocate = Field(default_factory=Allocate)
+    sample: SampleOptions = Field(default_factory=Repeat)
+    publish: Publish
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Recipe:
+        names = [source.name for source in self.sources]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two sources have the name {min(twice)!r}")
+        for expectation in self.expect.expectations:
+            if expectation.source is not None and expectation.source not in names:
+                raise ValueError(f"expect names a source {expectation.source!r}; there are: {names}")
+        return self
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        sets: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> Recipe:
+        """Read a recipe from a YAML or JSON file.
+
+        Parameters
+        ----------
+        path : the file. A `suite` in it is looked up beside it.
+        sets : overrides, each ``a.b=c``.
+        environ : values for ``${NAME}``; the process's environment if left out.
+
+        Raises
+        ------
+        RecipeError : with file, line, field and what to write instead.
+        """
+        from lakebalance.recipe.load import load
+
+        return load(Path(path), sets, environ)
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML; loading it again gives an equal recipe."""
+        import yaml
+
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        data["sample"] = self.sample.model_dump(mode="json", exclude_none=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    @property
+    def hash(self) -> str:
+        """A hash of what the recipe says, whatever its text looks like."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
