@@ -1,0 +1,1 @@
+"""Quality gates: Great Expectations says what is wrong with which row."""
