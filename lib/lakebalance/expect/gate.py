@@ -76,6 +76,7 @@ class Gate:
         self.checks: list[RowCheck] = []
         self.frame = df
         self._source_frame = df
+        self.quarantined: int = 0
         for i, expectation in enumerate(expectations):
             self._bind(i, expectation)
 
@@ -106,14 +107,19 @@ class Gate:
         self.checks.append(RowCheck(flag, title(expectation), expectation, mostly, skips_null))
 
     def verdicts(self) -> list[Verdict]:
-        """Count what each expectation found: one Spark job for all row-level ones."""
+        """Count what each expectation found: one Spark job for all row-level ones.
+
+        Sets ``quarantined``, the number of rows set aside.
+        """
         results = [self._whole_verdict(expectation) for expectation in self.whole]
         if not self.checks:
             return results
         rows_of = {check.flag: _asked_of(check) for check in self.checks}
         sums = [F.count_if(F.col(c.flag)).alias(c.flag) for c in self.checks]
         sums += [F.count_if(rows_of[c.flag]).alias(f"{c.flag}_rows") for c in self.checks]
+        sums.append(F.count_if(self._set_aside()).alias("set_aside"))
         counts = self.frame.agg(*sums).collect()[0]
+        self.quarantined = counts["set_aside"]
         for check in self.checks:
             unexpected, rows = counts[check.flag], counts[f"{check.flag}_rows"]
             expectation = check.expectation
@@ -139,14 +145,19 @@ class Gate:
             return self._source_frame, self._source_frame.withColumn(
                 REASONS, F.array().cast("array<string>")
             ).where(F.lit(False))
-        failed = F.lit(False)
-        for check in setting_aside:
-            failed = failed | F.col(check.flag)
+        failed = self._set_aside()
         reasons = F.array_compact(
             F.array(*[F.when(F.col(c.flag), F.lit(c.title)) for c in setting_aside])
         )
         passed = self.frame.where(~failed).drop(*flags)
         return passed, self.frame.where(failed).withColumn(REASONS, reasons).drop(*flags)
+
+    def _set_aside(self) -> Column:
+        failed = F.lit(False)
+        for check in self.checks:
+            if check.expectation.on_fail == "quarantine":
+                failed = failed | F.col(check.flag)
+        return failed
 
     def _whole_verdict(self, expectation: Expectation) -> Verdict:
         df = self._source_frame

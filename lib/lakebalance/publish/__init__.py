@@ -1,0 +1,1 @@
+"""Publishing: one Delta transaction, and the tables that remember it."""
