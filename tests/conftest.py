@@ -1,0 +1,42 @@
+"""One Spark session for all tests, and small Delta tables."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def spark():
+    from lakebalance.core.session import local_session
+
+    session = local_session("local[2]")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def table(spark, tmp_path):
+    """Write rows as a Delta table and return its path."""
+
+    def write(name, rows, schema, partitions=2):
+        path = str(tmp_path / name)
+        df = spark.createDataFrame(rows, schema)
+        df.repartition(partitions).write.format("delta").mode("overwrite").save(path)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A recipe over the given sources; keywords replace its parts."""
+    from lakebalance.recipe import Recipe
+
+    def make(*tables, **parts):
+        sources = [
+            t if isinstance(t, dict) else {"name": f"s{i}", "table": t}
+            for i, t in enumerate(tables)
+        ]
+        base = {"name": "test", "seed": 1, "sources": sources,
+                "publish": {"table": str(tmp_path / "out")}}
+        return Recipe.model_validate({**base, **parts})
+
+    return make

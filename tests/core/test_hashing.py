@@ -1,0 +1,33 @@
+"""A hash says the same of values that mean the same, and another of others."""
+
+from lakebalance.core.hashing import hash64
+
+
+def hashed(spark, rows, schema):
+    df = spark.createDataFrame(rows, schema)
+    return [r[0] for r in df.select(hash64(df, df.columns, 7)).collect()]
+
+
+def test_integrals_floats_and_decimals_hash_by_value(spark):
+    assert hashed(spark, [(1,)], "a int") == hashed(spark, [(1,)], "a bigint")
+    one, two, nan1, nan2 = hashed(spark, [(0.0,), (-0.0,), (float("nan"),), (-float("nan"),)],
+                                  "a double")
+    assert one == two and nan1 == nan2 and one != nan1
+    from decimal import Decimal as D
+
+    assert hashed(spark, [(D("1.50"),)], "a decimal(9,2)") == hashed(
+        spark, [(D("1.5000"),)], "a decimal(18,4)")
+
+
+def test_nulls_keep_their_place(spark):
+    values = hashed(spark, [(None, 1), (1, None), (None, None), (1, 1)], "a int, b int")
+    assert len(set(values)) == 4
+    lists = hashed(spark, [([1, None],), ([None, 1],), ([1],), (None,), ([],)], "a array<int>")
+    assert len(set(lists)) == 5
+
+
+def test_nested_values_and_maps(spark):
+    schema = "a struct<x:double,m:array<struct<y:int>>>, b map<string,int>"
+    same = hashed(spark, [((-0.0, [(1,)]), {"p": 1, "q": 2}), ((0.0, [(1,)]), {"q": 2, "p": 1})],
+                  schema)
+    assert same[0] == same[1]
