@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lakebalance.expect.gate import Verdict
+from lakebalance.report.notebook import plan_html
+from lakebalance.sample.thresholds import Threshold
 
 
 @dataclass(frozen=True)
@@ -24,18 +26,41 @@ class PlannedSource:
 
 @dataclass(frozen=True)
 class PlannedGroup:
-    """One group of one source: what there is and what will be."""
+    """One group of one source: what there is and what will be.
+
+    ``rows`` are those after the source's filter, ``available`` those left after gates and pruning.
+    ``threshold`` says which rows make the target; it is found when the plan is carried out.
+    """
 
     id: int
     source: str
     group: dict[str, Any]
+    rows: int
     available: int
     target: int
+    threshold: Threshold | None = None
 
     @property
     def epochs(self) -> float:
         """How often a row is seen on average."""
         return self.target / self.available if self.available else 0.0
+
+    @property
+    def json_group(self) -> dict[str, Any]:
+        """The group's values as JSON holds them."""
+        return {name: json_value(value) for name, value in self.group.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The group as ``plan --json`` prints it."""
+        return {
+            "source": self.source,
+            "group": self.json_group,
+            "rows": self.rows,
+            "available": self.available,
+            "target": self.target,
+            "epochs": self.epochs,
+            "weight": self.epochs,
+        }
 
 
 @dataclass(frozen=True)
@@ -49,63 +74,78 @@ class Plan:
     groups: list[PlannedGroup]
     gates: list[Verdict] = field(default_factory=list)
     quarantined: int = 0
-    matches: int = 0
+    pruned: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
-        """Rows of the output."""
+        """Rows of the output, or the sum of its weights."""
         return sum(group.target for group in self.groups)
+
+    @property
+    def matches(self) -> int:
+        """Rows that pruning drops."""
+        return sum(step["dropped"] for step in self.pruned)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
+        head = self.summary()
+        return head | {"groups": [group.to_dict() for group in self.groups]}
+
+    def summary(self) -> dict[str, Any]:
+        """The plan as ``plan --json`` prints it, with no groups."""
         return {
+            "name": self.name,
             "run_id": self.run_id,
             "recipe_hash": self.recipe_hash,
-            "sources": [vars(source) for source in self.sources],
-            "groups": [
-                {
-                    "source": g.source,
-                    "group": {k: json_value(v) for k, v in g.group.items()},
-                    "available": g.available,
-                    "target": g.target,
-                    "epochs": g.epochs,
-                    "weight": g.epochs,
-                }
-                for g in self.groups
-            ],
+            "sources": [asdict(source) for source in self.sources],
+            "groups": [],
             "rows": self.rows,
-            "gates": [vars(verdict) for verdict in self.gates],
+            "gates": [asdict(verdict) for verdict in self.gates],
             "quarantined": self.quarantined,
+            "pruned": self.pruned,
             "matches": self.matches,
             "warnings": self.warnings,
         }
 
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{h}</th>" for h in ("source", "group", "available", "target", "epochs"))
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f"<td>{html.escape(str(cell))}</td>"
-                for cell in (g.source, json.dumps(g.group), g.available, g.target,
-                             f"{g.epochs:.3f}")
-            )
-            + "</tr>"
-            for g in self.groups[:200]
+    @classmethod
+    def from_summary(cls, data: Mapping[str, Any], groups: list[PlannedGroup]) -> Plan:
+        """The plan that a summary and its groups were written from."""
+        return cls(
+            data["name"],
+            data["run_id"],
+            data["recipe_hash"],
+            [PlannedSource(**source) for source in data["sources"]],
+            groups,
+            [Verdict(**verdict) for verdict in data["gates"]],
+            data["quarantined"],
+            data["pruned"],
+            data["warnings"],
         )
-        more = f"<p>{len(self.groups) - 200} more groups</p>" if len(self.groups) > 200 else ""
-        return (f"<p><b>{html.escape(self.name)}</b>: {self.rows:,} rows planned</p>"
-                f"<table><tr>{head}</tr>{body}</table>{more}")
+
+    def _repr_html_(self) -> str:
+        return plan_html(self.to_dict())
 
 
 def json_value(value: Any) -> Any:
     """A group's value in JSON: what JSON has no number for is ``{"float": "NaN"}``."""
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value).replace("nan", "NaN")}
+        return {"float": {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]}
     return value
 
 
-def run_id(recipe_hash: str, versions: dict[str, int | str], package_version: str) -> str:
+def python_value(value: Any) -> Any:
+    """The value that ``json_value`` wrote.
+
+    Examples
+    --------
+    >>> python_value(json_value(float("inf")))
+    inf
+    """
+    return float(value["float"]) if isinstance(value, dict) else value
+
+
+def run_id(recipe_hash: str, versions: Mapping[str, int | str], package_version: str) -> str:
     """The id of the run: a hash of all that decides its output."""
-    text = json.dumps([recipe_hash, versions, package_version], sort_keys=True)
+    text = json.dumps([recipe_hash, dict(versions), package_version], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

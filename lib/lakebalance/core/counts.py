@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -17,17 +18,37 @@ from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.hashing import canonical, hash64
 from lakebalance.core.sources import SOURCE
 
-PLAIN = (T.StringType, T.BooleanType, T.DoubleType, T.LongType)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+NESTED = (T.ArrayType, T.StructType, T.MapType, T.VariantType)
 
 
 @dataclass(frozen=True)
 class GroupCount:
-    """Rows of one group of one source. ``id`` is its hash; ``values`` are as JSON holds them."""
+    """Rows of one group of one source, and how many of them are left after the gates.
+
+    ``id`` is the group's hash; ``values`` are as JSON holds them, but NaN, which is a float.
+    """
 
     id: int
     source: str
     values: dict[str, Any]
     rows: int
+    left: int
+
+
+@dataclass(frozen=True)
+class Census:
+    """What one job counted: the groups in order, and sums over all rows."""
+
+    groups: list[GroupCount]
+    sums: dict[str, int]
+
+    def rows_of(self, sources: Sequence[str]) -> dict[str, int]:
+        """Rows per source; sources without rows are there with 0."""
+        rows = dict.fromkeys(sources, 0)
+        for group in self.groups:
+            rows[group.source] += group.rows
+        return rows
 
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
@@ -35,7 +56,13 @@ def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     return hash64(df, [SOURCE, *by], "group")
 
 
-def count_groups(df: DataFrame, by: Sequence[str], sources: Sequence[str]) -> list[GroupCount]:
+def count_groups(
+    df: DataFrame,
+    by: Sequence[str],
+    sources: Sequence[str],
+    left: Column | None = None,
+    sums: Mapping[str, Column] | None = None,
+) -> Census:
     """Rows per source and group, in order of source and values; one Spark job.
 
     Null, NaN and the text "null" are groups of their own; -0.0 belongs to 0.0.
@@ -45,6 +72,8 @@ def count_groups(df: DataFrame, by: Sequence[str], sources: Sequence[str]) -> li
     df : frame with ``__lb_source``.
     by : the columns that make the groups; none for one group per source.
     sources : source names in the recipe's order.
+    left : condition of the rows that go on; all of them where left out.
+    sums : conditions to count over all rows in the same job, by name.
 
     Raises
     ------
@@ -53,46 +82,67 @@ def count_groups(df: DataFrame, by: Sequence[str], sources: Sequence[str]) -> li
     """
     require(df, by, "allocate.balance.by")
     kinds = {f.name: f.dataType for f in df.schema.fields}
-    values = [_shown(canonical(column(b), kinds[b]), kinds[b]).alias(f"v{i}")
-              for i, b in enumerate(by)]
-    grouped = df.select(F.col(SOURCE), group_id(df, by).alias("id"), *values).groupBy(
-        SOURCE, "id", *[f"v{i}" for i in range(len(by))]
+    values = [_shown(column(b), kinds[b]).alias(f"v{i}") for i, b in enumerate(by)]
+    counted = {"rows": F.lit(True), "left": F.lit(True) if left is None else left}
+    counted |= {f"s_{name}": condition for name, condition in (sums or {}).items()}
+    flags = [condition.alias(name) for name, condition in counted.items()]
+    table = (
+        df.select(F.col(SOURCE), group_id(df, by).alias("id"), *values, *flags)
+        .groupBy(SOURCE, "id", *[f"v{i}" for i in range(len(by))])
+        .agg(*[F.count_if(F.col(name)).alias(name) for name in counted])
+        .toArrow()
     )
-    counts = [
+    groups = [
         GroupCount(
             row["id"],
             row[SOURCE],
             {b: _value(row[f"v{i}"], kinds[b]) for i, b in enumerate(by)},
-            row["count"],
+            row["rows"],
+            row["left"],
         )
-        for row in grouped.count().collect()
+        for row in table.drop_columns([f"s_{name}" for name in sums or {}]).to_pylist()
     ]
-    if len({c.id for c in counts}) < len(counts):
+    if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
-    return sorted(counts, key=lambda c: (place[c.source], [_order(v) for v in c.values.values()]))
+    groups.sort(key=lambda g: (place[g.source], [_order(v) for v in g.values.values()]))
+    return Census(groups, {n: pc.sum(table[f"s_{n}"]).as_py() or 0 for n in sums or {}})
 
 
 def _shown(value: Column, kind: T.DataType) -> Column:
-    if isinstance(kind, (T.ArrayType, T.StructType, T.MapType, T.BinaryType, T.VariantType)):
-        return F.to_json(F.struct(value.alias("v")))
-    return value
+    """A value in a form that can be grouped by and that JSON can hold."""
+    if isinstance(kind, NESTED):
+        return F.to_json(F.struct(canonical(value, kind).alias("v")))
+    if isinstance(kind, T.BinaryType):
+        return F.hex(value)
+    if isinstance(kind, T.StringType | T.BooleanType | T.DateType):
+        return value
+    if isinstance(kind, T.TimestampType | T.NumericType):
+        return canonical(value, kind)
+    return value.cast("string")
 
 
 def _value(value: Any, kind: T.DataType) -> Any:
-    """A value as JSON holds it; NaN stays a float and is marked when it is written."""
-    if value is None or isinstance(value, (str, bool, int, float)):
-        if isinstance(kind, T.TimestampType) and value is not None:
-            epoch = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
-            return (epoch + dt.timedelta(microseconds=value)).isoformat()
-        return value
-    return str(value)
+    if isinstance(kind, T.TimestampType) and value is not None:
+        return (EPOCH + dt.timedelta(microseconds=value)).isoformat()
+    if isinstance(kind, T.DecimalType) and value is not None:
+        return _decimal_text(value)
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def _decimal_text(text: str) -> str:
+    """The decimal that hashing wrote one past itself, back as itself."""
+    if not text.startswith("s"):
+        return text
+    moved = text[1:]
+    sign = "-" if moved.startswith("-") else ""
+    return f"{sign}0{moved.removeprefix(sign)[1:]}"
 
 
 def _order(value: Any) -> tuple[int, Any]:
     """Sorts values of one column: null first, then numbers, NaN, texts."""
     if value is None:
         return (0, 0)
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, bool | int | float):
         return (2, 0) if isinstance(value, float) and math.isnan(value) else (1, value)
     return (3, str(value))

@@ -1,4 +1,4 @@
-"""Hashes rows to 64 bits, the same on any cluster: all randomness of the product comes from here.
+"""Hashes rows, the same on any cluster: all randomness of the product comes from here.
 
 Values are hashed in a canonical form, so that a column widened from int to bigint, or a timestamp
 read under another session time zone, hashes the same.
@@ -15,13 +15,15 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column
 
 INTEGRALS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+KEY_TYPE = "struct<hi:bigint,lo:bigint>"
 
 
 def canonical(value: Column, kind: T.DataType) -> Column:
     """A column in the form that is hashed and grouped by.
 
-    Integrals become bigint, timestamps UTC microseconds, floats double with one NaN and no -0.0;
-    within arrays and structs likewise. Maps become arrays of entries sorted by key.
+    Integrals become bigint, timestamps UTC microseconds, floats double with one NaN and no -0.0,
+    decimals text without end zeros; within arrays and structs likewise. Maps become arrays of
+    entries sorted by key.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def canonical(value: Column, kind: T.DataType) -> Column:
         return value.cast("bigint")
     if isinstance(kind, T.TimestampType):
         return F.unix_micros(value)
-    if isinstance(kind, (T.FloatType, T.DoubleType)):
+    if isinstance(kind, T.FloatType | T.DoubleType):
         double = value.cast("double")
         return (
             F.when(double == 0.0, F.lit(0.0))
@@ -40,31 +42,60 @@ def canonical(value: Column, kind: T.DataType) -> Column:
             .otherwise(double)
         )
     if isinstance(kind, T.DecimalType):
-        # The hash of a decimal depends on its scale; its plain text without end zeros does not.
-        text = value.cast("string")
-        return F.when(
-            text.contains("."), F.regexp_replace(text, r"\.?0+$", "")
-        ).otherwise(text)
+        return _plain_decimal(value)
     if isinstance(kind, T.ArrayType):
         return F.transform(value, lambda item: _kept_null(canonical(item, kind.elementType)))
     if isinstance(kind, T.StructType):
         fields = [
-            _kept_null(canonical(value.getField(field.name), field.dataType)).alias(field.name)
-            for field in kind.fields
+            _kept_null(canonical(value.getField(field.name), field.dataType)).alias(f"f{i}")
+            for i, field in enumerate(kind.fields)
         ]
-        return F.when(value.isNotNull(), F.struct(*fields))
+        # A struct without fields has nothing to tell apart but its being there.
+        return F.when(value.isNotNull(), F.struct(*fields) if fields else F.lit(True))
     if isinstance(kind, T.MapType):
-        entries = F.array_sort(F.map_entries(value))
-        return canonical(entries, T.ArrayType(T.StructType([
-            T.StructField("key", kind.keyType), T.StructField("value", kind.valueType)])))
+        # Entries can't be sorted where a value has no order (a map in a map); keys always can.
+        return F.transform(
+            F.array_sort(F.map_keys(value)),
+            lambda key: F.struct(
+                canonical(key, kind.keyType).alias("k"),
+                _kept_null(canonical(value[key], kind.valueType)).alias("v"),
+            ),
+        )
     if isinstance(kind, T.VariantType):
         return F.to_json(value)
     return value
 
 
+def _plain_decimal(value: Column) -> Column:
+    """A decimal's digits without end zeros: the hash of a decimal itself depends on its scale.
+
+    Spark writes decimals under 1e-6 in scientific or plain form, as ANSI mode goes; moving what is
+    under one past it keeps the text plain in both.
+    """
+    moved = F.when(value < 0, value - 1).otherwise(value + 1)
+    text = F.when(F.abs(value) < 1, F.concat(F.lit("s"), moved.cast("string"))).otherwise(
+        value.cast("string")
+    )
+    return F.when(text.contains("."), F.regexp_replace(text, r"\.?0+$", "")).otherwise(text)
+
+
 def _kept_null(value: Column) -> Column:
     """Spark's hash passes over nulls; a flag beside the value keeps [1, null] from [null, 1]."""
     return F.struct(value.isNull().alias("n"), value.alias("v"))
+
+
+def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
+    kinds = {field.name: field.dataType for field in df.schema.fields}
+    parts = []
+    for name in names:
+        value = canonical(column(name), kinds[name])
+        parts += [value, value.isNull()]
+    return parts
+
+
+def _mixed(salt: str, parts: Sequence[Column]) -> Column:
+    # The second round takes out what structure xxhash64 leaves in short inputs.
+    return F.xxhash64(F.xxhash64(F.lit(salt), *parts), F.lit(salt))
 
 
 def hash64(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
@@ -87,8 +118,48 @@ def hash64(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     >>> df.select(hash64(df, ["id"], 7, "sample")).count()
     1
     """
-    kinds = {field.name: field.dataType for field in df.schema.fields}
-    parts = [_kept_null(canonical(column(name), kinds[name])) for name in names]
-    salted = F.lit("|".join(str(part) for part in salt))
-    # The second round takes out what structure xxhash64 leaves in short inputs.
-    return F.xxhash64(F.xxhash64(salted, *parts), salted)
+    return _mixed("|".join(str(part) for part in salt), _parts(df, names))
+
+
+def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
+    """A 128-bit hash of some columns of a row, for telling 10^10 rows apart.
+
+    Parameters
+    ----------
+    df : the frame, for the columns' types.
+    names : the columns hashed, in this order.
+    salt : what makes this hash another one than others of the same columns.
+
+    Returns
+    -------
+    A column of type ``struct<hi:bigint,lo:bigint>``, never null.
+    """
+    parts, text = _parts(df, names), "|".join(str(part) for part in salt)
+    return F.struct(
+        _mixed(f"{text}|hi", parts).alias("hi"), _mixed(f"{text}|lo", parts).alias("lo")
+    )
+
+
+def rehash(key: Column, *salt: str | int) -> Column:
+    """A 64-bit hash of a 128-bit one: the number that decides about a row in one stage.
+
+    Parameters
+    ----------
+    key : a column made by ``hash128``.
+    salt : seed and stage.
+    """
+    return _mixed(
+        "|".join(str(part) for part in salt), [key.getField("hi"), key.getField("lo")]
+    )
+
+
+def key_text(key: tuple[int, int]) -> str:
+    """A 128-bit hash as 32 hexadecimal digits.
+
+    Examples
+    --------
+    >>> key_text((1, -1))
+    '0000000000000001ffffffffffffffff'
+    """
+    hi, lo = key
+    return f"{hi % 2**64:016x}{lo % 2**64:016x}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from importlib.metadata import entry_points
 from operator import or_
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,14 +25,28 @@ class MethodOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    if TYPE_CHECKING:
+        # Each method narrows it to the literal of its own name.
+        @property
+        def method(self) -> Any: ...
+
+
+def target_rows(available: int, target: int) -> int:
+    """Rows that most samplers put out for a group: its target."""
+    return target
+
 
 @dataclass(frozen=True)
 class Method:
-    """A method: its name in recipes, its options, and the function that does it."""
+    """A method: its name in recipes, its options, and the function that does it.
+
+    ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
+    """
 
     name: str
     options: type[MethodOptions]
     function: Callable[..., Any]
+    rows_out: Callable[[int, int], int] = target_rows
 
     @property
     def summary(self) -> str:
@@ -73,6 +87,11 @@ def options_union(stage: Stage) -> Any:
     ]
 
 
+def method_of(stage: Stage, options: MethodOptions) -> Method:
+    """The method that options belong to."""
+    return methods(stage)[options.method]
+
+
 def function_of(stage: Stage, options: MethodOptions) -> Callable[..., Any]:
     """The function that belongs to a method's options."""
-    return methods(stage)[getattr(options, "method")].function  # noqa: B009
+    return method_of(stage, options).function

@@ -3,52 +3,76 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, TableError
-from lakebalance.core.hashing import hash64
+from lakebalance.core.hashing import hash128
 from lakebalance.core.tables import Table, first_line, newest_version, read_delta
+from lakebalance.core.types import wider
 
-SOURCE, KEY = "__lb_source", "__lb_key"
-WIDTH: list[type[T.DataType]] = [
-    T.ByteType, T.ShortType, T.IntegerType, T.LongType, T.FloatType, T.DoubleType,
-]
+SOURCE, KEY, ROW_ID = "__lb_source", "__lb_key", "__lb_row_id"
+RESERVED = "__lb_"
+MOST_AT_ONCE = 16
 
 
 class SourceSpec(Protocol):
     """What is asked of a source; ``recipe.models.Source`` is one."""
 
-    name: str
-    table: str
-    format: str
-    version: int | None
-    timestamp: str | None
-    where: str | None
-    key: list[str] | None
+    @property
+    def name(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def version(self) -> int | None: ...
+    @property
+    def timestamp(self) -> str | None: ...
+    @property
+    def where(self) -> str | None: ...
+    @property
+    def key(self) -> list[str] | Literal["row_id"] | None: ...
+    @property
+    def nan_as_null(self) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Pinned:
-    """A source at one version: ``version`` of Delta, or a hash of the list of Parquet files."""
+    """A source at one version: ``version`` of Delta, or a hash of the list of Parquet files.
+
+    ``key`` names the columns of ``df`` that identify a row; None where all of them do.
+    """
 
     name: str
     table: str
     version: int | str
     df: DataFrame
     key: list[str] | None
+    where: str | None
+
+    @property
+    def columns(self) -> list[T.StructField]:
+        """The columns that users know of."""
+        return [field for field in self.df.schema.fields if field.name != ROW_ID]
 
 
-def pin(spark: SparkSession, specs: Sequence[SourceSpec],
-        versions: dict[str, int | str] | None = None) -> list[Pinned]:
-    """Open each source at its version: the recipe's, else the plan's, else the newest.
+def pin(
+    spark: SparkSession,
+    specs: Sequence[SourceSpec],
+    versions: Mapping[str, int | str] | None = None,
+) -> list[Pinned]:
+    """Open each source at its version: an earlier plan's, else the recipe's, else the newest.
+
+    Sources are opened at the same time, as each asks the Delta log once or twice.
 
     Parameters
     ----------
@@ -61,57 +85,105 @@ def pin(spark: SparkSession, specs: Sequence[SourceSpec],
     TableError : a table or version is not there.
     RecipeError : a filter or key names a column that is not there.
     """
-    return [
-        _pin(spark, spec, i, (versions or {}).get(spec.name)) for i, spec in enumerate(specs)
-    ]
+    earlier = versions or {}
+
+    def open_source(numbered: tuple[int, SourceSpec]) -> Pinned:
+        i, spec = numbered
+        return _pin(spark, spec, f"sources.{i}", earlier.get(spec.name))
+
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(specs))) as pool:
+        return list(pool.map(open_source, enumerate(specs)))
 
 
-def _pin(spark: SparkSession, spec: SourceSpec, i: int, earlier: int | str | None) -> Pinned:
-    place = f"sources.{i}"
-    version: int | str
-    if spec.format == "parquet":
-        try:
-            df = spark.read.parquet(spec.table)
-        except PySparkException as error:
-            raise TableError(f"{place}.table: {spec.table}: {first_line(error)}") from error
-        version = hashlib.sha256("\n".join(sorted(df.inputFiles())).encode()).hexdigest()[:16]
-    else:
-        table = Table(spec.table)
-        newest = newest_version(spark, table)
-        if newest is None:
-            raise TableError(
-                f"{place}.table: {spec.table} is not a Delta table; check the "
-                + ("path" if table.is_path else "name")
-                + ", or write format: parquet if it is Parquet"
-            )
-        df, version = _at_version(spark, table, spec, earlier, newest)
-    if clash := [name for name in df.columns if name.startswith("__lb_")]:
-        raise RecipeError(f"{place}: columns may not start with __lb_: {clash}")
+def _pin(spark: SparkSession, spec: SourceSpec, place: str, earlier: int | str | None) -> Pinned:
+    df, version = (
+        _parquet(spark, spec, place)
+        if spec.format == "parquet"
+        else _delta(spark, spec, place, earlier)
+    )
+    if clash := [name for name in df.columns if name.startswith(RESERVED)]:
+        raise RecipeError(f"{place}: columns may not start with {RESERVED}: {clash}")
+    key = spec.key
+    if key == "row_id":
+        df, key = _with_row_id(df, spec, place), [ROW_ID]
+    if spec.nan_as_null:
+        df = df.select(*[_without_nan(field) for field in df.schema.fields])
     if spec.where:
         try:
             df = df.where(spec.where)
             df.schema  # noqa: B018  Connect analyses only here
         except PySparkException as error:
             raise RecipeError(f"{place}.where: {first_line(error)}") from error
-    require(df, spec.key or [], f"{place}.key")
-    return Pinned(spec.name, spec.table, version, df, spec.key)
+    require(df, key or [], f"{place}.key")
+    return Pinned(spec.name, spec.table, version, df, key, spec.where)
 
 
-def _at_version(
-    spark: SparkSession, table: Table, spec: SourceSpec, earlier: int | str | None, newest: int
+def _parquet(spark: SparkSession, spec: SourceSpec, place: str) -> tuple[DataFrame, str]:
+    try:
+        df = spark.read.parquet(spec.table)
+        files = sorted(df.inputFiles())
+    except PySparkException as error:
+        raise TableError(f"{place}.table: {spec.table}: {first_line(error)}") from error
+    return df, hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
+
+
+def _delta(
+    spark: SparkSession, spec: SourceSpec, place: str, earlier: int | str | None
 ) -> tuple[DataFrame, int]:
-    if spec.version is not None and spec.version > newest:
-        raise TableError(f"{table.name}: there is no version {spec.version}; newest is {newest}")
-    if spec.timestamp is not None and earlier is None:
-        rows = spark.sql(f"DESCRIBE HISTORY {table.sql}").where(
-            F.col("timestamp") <= F.lit(spec.timestamp).cast("timestamp")
-        ).agg(F.max("version")).collect()
-        if rows[0][0] is None:
-            raise TableError(f"{table.name}: there is no version as old as {spec.timestamp}")
-        earlier = int(rows[0][0])
-    version = spec.version if spec.version is not None else earlier
-    version = newest if version is None else int(version)
+    table = Table(spec.table)
+    newest = newest_version(spark, table)
+    if newest is None:
+        raise TableError(
+            f"{place}.table: {spec.table} is not a Delta table that can be read; check the "
+            + ("path" if table.is_path else "name (a path has a slash: ./name)")
+            + ", or write format: parquet if it is Parquet"
+        )
+    version = int(earlier) if earlier is not None else _asked_version(spark, table, spec, newest)
+    if version > newest:
+        raise TableError(
+            f"{place}.version: {table.name} has no version {version}; newest is {newest}"
+        )
     return read_delta(spark, table, version), version
+
+
+def _asked_version(spark: SparkSession, table: Table, spec: SourceSpec, newest: int) -> int:
+    if spec.version is not None:
+        return spec.version
+    if spec.timestamp is None:
+        return newest
+    try:
+        rows = (
+            spark.sql(f"DESCRIBE HISTORY {table.sql}")
+            .where(F.col("timestamp") <= F.lit(spec.timestamp).cast("timestamp"))
+            .agg(F.max("version"))
+            .collect()
+        )
+    except PySparkException as error:
+        raise RecipeError(
+            f'{spec.name}: timestamp "{spec.timestamp}" is not a time: {first_line(error)}'
+        ) from error
+    if rows[0][0] is None:
+        raise TableError(f"{table.name}: there is no version as old as {spec.timestamp}")
+    return int(rows[0][0])
+
+
+def _with_row_id(df: DataFrame, spec: SourceSpec, place: str) -> DataFrame:
+    try:
+        tracked = df.withColumn(ROW_ID, F.col("_metadata.row_id"))
+        tracked.schema  # noqa: B018  Connect analyses only here
+    except PySparkException as error:
+        raise RecipeError(
+            f"{place}.key: {spec.table} has no row tracking; write key columns, or ALTER TABLE … "
+            "SET TBLPROPERTIES (delta.enableRowTracking = true)"
+        ) from error
+    return tracked
+
+
+def _without_nan(field: T.StructField) -> Column:
+    value = column(field.name)
+    if isinstance(field.dataType, T.FloatType | T.DoubleType):
+        return F.when(~F.isnan(value), value).alias(field.name)
+    return value
 
 
 def unite(pinned: Sequence[Pinned]) -> DataFrame:
@@ -123,37 +195,38 @@ def unite(pinned: Sequence[Pinned]) -> DataFrame:
 
     Returns
     -------
-    The first source's columns in its order, ``__lb_source`` string and ``__lb_key`` bigint.
+    The first source's columns in its order, ``__lb_source`` string and ``__lb_key``
+    struct<hi bigint, lo bigint>.
 
     Raises
     ------
     RecipeError : the sources' columns differ, or two types have no common wider one.
     """
     schema = _common_schema(pinned)
-    frames = []
-    for source in pinned:
-        key = source.key or source.df.columns
-        frames.append(
-            source.df.select(
-                *[
-                    column(field.name).cast(field.dataType).alias(field.name)
-                    for field in schema.fields
-                ],
-                F.lit(source.name).alias(SOURCE),
-                hash64(source.df, key, "key", source.name).alias(KEY),
-            )
-        )
+    frames = [_as(source, schema) for source in pinned]
     united = frames[0]
     for frame in frames[1:]:
         united = united.unionByName(frame)
     return united
 
 
+def _as(source: Pinned, schema: T.StructType) -> DataFrame:
+    own = {field.name: field.dataType for field in source.columns}
+    columns = [
+        column(f.name)
+        if own[f.name] == f.dataType
+        else column(f.name).cast(f.dataType).alias(f.name)
+        for f in schema.fields
+    ]
+    key = hash128(source.df, source.key or list(own), "key", source.name)
+    return source.df.select(*columns, F.lit(source.name).alias(SOURCE), key.alias(KEY))
+
+
 def _common_schema(pinned: Sequence[Pinned]) -> T.StructType:
     first = pinned[0]
-    kinds = {f.name: (f.dataType, first.name) for f in first.df.schema.fields}
+    kinds = {f.name: (f.dataType, first.name) for f in first.columns}
     for source in pinned[1:]:
-        other = {f.name: f.dataType for f in source.df.schema.fields}
+        other = {f.name: f.dataType for f in source.columns}
         if missing := sorted(kinds.keys() ^ other.keys()):
             raise RecipeError(
                 f'sources: "{first.name}" and "{source.name}" do not have the same columns; '
@@ -161,29 +234,11 @@ def _common_schema(pinned: Sequence[Pinned]) -> T.StructType:
             )
         for name, kind in other.items():
             known, owner = kinds[name]
-            wider = _wider(known, kind)
-            if wider is None:
+            common = wider(known, kind)
+            if common is None:
                 raise RecipeError(
                     f'sources: column "{name}" is {known.simpleString()} in "{owner}" and '
                     f'{kind.simpleString()} in "{source.name}"; cast one of the tables'
                 )
-            kinds[name] = (wider, owner if wider == known else source.name)
+            kinds[name] = (common, owner if common == known else source.name)
     return T.StructType([T.StructField(n, kind) for n, (kind, _) in kinds.items()])
-
-
-def _wider(a: T.DataType, b: T.DataType) -> T.DataType | None:
-    """The type that holds both without loss of order of magnitude; None where there is none."""
-    if a == b or a.simpleString() == b.simpleString():
-        return a
-    if type(a) in WIDTH and type(b) in WIDTH:
-        wide = max(WIDTH.index(type(a)), WIDTH.index(type(b)))
-        if wide == 4 and {type(a), type(b)} & {T.IntegerType, T.LongType}:
-            wide = 5
-        return WIDTH[wide]()
-    if isinstance(a, T.DecimalType) and isinstance(b, T.DecimalType):
-        scale = max(a.scale, b.scale)
-        digits = max(a.precision - a.scale, b.precision - b.scale) + scale
-        return T.DecimalType(digits, scale) if digits <= 38 else None
-    if {type(a), type(b)} == {T.DateType, T.TimestampType}:
-        return T.TimestampType()
-    return None

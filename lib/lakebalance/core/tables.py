@@ -12,26 +12,33 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from lakebalance.core.errors import TableError
 
-CATALOG_NAME = re.compile(r"^[A-Za-z_][\w]*(\.[A-Za-z_][\w]*){0,2}$")
+PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as a recipe names it: a path, or a catalog name of one to three parts."""
+    """A table as a recipe names it: a path, or a catalog name of one to three parts.
+
+    Examples
+    --------
+    >>> Table("lake/flights").sql, Table("main.`my-db`.flights").sql
+    ('delta.`lake/flights`', '`main`.`my-db`.`flights`')
+    """
 
     name: str
 
     @property
     def is_path(self) -> bool:
-        """Whether the name is a path: it has a slash, a scheme, or what a name cannot have."""
-        return "/" in self.name or not CATALOG_NAME.match(self.name)
+        """Whether the name is a path: a path has a slash."""
+        return "/" in self.name
 
     @property
     def sql(self) -> str:
         """The table in SQL, quoted."""
         if self.is_path:
             return "delta.`" + self.name.replace("`", "``") + "`"
-        return ".".join(f"`{part}`" for part in self.name.split("."))
+        parts = [quoted or plain for quoted, plain in PART.findall(self.name)]
+        return ".".join(f"`{part}`" for part in parts)
 
 
 def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | None:
@@ -55,7 +62,7 @@ def newest_version(spark: SparkSession, table: Table) -> int | None:
 
 
 def read_delta(
-    spark: SparkSession, table: Table, version: int | None, timestamp: str | None = None
+    spark: SparkSession, table: Table, version: int
 ) -> DataFrame:
     """A Delta table at one version, with the failures of Delta said for users.
 
@@ -63,17 +70,14 @@ def read_delta(
     ------
     TableError : the version or its files are not there.
     """
-    reader = spark.read.format("delta")
-    if version is not None:
-        reader = reader.option("versionAsOf", version)
-    elif timestamp is not None:
-        reader = reader.option("timestampAsOf", timestamp)
+    reader = spark.read.format("delta").option("versionAsOf", version)
     try:
-        df = reader.load(table.name) if table.is_path else reader.table(table.name)
+        df = reader.load(table.name) if table.is_path else reader.table(table.sql)
         df.schema  # noqa: B018  Connect reports a missing version only here
     except PySparkException as error:
-        at = f"version {version}" if version is not None else f"timestamp {timestamp}"
-        raise TableError(f"{table.name}: {at} cannot be read: {first_line(error)}") from error
+        raise TableError(
+            f"{table.name}: version {version} cannot be read: {first_line(error)}"
+        ) from error
     return df
 
 

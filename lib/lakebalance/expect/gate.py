@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column
+from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.sources import RESERVED, SOURCE
 from lakebalance.recipe.models import Expectation
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
@@ -72,113 +73,130 @@ class Gate:
         RecipeError : an expectation is unknown, its arguments are wrong, or ``quarantine`` is asked
             of one that says nothing of single rows.
         """
+        self.rows = df
         self.whole: list[Expectation] = []
         self.checks: list[RowCheck] = []
-        self.frame = df
-        self._source_frame = df
-        self.quarantined: int = 0
+        flags: dict[str, Column] = {}
         for i, expectation in enumerate(expectations):
-            self._bind(i, expectation)
-
-    def _bind(self, i: int, expectation: Expectation) -> None:
-        place = f"expect.expectations.{i}"
-        configured = _configure(expectation, place)
-        name = expectation.args.get("column")
-        if name is not None and name not in self._source_frame.columns:
-            close = nearest(str(name), self._source_frame.columns)
-            raise RecipeError(f'{place}.args.column: no column "{name}"; {close}')
-        metric = getattr(configured, "map_metric", None)
-        if metric is None:
-            if expectation.on_fail == "quarantine":
-                raise RecipeError(
-                    f"{place}.on_fail: {expectation.expectation} says nothing of single rows, so "
-                    "none can be quarantined; write warn or stop"
-                )
-            self.whole.append(expectation)
-            return
-        flag = f"__lb_gate_{i}"
-        unexpected = _unexpected(self._source_frame, configured, metric)
-        if expectation.source is not None:
-            unexpected = unexpected & (F.col("__lb_source") == expectation.source)
-        # Uniqueness is a window expression, which a filter cannot hold: project it first.
-        self.frame = self.frame.withColumn(flag, F.coalesce(unexpected, F.lit(False)))
-        mostly = float(getattr(configured, "mostly", 1.0) or 1.0)
-        skips_null = name is not None and metric not in NULL_METRICS
-        self.checks.append(RowCheck(flag, title(expectation), expectation, mostly, skips_null))
-
-    def verdicts(self) -> list[Verdict]:
-        """Count what each expectation found: one Spark job for all row-level ones.
-
-        Sets ``quarantined``, the number of rows set aside.
-        """
-        results = [self._whole_verdict(expectation) for expectation in self.whole]
-        if not self.checks:
-            return results
-        rows_of = {check.flag: _asked_of(check) for check in self.checks}
-        sums = [F.count_if(F.col(c.flag)).alias(c.flag) for c in self.checks]
-        sums += [F.count_if(rows_of[c.flag]).alias(f"{c.flag}_rows") for c in self.checks]
-        sums.append(F.count_if(self._set_aside()).alias("set_aside"))
-        counts = self.frame.agg(*sums).collect()[0]
-        self.quarantined = counts["set_aside"]
-        for check in self.checks:
-            unexpected, rows = counts[check.flag], counts[f"{check.flag}_rows"]
-            expectation = check.expectation
-            success = unexpected == 0 or (rows and (rows - unexpected) / rows >= check.mostly)
-            results.append(
-                Verdict(
-                    expectation.source, check.title, expectation.on_fail, unexpected, rows, bool(success)
-                )
+            place = f"expect.expectations.{i}"
+            configured = _configure(expectation, place)
+            _check_columns(df, expectation, place)
+            metric = getattr(configured, "map_metric", None)
+            if metric is None:
+                self._bind_whole(expectation, place)
+                continue
+            unexpected = _unexpected(df, configured, metric)
+            if expectation.source is not None:
+                unexpected = unexpected & (F.col(SOURCE) == expectation.source)
+            flags[f"__lb_gate_{i}"] = F.coalesce(unexpected, F.lit(False))
+            mostly = float(getattr(configured, "mostly", 1.0) or 1.0)
+            skips_null = "column" in expectation.args and metric not in NULL_METRICS
+            self.checks.append(
+                RowCheck(f"__lb_gate_{i}", title(expectation), expectation, mostly, skips_null)
             )
-        return results
+        # Uniqueness is a window expression, which a filter cannot hold: project it first.
+        self.flagged = df.withColumns(flags) if flags else df
 
-    def split(self) -> tuple[DataFrame, DataFrame]:
-        """The rows that pass, and the rows to set aside with all their reasons.
+    def _bind_whole(self, expectation: Expectation, place: str) -> None:
+        if expectation.on_fail == "quarantine":
+            raise RecipeError(
+                f"{place}.on_fail: {expectation.expectation} says nothing of single rows, so "
+                "none can be quarantined; write warn or stop"
+            )
+        self.whole.append(expectation)
 
-        Returns
-        -------
-        (passed, quarantined): the frame's own columns; ``quarantined`` has besides
-        ``__lb_reasons``, an array of the expectations that the row failed.
-        """
-        flags = [c.flag for c in self.checks]
-        setting_aside = [c for c in self.checks if c.expectation.on_fail == "quarantine"]
-        if not setting_aside:
-            return self._source_frame, self._source_frame.withColumn(
-                REASONS, F.array().cast("array<string>")
-            ).where(F.lit(False))
-        failed = self._set_aside()
-        reasons = F.array_compact(
-            F.array(*[F.when(F.col(c.flag), F.lit(c.title)) for c in setting_aside])
-        )
-        passed = self.frame.where(~failed).drop(*flags)
-        return passed, self.frame.where(failed).withColumn(REASONS, reasons).drop(*flags)
-
-    def _set_aside(self) -> Column:
+    @property
+    def passes(self) -> Column:
+        """The condition, over ``flagged``, of rows that are not set aside."""
         failed = F.lit(False)
         for check in self.checks:
             if check.expectation.on_fail == "quarantine":
                 failed = failed | F.col(check.flag)
-        return failed
+        return ~failed
 
-    def _whole_verdict(self, expectation: Expectation) -> Verdict:
-        df = self._source_frame
-        if expectation.source is not None:
-            df = df.where(F.col("__lb_source") == expectation.source)
-        configured = _configure(expectation, "expect")
-        result = _batch(df).validate(configured)
-        rows = result.result.get("element_count") or 0
-        return Verdict(
-            expectation.source, title(expectation), expectation.on_fail, None, rows,
-            bool(result.success),
+    @property
+    def counted(self) -> dict[str, Column]:
+        """The conditions, over ``flagged``, whose counts ``verdicts`` needs."""
+        conditions = {check.flag: F.col(check.flag) for check in self.checks}
+        return conditions | {f"{c.flag}_asked": _asked_of(c) for c in self.checks}
+
+    def verdicts(self, sums: Mapping[str, int]) -> list[Verdict]:
+        """What each expectation found; those about whole tables are asked here.
+
+        Parameters
+        ----------
+        sums : the counts of ``counted``.
+        """
+        results = [_whole_verdict(self.rows, expectation) for expectation in self.whole]
+        for check in self.checks:
+            unexpected, asked = sums[check.flag], sums[f"{check.flag}_asked"]
+            good = unexpected == 0 or (asked - unexpected) / max(asked, 1) >= check.mostly
+            results.append(
+                Verdict(
+                    check.expectation.source,
+                    check.title,
+                    check.expectation.on_fail,
+                    unexpected,
+                    asked,
+                    good,
+                )
+            )
+        return results
+
+    def passed(self) -> DataFrame:
+        """The rows that are not set aside."""
+        if not any(c.expectation.on_fail == "quarantine" for c in self.checks):
+            return self.rows
+        return self.flagged.where(self.passes).drop(*[c.flag for c in self.checks])
+
+    def quarantined(self) -> DataFrame:
+        """The rows set aside, with ``__lb_reasons``: all expectations that the row failed."""
+        setting_aside = [c for c in self.checks if c.expectation.on_fail == "quarantine"]
+        titles = [F.when(F.col(c.flag), F.lit(c.title)) for c in setting_aside]
+        reasons = F.array_compact(F.array(*titles)).cast("array<string>")
+        failed = self.flagged.where(~self.passes).withColumn(REASONS, reasons)
+        return failed.drop(*[c.flag for c in self.checks])
+
+
+def _check_columns(df: DataFrame, expectation: Expectation, place: str) -> None:
+    """Great Expectations' own error for a missing column comes late and does not say where."""
+    for argument, named in expectation.args.items():
+        if argument in ("column", "column_A", "column_B"):
+            require(df, [str(named)], f"{place}.args.{argument}")
+        elif argument in ("column_list", "column_set") and isinstance(named, list):
+            if not expectation.expectation.startswith("ExpectTable"):
+                require(df, [str(name) for name in named], f"{place}.args.{argument}")
+
+
+def _whole_verdict(df: DataFrame, expectation: Expectation) -> Verdict:
+    if expectation.source is not None:
+        df = df.where(F.col(SOURCE) == expectation.source)
+    hidden = [name for name in df.columns if name.startswith(RESERVED)]
+    result = _batch(df.drop(*hidden)).validate(_configure(expectation, "expect"))
+    if result.exception_info and result.exception_info.get("raised_exception"):
+        raise RecipeError(
+            f"expect: {title(expectation)}: {result.exception_info.get('exception_message')}"
         )
+    return Verdict(
+        expectation.source,
+        title(expectation),
+        expectation.on_fail,
+        None,
+        result.result.get("element_count") or 0,
+        bool(result.success),
+    )
 
 
 def _asked_of(check: RowCheck) -> Column:
     """The rows that ``mostly`` is a share of: the source's, without nulls as in GX."""
     asked = F.lit(True)
     if check.expectation.source is not None:
-        asked = F.col("__lb_source") == check.expectation.source
+        asked = F.col(SOURCE) == check.expectation.source
+    args = check.expectation.args
     if check.skips_null:
-        asked = asked & column(check.expectation.args["column"]).isNotNull()
+        asked = asked & column(args["column"]).isNotNull()
+    if isinstance(args.get("row_condition"), str):
+        asked = asked & F.expr(args["row_condition"])
     return asked
 
 

@@ -9,10 +9,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, require
-from lakebalance.core.hashing import hash64
+from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.sources import KEY, RESERVED
 
-COPY = "__lb_content"
+CONTENT = "__lb_content"
 
 
 class FirstBy(MethodOptions):
@@ -33,41 +34,48 @@ class Exact(MethodOptions):
     )
 
 
-def exact(df: DataFrame, options: Exact, key: list[str], place: str) -> DataFrame:
+def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     """The matches among rows that agree in all compared columns (null agrees with null).
 
     Parameters
     ----------
-    df : all rows, with the columns that make a row's ``key``.
+    df : all rows, with ``__lb_key``.
     options : columns to compare and which row to keep.
-    key : the columns that identify a row.
     place : path in the recipe, for messages.
 
     Returns
     -------
-    Frame ``dropped`` bigint (key hash), ``kept`` bigint. Where rows are equal even in their key,
-    ``dropped`` equals ``kept``: one row of that key stays. One shuffle of narrow columns.
+    Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
+    go), ``method``, ``similarity``. Where rows are equal even in their key, ``dropped`` equals
+    ``kept``: one row of that key stays. Two shuffles of narrow columns.
     """
-    compared = options.columns or [c for c in df.columns if not c.startswith("__lb_")]
+    compared = options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
     require(df, compared, f"{place}.columns")
     if options.keep is not None:
         require(df, [options.keep.first_by], f"{place}.keep.first_by")
         order = column(options.keep.first_by)
     else:
         order = F.lit(0)
-    rank = F.struct(order.isNull(), order, F.col("__lb_key"))
-    narrow = df.select(hash64(df, compared, "exact").alias(COPY), "__lb_key", rank.alias("rank"))
+    rank = F.struct(order.isNull(), order, F.col(KEY))
+    narrow = df.select(hash128(df, compared, "exact").alias(CONTENT), KEY, rank.alias("rank"))
     clusters = (
-        narrow.groupBy(COPY)
-        .agg(F.count(F.lit(1)).alias("rows"), F.min("rank").alias("first"))
-        .where(F.col("rows") > 1)
-        .select(COPY, F.col("first.__lb_key").alias("kept"))
+        narrow.groupBy(CONTENT)
+        .agg(F.count(F.lit(1)).alias("members"), F.min("rank").alias("first"))
+        .where(F.col("members") > 1)
+        .select(CONTENT, F.col(f"first.{KEY}").alias("kept"))
     )
-    members = narrow.groupBy(COPY, "__lb_key").agg(F.count(F.lit(1)).alias("rows"))
+    members = narrow.groupBy(CONTENT, KEY).agg(F.count(F.lit(1)).alias("rows"))
+    same = F.col(KEY) == F.col("kept")
     return (
-        members.join(clusters, COPY)
-        .where((F.col("__lb_key") != F.col("kept")) | (F.col("rows") > 1))
-        .select(F.col("__lb_key").alias("dropped"), "kept")
+        members.join(clusters, CONTENT)
+        .where(~same | (F.col("rows") > 1))
+        .select(
+            F.col(KEY).alias("dropped"),
+            "kept",
+            (F.col("rows") - same.cast("bigint")).alias("rows"),
+            F.lit("exact").alias("method"),
+            F.lit(1.0).alias("similarity"),
+        )
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-KEY = "__lb_key"
+from lakebalance.core.sources import KEY
 
 
 def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:
@@ -13,8 +13,8 @@ def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:
 
     Parameters
     ----------
-    df : frame with ``__lb_key`` bigint.
-    matches : frame with ``dropped`` and ``kept``, both bigint.
+    df : frame with ``__lb_key``.
+    matches : frame with ``dropped`` and ``kept``, both key hashes.
     unique_keys : whether every row has a key of its own. Where not (keys are content hashes),
         a match of a key with itself leaves one of its equal rows.
     """

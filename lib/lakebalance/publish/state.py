@@ -1,21 +1,33 @@
-"""The tables beside the target: ledger, quarantine, matches. Each run's rows are written once."""
+"""The tables beside the target: ledger, allocations, quarantine, matches.
+
+Each run's rows lie in a partition of their own and replace what an earlier try of it left.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakebalance.core.spark_errors import is_conflict
 from lakebalance.core.tables import Table, newest_version
 
-LEDGER_SCHEMA = (
-    "run_id string, name string, finished timestamp, target string, version bigint, rows bigint, "
-    "plan string, recipe string, result string"
-)
+LEDGER = pa.schema(
+    [("run_id", pa.string()), ("name", pa.string()), ("target", pa.string()),
+     ("version", pa.int64()), ("rows", pa.int64()), ("started", pa.timestamp("us", "UTC")),
+     ("finished", pa.timestamp("us", "UTC")), ("plan", pa.string()), ("recipe", pa.string()),
+     ("result", pa.string())]
+)  # fmt: skip
+TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,8 @@ class State:
         return cls(asked or target.rstrip("/").rpartition("/")[0] + "/_lakebalance")
 
     def table(self, name: str) -> Table:
-        """One of the state's tables: ``ledger``, ``quarantine-RECIPE`` or ``matches-RECIPE``."""
-        return Table(f"{self.folder}/{name}")
+        """One of the state's tables, such as ``ledger`` or ``quarantine-RECIPE``."""
+        return Table(f"{self.folder.rstrip('/')}/{name}")
 
     def write(self, df: DataFrame, name: str, run: str) -> DataFrame:
         """Write a run's rows to one of the tables, in place of what an earlier try left.
@@ -40,11 +52,15 @@ class State:
         -------
         The rows as they were written.
         """
-        path = self.table(name).name
-        tagged = df.withColumn("run_id", F.lit(run))
-        writer = tagged.write.format("delta").mode("overwrite").partitionBy("run_id")
-        writer = writer.option("replaceWhere", f"run_id = '{run}'").option("mergeSchema", "true")
-        writer.save(path)
+        writer = (
+            df.withColumn("run_id", F.lit(run))
+            .write.format("delta")
+            .mode("overwrite")
+            .partitionBy("run_id")
+            .option("replaceWhere", f"run_id = '{run}'")
+            .option("mergeSchema", "true")
+        )
+        again_on_conflict(lambda: writer.save(self.table(name).name))
         return self.read(df.sparkSession, name, run)
 
     def read(self, spark: SparkSession, name: str, run: str) -> DataFrame:
@@ -56,26 +72,66 @@ class State:
             .drop("run_id")
         )
 
-    def record(self, spark: SparkSession, entry: dict[str, Any]) -> None:
-        """Write a finished run into the ledger; a second time changes nothing."""
-        row = {**entry, "finished": dt.datetime.now(dt.timezone.utc)}
-        for name in ("plan", "result"):
-            row[name] = json.dumps(row[name])
-        names = [part.split()[0] for part in LEDGER_SCHEMA.split(", ")]
-        df = spark.createDataFrame([tuple(row[name] for name in names)], LEDGER_SCHEMA)
-        (
+    def record(self, spark: SparkSession, entry: Mapping[str, Any]) -> None:
+        """Write a finished run into the ledger; a second time changes nothing.
+
+        Parameters
+        ----------
+        entry : run_id, name, target, version, rows, started, plan, recipe, result.
+        """
+        row = {
+            **entry,
+            "finished": dt.datetime.now(dt.timezone.utc),
+            "plan": json.dumps(entry["plan"]),
+            "result": json.dumps(entry["result"]),
+        }
+        df = spark.createDataFrame(pa.Table.from_pylist([row], schema=LEDGER))
+        writer = (
             df.write.format("delta")
             .mode("append")
             .option("txnAppId", f"lakebalance-ledger-{entry['run_id']}-{entry['target']}")
             .option("txnVersion", entry["version"])
-            .save(self.table("ledger").name)
         )
+        again_on_conflict(lambda: writer.save(self.table("ledger").name))
 
     def runs(self, spark: SparkSession) -> DataFrame | None:
         """The ledger, newest first; None before the first run."""
         if newest_version(spark, self.table("ledger")) is None:
             return None
         return (
-            spark.read.format("delta").load(self.table("ledger").name)
+            spark.read.format("delta")
+            .load(self.table("ledger").name)
             .orderBy(F.col("finished").desc(), "run_id")
         )
+
+    def entry(
+        self, spark: SparkSession, conditions: Sequence[tuple[str, str | int]]
+    ) -> dict[str, Any] | None:
+        """The newest run in the ledger that meets the conditions, JSON read; None if none does.
+
+        Parameters
+        ----------
+        conditions : pairs of a column of the ledger and its value.
+        """
+        runs = self.runs(spark)
+        if runs is None:
+            return None
+        for name, value in conditions:
+            runs = runs.where(F.col(name) == F.lit(value))
+        rows = runs.limit(1).collect()
+        if not rows:
+            return None
+        row = rows[0].asDict()
+        return {**row, "plan": json.loads(row["plan"]), "result": json.loads(row["result"])}
+
+
+def again_on_conflict(write: Callable[[], None]) -> None:
+    """Write into a table that other runs share, again where one of them came first."""
+    for left in range(TRIES, 0, -1):
+        try:
+            write()
+            return
+        except PySparkException as error:
+            if left == 1 or not is_conflict(error):
+                raise
+        time.sleep(random.uniform(0.1, 0.5))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from lakebalance.core.errors import TableError
+from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.tables import Table, first_line, history, newest_version, run_of_commit
 
-CONFLICTS = ("Concurrent", "DELTA_CONCURRENT", "DELTA_METADATA_CHANGED", "ProtocolChanged",
-             "MetadataChanged", "DELTA_PROTOCOL_CHANGED", "DELTA_TABLE_ALREADY_EXISTS")
+MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,8 @@ def published_version(spark: SparkSession, target: Table, run: str) -> int | Non
     for commit in history(spark, target, 1000) or []:
         if run_of_commit(commit) == run:
             return int(commit["version"])
-        if commit["operation"] in ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES"):
-            continue
-        return None
+        if commit["operation"] not in MAINTENANCE:
+            return None
     return None
 
 
@@ -59,10 +60,29 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     """
     spark = df.sparkSession
     before = newest_version(spark, target)
-    if layout.cluster_by:
-        if before is None:
-            _create_clustered(df, target, layout)
-            before = newest_version(spark, target)
+    if layout.cluster_by and before is None:
+        _create_clustered(df, target, layout)
+        before = newest_version(spark, target)
+    writer = _writer(df, run, layout, before)
+    try:
+        if target.is_path:
+            writer.save(target.name)
+        else:
+            writer.saveAsTable(target.sql)
+    except PySparkException as error:
+        if not is_conflict(error):
+            raise _for_users(error, target) from error
+        version = published_version(spark, target, run)
+        if version is None:
+            raise _lost(target) from error
+        return version, before  # the same run, started twice: the other one has made it
+    version = published_version(spark, target, run)
+    if version is None:
+        raise _lost(target)
+    return version, before
+
+
+def _writer(df: DataFrame, run: str, layout: Layout, before: int | None) -> DataFrameWriter:
     writer = (
         df.write.format("delta")
         .mode("overwrite")
@@ -71,49 +91,63 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
         .option("txnAppId", f"lakebalance-{run}")
         .option("txnVersion", 0 if before is None else before + 1)
     )
+    if before is None and not all(PLAIN_NAME.fullmatch(name) for name in df.columns):
+        # Parquet itself cannot hold such names; Delta maps them to others.
+        writer = writer.option("delta.columnMapping.mode", "name")
     if layout.merge_schema:
         writer = writer.option("overwriteSchema", "true")
     if layout.partition_by:
-        writer = writer.partitionBy(*layout.partition_by)
-    try:
-        if target.is_path:
-            writer.save(target.name)
-        else:
-            writer.saveAsTable(target.name)
-    except PySparkException as error:
-        raise _for_users(error, target) from error
-    version = published_version(spark, target, run)
-    if version is None:
-        raise TableError(f"{target.name}: another run was published at the same time; run again")
-    return version, before
+        # Gathers each partition's rows first: else every task writes a file into each of them.
+        writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", "true")
+    return writer
 
 
-def restore(spark: SparkSession, target: Table, before: int | None) -> None:
-    """Take the target back to the version before; a table that was not there becomes empty."""
+def _lost(target: Table) -> TableError:
+    return TableError(
+        f"{target.name}: another writer changed it during this run, which published nothing; "
+        "run again"
+    )
+
+
+def restore(spark: SparkSession, target: Table, version: int, before: int | None) -> str:
+    """Take the target back from ``version`` to the one before; if it was not there, empty it.
+
+    Returns
+    -------
+    What was done, for the message: a version that somebody wrote since is left alone.
+    """
+    if newest_version(spark, target) != version:
+        return f"{target.name} was written by others since and was left as it is"
     if before is None:
         spark.sql(f"DELETE FROM {target.sql}")
-    else:
-        spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(before)}")
+        return f"{target.name} was emptied"
+    spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(before)}")
+    return f"{target.name} was taken back to version {before}"
 
 
 def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
-    columns = ", ".join(
-        f"`{f.name}` {f.dataType.simpleString()}" for f in df.schema.fields
+    columns = ", ".join(f"{_quoted(f.name)} {f.dataType.simpleString()}" for f in df.schema.fields)
+    clustered = ", ".join(_quoted(name) for name in layout.cluster_by)
+    mapped = (
+        ""
+        if all(PLAIN_NAME.fullmatch(name) for name in df.columns)
+        else " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
     )
-    clustered = ", ".join(f"`{name}`" for name in layout.cluster_by)
     df.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta CLUSTER BY ({clustered})"
+        f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta "
+        f"CLUSTER BY ({clustered}){mapped}"
     )
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _for_users(error: PySparkException, target: Table) -> Exception:
-    text = str(error)
-    if any(mark in text for mark in CONFLICTS):
-        return TableError(
-            f"{target.name}: another writer changed it during this run, which published nothing; "
-            "run again"
-        )
-    if "mismatch" in text.lower():
+    known = for_users(error, target.name)
+    if known is not None:
+        return known
+    if "mismatch" in str(error).lower():
         return TableError(
             f"{target.name}: its schema differs from the output's: {first_line(error)}; write "
             "publish.merge_schema: true to change it"

@@ -8,7 +8,7 @@ from typing import Literal
 from pyspark.sql import DataFrame
 
 from lakebalance.core.registry import Method, MethodOptions
-from lakebalance.sample.thresholds import GROUP, HASH, find_thresholds, keep
+from lakebalance.sample.thresholds import Share, keep
 
 
 class Repeat(MethodOptions):
@@ -17,9 +17,7 @@ class Repeat(MethodOptions):
     method: Literal["repeat"] = "repeat"
 
 
-def repeat(
-    df: DataFrame, wanted: Mapping[int, tuple[int, int]], options: Repeat
-) -> DataFrame:
+def repeat(df: DataFrame, shares: Mapping[int, Share], options: Repeat) -> DataFrame:
     """Exactly the target number of rows of every group.
 
     Every row is kept ``target // available`` times, those of smallest hash once more.
@@ -27,14 +25,14 @@ def repeat(
     Parameters
     ----------
     df : frame with ``__lb_group`` and ``__lb_hash``.
-    wanted : per group (rows available, target rows).
+    shares : per group: rows available, target rows, threshold.
     options : none.
 
     Returns
     -------
     The frame without the two columns.
     """
-    return keep(df, find_thresholds(df.select(GROUP, HASH), wanted))
+    return keep(df, {group: share.threshold for group, share in shares.items()})
 
 
 METHOD = Method("repeat", Repeat, repeat)

@@ -10,14 +10,16 @@ After Meng, "Scalable Simple Random Sampling and Stratified Sampling", ICML 2013
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-from pyspark.sql import DataFrame, Window
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from lakebalance.core.columns import column
 from lakebalance.core.errors import AuditError
+from lakebalance.core.hashing import hash128
 
 GROUP = "__lb_group"
 HASH = "__lb_hash"
@@ -37,6 +39,31 @@ class Threshold:
     last: int | None = None
     at_last: int = 0
     whole: bool = True
+
+    def copies(self, value: int) -> tuple[int, int]:
+        """Fewest and most copies of a row whose hash is ``value``.
+
+        They differ only for rows that are equal in their key where the threshold falls among them.
+
+        Examples
+        --------
+        >>> Threshold(1, last=7).copies(7), Threshold(0, 7, 2, whole=False).copies(7)
+        ((2, 2), (0, 1))
+        """
+        if self.last is None or value > self.last:
+            return self.base, self.base
+        if value == self.last and not self.whole:
+            return self.base, self.base + 1
+        return self.base + 1, self.base + 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a sampler knows of a group: rows available, rows planned, and the threshold for them."""
+
+    available: int
+    target: int
+    threshold: Threshold
 
 
 def find_thresholds(
@@ -78,6 +105,23 @@ def find_thresholds(
     return found
 
 
+def small_table(
+    spark: SparkSession, names: Sequence[str], rows: Sequence[tuple[int | bool | float, ...]]
+) -> DataFrame:
+    """Numbers per group as a frame to broadcast; integers and flags become bigint.
+
+    By Arrow, as 100,000 rows pickled one by one would take longer than the job that reads them.
+    """
+    columns = list(zip(*rows, strict=True)) or [()] * len(names)
+    arrays = [
+        pa.array(values, pa.float64())
+        if values and isinstance(values[0], float)
+        else pa.array([int(value) for value in values], pa.int64())
+        for values in columns
+    ]
+    return spark.createDataFrame(pa.table(dict(zip(names, arrays, strict=True))))
+
+
 def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
     """The hash range in which the threshold lies but for a chance of about 1e-12."""
     if math.isinf(sigmas):
@@ -97,9 +141,7 @@ def _locate(
         (group, *_band(available, rest, sigmas), rest)
         for group, (available, rest) in open_.items()
     ]
-    table = rows.sparkSession.createDataFrame(
-        pd.DataFrame(bands, columns=[GROUP, "low", "high", "rest"]).astype("int64")
-    )
+    table = small_table(rows.sparkSession, [GROUP, "low", "high", "rest"], bands)
     bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH))
     counted = (
         rows.join(F.broadcast(table), GROUP)
@@ -136,28 +178,25 @@ def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
     hash at a threshold where only some of them are kept.
     """
     kept = [(g, t) for g, t in thresholds.items() if t.base or t.last is not None]
-    table = df.sparkSession.createDataFrame(
-        pd.DataFrame(
-            [(g, t.base, t.last or 0, t.last is not None, t.whole, t.at_last) for g, t in kept],
-            columns=[GROUP, "__lb_base", "__lb_last", "__lb_cut", "__lb_whole", "__lb_at"],
-        ),
-        f"{GROUP} bigint, __lb_base bigint, __lb_last bigint, __lb_cut boolean, "
-        "__lb_whole boolean, __lb_at bigint",
+    table = small_table(
+        df.sparkSession,
+        [GROUP, "__lb_base", "__lb_last", "__lb_cut", "__lb_whole", "__lb_at"],
+        [(g, t.base, t.last or 0, t.last is not None, t.whole, t.at_last) for g, t in kept],
     )
     joined = df.join(F.broadcast(table), GROUP)
-    below = F.col("__lb_cut") & (
+    cut, whole = F.col("__lb_cut") == 1, F.col("__lb_whole") == 1
+    below = cut & (
         (F.col(HASH) < F.col("__lb_last"))
-        | ((F.col(HASH) == F.col("__lb_last")) & F.col("__lb_whole"))
+        | ((F.col(HASH) == F.col("__lb_last")) & whole)
     )
-    torn = F.col("__lb_cut") & ~F.col("__lb_whole") & (F.col(HASH) == F.col("__lb_last"))
+    torn = cut & ~whole & (F.col(HASH) == F.col("__lb_last"))
     copies = F.col("__lb_base") + F.when(below, 1).otherwise(0)
     most = max((t.base + (t.last is not None) for _, t in kept), default=0)
     if all(t.whole for _, t in kept):
         return _repeat(joined.withColumn("__lb_copies", copies), most, df.columns)
     # Rows of one hash within a group are equal in their key; any of them is as good as another,
     # so their order needs only to be the same in content.
-    content = F.xxhash64(*[F.to_json(F.struct(F.col("`" + c.replace("`", "``") + "`")))
-                           for c in df.columns])
+    content = hash128(df, [c for c in df.columns if c not in (GROUP, HASH)], "tie")
     rank = F.row_number().over(Window.partitionBy(GROUP).orderBy(content))
     tied = joined.where(torn).withColumn(
         "__lb_copies", F.col("__lb_base") + F.when(rank <= F.col("__lb_at"), 1).otherwise(0)
@@ -167,7 +206,7 @@ def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
 
 
 def _repeat(df: DataFrame, most: int, columns: list[str]) -> DataFrame:
-    names = [F.col("`" + c.replace("`", "``") + "`") for c in columns if c not in (GROUP, HASH)]
+    names = [column(c) for c in columns if c not in (GROUP, HASH)]
     kept = df.where(F.col("__lb_copies") > 0)
     if most <= 1:
         return kept.select(*names)

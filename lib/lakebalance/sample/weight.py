@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import pandas as pd
 from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method, MethodOptions
-from lakebalance.sample.thresholds import GROUP, HASH
+from lakebalance.sample.thresholds import GROUP, HASH, Share, small_table
 
 
 class Weight(MethodOptions):
@@ -22,15 +21,13 @@ class Weight(MethodOptions):
     column: str = Field("weight", min_length=1, description="Name of the new column.")
 
 
-def weight(
-    df: DataFrame, wanted: Mapping[int, tuple[int, int]], options: Weight
-) -> DataFrame:
+def weight(df: DataFrame, shares: Mapping[int, Share], options: Weight) -> DataFrame:
     """Every row of every group that has a target, with weight = target / available.
 
     Parameters
     ----------
     df : frame with ``__lb_group`` and ``__lb_hash``.
-    wanted : per group (rows available, target rows).
+    shares : per group: rows available, target rows, threshold (of no use here).
     options : the name of the weight column.
 
     Returns
@@ -46,15 +43,15 @@ def weight(
             f'sample.column: the sources have a column "{options.column}" already; '
             "write another name"
         )
-    table = df.sparkSession.createDataFrame(
-        pd.DataFrame(
-            [(g, target / n) for g, (n, target) in wanted.items() if n and target],
-            columns=[GROUP, "__lb_weight"],
-        ),
-        f"{GROUP} bigint, __lb_weight double",
-    )
+    weights = [(g, s.target / s.available) for g, s in shares.items() if s.available and s.target]
+    table = small_table(df.sparkSession, [GROUP, "__lb_weight"], weights)
     joined = df.join(F.broadcast(table), GROUP)
     return joined.withColumn(options.column, F.col("__lb_weight")).drop(GROUP, HASH, "__lb_weight")
 
 
-METHOD = Method("weight", Weight, weight)
+def every_row(available: int, target: int) -> int:
+    """Rows put out for a group: all of them, unless it has no target."""
+    return available if target else 0
+
+
+METHOD = Method("weight", Weight, weight, rows_out=every_row)

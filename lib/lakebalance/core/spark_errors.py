@@ -1,0 +1,71 @@
+"""Says Spark's and Delta's failures in the user's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.errors import PySparkException
+
+from lakebalance.core.errors import LakebalanceError, TableError
+from lakebalance.core.tables import first_line
+
+CONFLICT = re.compile(
+    r"DELTA_CONCURRENT|Concurrent\w*Exception|DELTA_METADATA_CHANGED|MetadataChangedException"
+    r"|DELTA_PROTOCOL_CHANGED|ProtocolChangedException|DELTA_TABLE_ALREADY_EXISTS"
+    r"|DELTA_PATH_EXISTS|FileAlreadyExistsException"
+)
+GONE = re.compile(
+    r"FILE_NOT_EXIST|DELTA_FILE_NOT_FOUND|FileNotFoundException|DELTA_TRUNCATED_TRANSACTION_LOG"
+    r"|does not exist|PATH_NOT_FOUND|DELTA_VERSION_NOT_FOUND|VersionNotFoundException"
+)
+FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+DENIED = re.compile(
+    r"Permission denied|AccessControlException|AccessDenied|Mkdirs failed|Read-only file system"
+    r"|FileSystemException.*Operation not permitted|INSUFFICIENT_PERMISSIONS"
+)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another writer came first."""
+    return bool(CONFLICT.search(str(error)))
+
+
+def for_users(error: BaseException, place: str) -> LakebalanceError | None:
+    """What a failure of Spark means and what to do; None where it is not a known one.
+
+    Parameters
+    ----------
+    error : the failure.
+    place : table or stage, for the message.
+    """
+    text = str(error)
+    if FULL.search(text):
+        return TableError(f"{place}: the disk is full; make room and run again")
+    if found := DENIED.search(text):
+        line = next(line for line in text.splitlines() if found[0] in line).strip()
+        return TableError(f"{place}: no permission: {line[:300]}")
+    if GONE.search(text):
+        return TableError(
+            f"{place}: a data file of the pinned version is not there any more; VACUUM may have "
+            f"removed it: leave out version, or name a newer one ({first_line(error)[:300]})"
+        )
+    return None
+
+
+@contextmanager
+def said_for_users(place: str) -> Iterator[None]:
+    """Turn known failures of Spark within the block into errors for users.
+
+    Raises
+    ------
+    TableError : in place of Spark's exception, which stays its cause.
+    """
+    try:
+        yield
+    except PySparkException as error:
+        known = for_users(error, place)
+        if known is None:
+            raise
+        raise known from error

@@ -1,0 +1,64 @@
+"""The plan's groups and thresholds as a Delta table: 100,000 groups do not belong in one cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+SCHEMA = pa.schema(
+    [("place", pa.int64()), ("source", pa.string()), ("group_id", pa.int64()),
+     ("group", pa.string()), ("rows", pa.int64()), ("available", pa.int64()),
+     ("target", pa.int64()), ("base", pa.int64()), ("last", pa.int64()), ("at_last", pa.int64()),
+     ("whole", pa.bool_())]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """One group of one source: counts, target, and the threshold that makes it."""
+
+    source: str
+    group_id: int
+    group: dict[str, Any]
+    rows: int
+    available: int
+    target: int
+    base: int
+    last: int | None
+    at_last: int
+    whole: bool
+
+
+def as_frame(spark: SparkSession, allocations: Iterable[Allocation]) -> DataFrame:
+    """The allocations as a frame, in their order."""
+    rows = [
+        {**vars(a), "place": place, "group": json.dumps(a.group)}
+        for place, a in enumerate(allocations)
+    ]
+    return spark.createDataFrame(pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def from_frame(df: DataFrame, groups: Collection[int] | None = None) -> list[Allocation]:
+    """The allocations that a frame of ``as_frame`` holds.
+
+    Parameters
+    ----------
+    df : what ``as_frame`` made.
+    groups : only those with these ids; all of them where left out.
+    """
+    if groups is not None:
+        df = df.where(F.col("group_id").isin(list(groups)))
+    rows = df.toArrow().to_pylist()
+    return [
+        Allocation(
+            **{k: v for k, v in row.items() if k not in ("place", "group")},
+            group=json.loads(row["group"]),
+        )
+        for row in sorted(rows, key=lambda row: int(row["place"]))
+    ]
