@@ -63,6 +63,7 @@ def _progress(quiet: bool = False) -> Iterator[Any]:
         yield None
         return
     with err.status("starting") as status:
+
         def show(stage: str) -> None:
             if err.is_terminal:
                 status.update(stage)
@@ -103,8 +104,11 @@ def demo(
             recipe = folder / "flights.yaml"
             if not recipe.exists():
                 shutil.copy(flights.recipe_file(), recipe)
-                shutil.copytree(flights.recipe_file().parent / "expectations",
-                                folder / "expectations", dirs_exist_ok=True)
+                shutil.copytree(
+                    flights.recipe_file().parent / "expectations",
+                    folder / "expectations",
+                    dirs_exist_ok=True,
+                )
             os.environ["LAKE"] = str(lake)
             data = _run(recipe, [], spark, show)
     data["paths"]["recipe"] = str(recipe)
@@ -166,8 +170,12 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
         data = {
             "sources": [{"name": s.name, "version": s.version} for s in stages.pinned],
             "groups": [
-                {"source": c.source, "group": {k: json_value(v) for k, v in c.values.items()},
-                 "rows": c.rows} for c in counts
+                {
+                    "source": c.source,
+                    "group": {k: json_value(v) for k, v in c.values.items()},
+                    "rows": c.rows,
+                }
+                for c in counts
             ],
         }
     if as_json:
@@ -227,8 +235,11 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
     with _session() as spark:
         ledger = State.beside(loaded.publish.table, loaded.publish.state).runs(spark)
         names = ["run_id", "name", "finished", "target", "version", "rows"]
-        rows = [] if ledger is None else [
-            r.asDict() for r in ledger.select(*names).limit(100).collect()]
+        rows = (
+            []
+            if ledger is None
+            else [r.asDict() for r in ledger.select(*names).limit(100).collect()]
+        )
     if as_json:
         _print_json({"runs": rows})
         return
@@ -272,8 +283,10 @@ def methods(as_json: Json = False) -> None:
 
     stages: tuple[Stage, ...] = ("prune", "allocate", "sample")
     data = {
-        stage: {name: {"summary": m.summary, "options": m.options.model_json_schema()}
-                for name, m in known(stage).items()}
+        stage: {
+            name: {"summary": m.summary, "options": m.options.model_json_schema()}
+            for name, m in known(stage).items()
+        }
         for stage in stages
     }
     if as_json:
@@ -301,8 +314,12 @@ def _show_groups(data: dict[str, Any]) -> None:
             after[label] += g["target"]
         table = Table(title, "before", "after", "epochs")
         for label in sorted(before, key=lambda k: -before[k])[:60]:
-            table.add_row(label, f"{before[label]:,}", f"{after[label]:,}",
-                          f"{after[label] / max(1, before[label]):.2f}")
+            table.add_row(
+                label,
+                f"{before[label]:,}",
+                f"{after[label]:,}",
+                f"{after[label] / max(1, before[label]):.2f}",
+            )
         out.print(table)
         if len(before) > 60:
             out.print(f"and {len(before) - 60:,} more")

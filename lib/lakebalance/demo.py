@@ -38,6 +38,9 @@ def make_lake(spark: SparkSession, folder: Path) -> None:
     flights = flights.assign(time_hour=pd.to_datetime(flights["time_hour"], utc=True))
     for origin, path in tables.items():
         part = flights[flights["origin"] == origin]
-        df = spark.createDataFrame(part.astype(object).where(part.notna() | (part.dtypes != object),
-                                                             None).astype(part.dtypes))
+        df = spark.createDataFrame(
+            part.astype(object)
+            .where(part.notna() | (part.dtypes != object), None)
+            .astype(part.dtypes)
+        )
         df.coalesce(1).write.format("delta").mode("overwrite").save(str(path))

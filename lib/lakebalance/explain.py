@@ -1,25 +1,36 @@
-"""Says why a row is in or out, from its key, the plan and the matches; reads no per-row log."""
+"""Says why rows are in or out, from their keys, the plan and the matches; no per-row log exists."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import require
-from lakebalance.core.counts import group_id
 from lakebalance.core.errors import RecipeError, TableError
-from lakebalance.core.hashing import hash64
+from lakebalance.core.hashing import key_text
+from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE
+from lakebalance.core.tables import first_line
 from lakebalance.expect.gate import REASONS
-from lakebalance.pipeline import Stages
+from lakebalance.frames import Frames
+from lakebalance.plan import PlannedGroup
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
-from lakebalance.sample.thresholds import GROUP, HASH, find_thresholds
+from lakebalance.result import remembered_groups
+from lakebalance.sample.thresholds import GROUP, HASH
+
+Key = tuple[int, int]
+MOST = 1000
 
 
-def explain(recipe: Recipe, spark: SparkSession, where: str, limit: int = 20) -> list[dict[str, Any]]:
+def explain(
+    recipe: Recipe, spark: SparkSession, where: str, limit: int = 20
+) -> list[dict[str, Any]]:
     """The fate of the rows that a condition picks, in the newest run of a recipe.
 
     Parameters
@@ -27,68 +38,27 @@ def explain(recipe: Recipe, spark: SparkSession, where: str, limit: int = 20) ->
     recipe : the recipe that ran.
     spark : the session.
     where : Spark SQL condition over the sources' columns, such as a key.
-    limit : at most so many rows.
+    limit : at most so many rows, 1 to 1,000.
 
     Returns
     -------
-    Per row: ``source``, ``key`` (hash), ``row`` (its key columns), ``fate`` (``quarantined``,
-    ``duplicate``, ``sampled out``, ``kept``) and the numbers that decided it.
+    Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
+    ``duplicate``, ``sampled out``, ``kept``), ``copies``, and the numbers that decided it.
 
     Raises
     ------
     TableError : the recipe has no run in its ledger, or no row is picked.
+    RecipeError : the condition cannot be read.
     """
-    stages = Stages(recipe, spark)
-    entry = _ledger_entry(recipe, spark)
-    import json
-
-    plan = json.loads(entry["plan"])
-    stages.versions = {s["name"]: s["version"] for s in plan["sources"]}
-    picked = _picked(stages.all_rows, where, limit)
-    if not picked:
-        raise TableError(f"no row of the sources (after their where) has: {where}")
-    _, quarantined = stages.gate.split()
-    reasons = {
-        r[KEY]: r[REASONS] for r in _of(quarantined, picked).select(KEY, REASONS).collect()
-    }
-    state = State.beside(recipe.publish.table, recipe.publish.state)
-    passed, _ = stages.gate.split()
-    kept_instead: dict[int, int] = {}
-
-    def remembered(i: int, _: DataFrame) -> DataFrame:
-        matches = state.read(spark, f"matches-{recipe.name}-{i}", entry["run_id"])
-        for r in matches.where(F.col("dropped").isin(list(picked))).collect():
-            if r["dropped"] != r["kept"]:
-                kept_instead.setdefault(r["dropped"], r["kept"])
-        return matches
-
-    left = stages.pruned(passed, remembered)
-    sampled = _sampled(stages, left, picked)
-    fates = []
-    for key, row in picked.items():
-        fate: dict[str, Any] = {"source": row.pop(SOURCE), "key": key, "row": row}
-        if key in reasons:
-            fate |= {"fate": "quarantined", "by": reasons[key]}
-        elif key in kept_instead:
-            fate |= {"fate": "duplicate", "of": kept_instead[key]}
-        else:
-            fate |= sampled[key]
-        fates.append(fate)
-    return fates
-
-
-def _ledger_entry(recipe: Recipe, spark: SparkSession) -> Any:
-    state = State.beside(recipe.publish.table, recipe.publish.state)
-    runs = state.runs(spark)
-    found = [] if runs is None else runs.where(
-        (F.col("name") == recipe.name) & (F.col("target") == recipe.publish.table)
-    ).limit(1).collect()
-    if not found:
-        raise TableError(
-            f'no run of "{recipe.name}" to {recipe.publish.table} is in the ledger '
-            f"{state.table('ledger').name}; run the recipe first"
-        )
-    return found[0]
+    if not 1 <= limit <= MOST:
+        raise RecipeError(f"limit must be 1 to {MOST:,}; there was {limit}")
+    inquiry = Inquiry(recipe, spark, where, limit)
+    if not inquiry.picked:
+        raise TableError(f"no row of the sources has: {where}")
+    return [
+        {"source": row.pop(SOURCE), "key": key_text(key), "row": row, **inquiry.fate(key)}
+        for key, row in ((key, dict(row)) for key, row in inquiry.picked.items())
+    ]
 
 
 def key_condition(recipe: Recipe, key: str) -> str:
@@ -97,59 +67,179 @@ def key_condition(recipe: Recipe, key: str) -> str:
     Raises
     ------
     RecipeError : the sources have no key, different ones, or another number of columns.
+
+    Examples
+    --------
+    >>> r = Recipe.model_validate({"name": "n", "publish": {"table": "a/b"},
+    ...                            "sources": [{"name": "s", "table": "a/s", "key": ["id"]}]})
+    >>> key_condition(r, "7")
+    "`id` = '7'"
     """
-    keys = {tuple(source.key or ()) for source in recipe.sources}
+    keys = {tuple(s.key) if isinstance(s.key, list) else () for s in recipe.sources}
     if len(keys) != 1 or not (names := next(iter(keys))):
-        raise RecipeError("the sources have no key in common; use --where with a condition")
+        raise RecipeError("the sources have no key columns in common; use --where with a condition")
     values = key.split("/", len(names) - 1)
     if len(values) != len(names):
         raise RecipeError(f"the key has {len(names)} columns: write {'/'.join(names)}")
     quoted = [value.replace("\\", "\\\\").replace("'", "\\'") for value in values]
+    # Spark casts the text to the column's type, so that the scan can skip files by it.
     return " AND ".join(
-        f"cast(`{n.replace('`', '``')}` AS string) = '{v}'"
-        for n, v in zip(names, quoted, strict=True)
+        f"`{n.replace('`', '``')}` = '{v}'" for n, v in zip(names, quoted, strict=True)
     )
 
 
-def _picked(df: DataFrame, where: str, limit: int) -> dict[int, dict[str, Any]]:
-    rows = df.where(where).orderBy(KEY).limit(limit).collect()
-    return {
-        row[KEY]: {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v)
-                   for k, v in row.asDict().items() if k != KEY}
-        for row in rows
-    }
+@dataclass
+class Inquiry:
+    """The stages of one run, asked about a few rows."""
 
+    recipe: Recipe
+    spark: SparkSession
+    where: str
+    limit: int
 
-def _of(df: DataFrame, picked: dict[int, dict[str, Any]]) -> DataFrame:
-    return df.where(F.col(KEY).isin(list(picked)))
+    @cached_property
+    def state(self) -> State:
+        """Where the run is remembered."""
+        return State.beside(self.recipe.publish.table, self.recipe.publish.state)
 
+    @cached_property
+    def entry(self) -> Mapping[str, Any]:
+        """The newest run in the ledger."""
+        recipe = self.recipe
+        wanted = [("name", recipe.name), ("target", recipe.publish.table)]
+        entry = self.state.entry(self.spark, wanted)
+        if entry is None:
+            raise TableError(
+                f'no run of "{recipe.name}" to {recipe.publish.table} is in the ledger '
+                f"{self.state.table('ledger').name}; run the recipe first"
+            )
+        if entry["plan"]["recipe_hash"] != recipe.hash:
+            raise TableError(
+                f'the newest run of "{recipe.name}" ({entry["run_id"]}) was made by another text '
+                "of this recipe; run it, or explain with the recipe that the ledger holds"
+            )
+        return entry
 
-def _sampled(
-    stages: Stages, left: DataFrame, picked: dict[int, dict[str, Any]]
-) -> dict[int, dict[str, Any]]:
-    recipe = stages.recipe
-    by = recipe.allocate.by
-    require(left, by, "allocate.balance.by")
-    hashed = left.withColumn(GROUP, group_id(left, by)).withColumn(
-        HASH, hash64(left, [KEY], recipe.seed, "sample")
-    )
-    mine = {r[KEY]: (r[GROUP], r[HASH]) for r in _of(hashed, picked).select(KEY, GROUP, HASH)
-            .collect()}
-    plan = stages.counted(left, stages.source_rows())
-    groups = {g.id: g for g in plan.groups if g.id in {group for group, _ in mine.values()}}
-    wanted = {g.id: (g.available, g.target) for g in groups.values()}
-    some = hashed.where(F.col(GROUP).isin(list(groups))).select(GROUP, HASH)
-    thresholds = find_thresholds(some, wanted)
-    fates: dict[int, dict[str, Any]] = {}
-    for key, (group, value) in mine.items():
-        t, g = thresholds[group], groups[group]
-        extra = t.last is not None and (value < t.last or (value == t.last and t.whole))
-        copies = t.base + extra
-        fates[key] = {
-            "fate": "kept" if copies else "sampled out", "copies": copies, "hash": value,
-            "threshold": t.last, "every_row": t.base, "group": g.group,
-            "available": g.available, "target": g.target,
+    @cached_property
+    def frames(self) -> Frames:
+        """The stages at the versions of that run."""
+        versions = {s["name"]: s["version"] for s in self.entry["plan"]["sources"]}
+        return Frames(self.recipe, self.spark, versions)
+
+    @cached_property
+    def picked(self) -> dict[Key, dict[str, Any]]:
+        """The rows asked about, filtered ones too, in order of their keys."""
+        sources = [s.model_copy(update={"where": None}) for s in self.recipe.sources]
+        unfiltered = Frames(
+            self.recipe.model_copy(update={"sources": sources}), self.spark, self.frames.versions
+        )
+        try:
+            rows = unfiltered.all_rows.where(self.where)
+            rows.schema  # noqa: B018  Connect analyses only here
+        except PySparkException as error:
+            raise RecipeError(f"the condition cannot be used: {first_line(error)}") from error
+        return {
+            _key(row[KEY]): {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
+            for row in rows.orderBy(KEY).limit(self.limit).collect()
         }
-    return fates
+
+    def fate(self, key: Key) -> dict[str, Any]:
+        """What became of one of the picked rows."""
+        if key not in self.after_filter:
+            where = {s.name: s.where for s in self.recipe.sources}
+            return {"fate": "filtered", "by": where[self.picked[key][SOURCE]], "copies": 0}
+        if key in self.reasons:
+            return {"fate": "quarantined", "by": self.reasons[key], "copies": 0}
+        if key in self.kept_instead:
+            step, kept = self.kept_instead[key]
+            options = self.recipe.prune[step]
+            return {
+                "fate": "duplicate",
+                "by": f"prune.{step} ({options.method})",
+                "of": key_text(kept),
+                "of_row": self.kept_rows.get(kept),
+                "copies": 0,
+            }
+        return self._sampled(key)
+
+    def _sampled(self, key: Key) -> dict[str, Any]:
+        group_id, value = self.after_filter[key]
+        group = self.groups[group_id]
+        assert group.threshold is not None
+        fewest, most = group.threshold.copies(value)
+        numbers = {
+            "hash": value,
+            "threshold": group.threshold.last,
+            "every_row": group.threshold.base,
+            "group": group.json_group,
+            "available": group.available,
+            "target": group.target,
+        }
+        if most > fewest:
+            # Equal rows share a key: which of them are kept has no meaning, only how many.
+            numbers["equal_rows_kept"] = group.threshold.at_last
+        if not method_of("sample", self.recipe.sample).rows_out(group.available, group.target):
+            fewest = most = 0
+        return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
+
+    def _of_picked(self, df: DataFrame) -> DataFrame:
+        # The condition stands beside the keys so that the scan can use it.
+        return df.where(self.where).where(_is_one_of(KEY, self.picked))
+
+    @cached_property
+    def after_filter(self) -> dict[Key, tuple[int, int]]:
+        """Group and hash of each picked row that the sources' filters let through."""
+        rows = self._of_picked(self.frames.hashed(self.frames.all_rows))
+        return {_key(r[KEY]): (r[GROUP], r[HASH]) for r in rows.select(KEY, GROUP, HASH).collect()}
+
+    @cached_property
+    def reasons(self) -> dict[Key, list[str]]:
+        """The expectations that each quarantined row failed."""
+        if not self.entry["plan"]["quarantined"]:
+            return {}
+        bad = self._of_picked(self.frames.gate.quarantined())
+        return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).collect()}
+
+    @cached_property
+    def kept_instead(self) -> dict[Key, tuple[int, Key]]:
+        """For each dropped row the pruning step and the key of the row kept in its place."""
+        found: dict[Key, tuple[int, Key]] = {}
+        for i in range(len(self.recipe.prune)):
+            matches = self.state.read(
+                self.spark, f"matches-{self.recipe.name}-{i}", self.entry["run_id"]
+            )
+            for row in matches.where(_is_one_of("dropped", self.picked)).collect():
+                if row["dropped"] != row["kept"]:
+                    found.setdefault(_key(row["dropped"]), (i, _key(row["kept"])))
+        return found
+
+    @cached_property
+    def kept_rows(self) -> dict[Key, dict[str, Any]]:
+        """The rows that were kept in place of picked ones."""
+        keys = {kept for _, kept in self.kept_instead.values()}
+        rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).limit(MOST).collect()
+        return {
+            _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
+            for r in rows
+        }
+
+    @cached_property
+    def groups(self) -> dict[int, PlannedGroup]:
+        """The plan's groups that the picked rows belong to."""
+        ids = {group for group, _ in self.after_filter.values()}
+        groups = remembered_groups(self.state, self.spark, self.entry["run_id"], ids)
+        return {group.id: group for group in groups}
 
 
+def _key(value: Any) -> Key:
+    return (value["hi"], value["lo"])
+
+
+def _is_one_of(name: str, keys: Any) -> Any:
+    halves = sorted({hi for hi, _ in keys})
+    pairs = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in sorted(keys)]
+    return F.col(f"{name}.hi").isin(halves) & F.col(name).isin(pairs)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lakebalance.expect.gate import Verdict
-from lakebalance.report.notebook import plan_html
 from lakebalance.sample.thresholds import Threshold
 
 
@@ -124,6 +123,8 @@ class Plan:
         )
 
     def _repr_html_(self) -> str:
+        from lakebalance.report.notebook import plan_html
+
         return plan_html(self.to_dict())
 
 

@@ -91,9 +91,7 @@ def _mixed(
     return allocated
 
 
-def _shared(
-    counts: Sequence[Available], rows: int | None, rule: MethodOptions
-) -> list[Allocated]:
+def _shared(counts: Sequence[Available], rows: int | None, rule: MethodOptions) -> list[Allocated]:
     from lakebalance.allocate.rounding import largest_remainder
 
     merged: dict[tuple[tuple[str, Value], ...], list[int]] = {}

@@ -112,9 +112,7 @@ def divide(
 def _fill(
     total: int, weights: Sequence[int], caps: Sequence[int | None], floors: Sequence[int]
 ) -> list[int]:
-    fixed: dict[int, int] = {
-        i: floors[i] for i, weight in enumerate(weights) if weight == 0
-    }
+    fixed: dict[int, int] = {i: floors[i] for i, weight in enumerate(weights) if weight == 0}
     while True:
         active = [i for i in range(len(weights)) if i not in fixed]
         rest = total - sum(fixed.values())

@@ -86,8 +86,9 @@ def _check_names(groups: Sequence[Group], wanted: Mapping[str, float]) -> None:
         rows_of[group.name] = group.available
     for name, amount in wanted.items():
         if name not in rows_of:
-            raise RecipeError(f'target for "{name}", a group that isn\'t there; '
-                              + nearest(name, rows_of))
+            raise RecipeError(
+                f'target for "{name}", a group that isn\'t there; ' + nearest(name, rows_of)
+            )
         if amount and not rows_of[name]:
             raise RecipeError(f'target for "{name}", a group with no rows')
 

@@ -148,9 +148,7 @@ def rehash(key: Column, *salt: str | int) -> Column:
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return _mixed(
-        "|".join(str(part) for part in salt), [key.getField("hi"), key.getField("lo")]
-    )
+    return _mixed("|".join(str(part) for part in salt), [key.getField("hi"), key.getField("lo")])
 
 
 def key_text(key: tuple[int, int]) -> str:

@@ -35,8 +35,10 @@ def check_unique(pinned: Sequence[Pinned]) -> None:
     # Nearly every key is alone: without this, Spark would first aggregate within each partition.
     apart = keys.repartition(KEY)
     repeated = apart.groupBy(SOURCE, KEY).count().where("count > 1")
-    found = {r[SOURCE]: r["keys"] for r in repeated.groupBy(SOURCE).agg(
-        F.count(F.lit(1)).alias("keys")).collect()}
+    found = {
+        r[SOURCE]: r["keys"]
+        for r in repeated.groupBy(SOURCE).agg(F.count(F.lit(1)).alias("keys")).collect()
+    }
     for name, total in found.items():
         raise TableError(_not_unique(pinned[places[name]], places[name], total))
 

@@ -66,9 +66,7 @@ def methods(stage: Stage) -> dict[str, Method]:
     package = importlib.import_module(f"lakebalance.{stage}")
     found: dict[str, Method] = {}
     for info in pkgutil.iter_modules(package.__path__):
-        method = getattr(
-            importlib.import_module(f"{package.__name__}.{info.name}"), "METHOD", None
-        )
+        method = getattr(importlib.import_module(f"{package.__name__}.{info.name}"), "METHOD", None)
         if isinstance(method, Method):
             found[method.name] = method
     for entry in entry_points(group=f"lakebalance.{stage}"):
@@ -82,9 +80,13 @@ def methods(stage: Stage) -> dict[str, Method]:
 def options_union(stage: Stage) -> Any:
     """The type of a recipe field that takes any method of the stage, told apart by ``method``."""
     models = [method.options for method in methods(stage).values()]
-    return models[0] if len(models) == 1 else Annotated[
-        reduce(or_, models), Field(discriminator="method")  # type: ignore[arg-type]
-    ]
+    return (
+        models[0]
+        if len(models) == 1
+        else Annotated[
+            reduce(or_, models), Field(discriminator="method")  # type: ignore[arg-type]
+        ]
+    )
 
 
 def method_of(stage: Stage, options: MethodOptions) -> Method:

@@ -61,9 +61,7 @@ def newest_version(spark: SparkSession, table: Table) -> int | None:
     return int(commits[0]["version"]) if commits else None
 
 
-def read_delta(
-    spark: SparkSession, table: Table, version: int
-) -> DataFrame:
+def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:
     """A Delta table at one version, with the failures of Delta said for users.
 
     Raises

@@ -17,7 +17,10 @@ from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.source_text import SourceText, parse
 
 STAGE_OF_FIELD: dict[str, Stage] = {
-    "prune": "prune", "mix": "allocate", "balance": "allocate", "sample": "sample",
+    "prune": "prune",
+    "mix": "allocate",
+    "balance": "allocate",
+    "sample": "sample",
 }
 
 
@@ -89,8 +92,9 @@ def _explain(source: SourceText, detail: dict[str, Any]) -> str:
     if kind == "union_tag_invalid":
         stage = next(STAGE_OF_FIELD[str(p)] for p in reversed(path) if p in STAGE_OF_FIELD)
         tag = detail["ctx"]["tag"]
-        return (f'{source.where((*path, "method"))}: no {stage} method "{tag}"; '
-                + nearest(str(tag), methods(stage)))
+        return f'{source.where((*path, "method"))}: no {stage} method "{tag}"; ' + nearest(
+            str(tag), methods(stage)
+        )
     if kind == "union_tag_not_found":
         stage = next(STAGE_OF_FIELD[str(p)] for p in reversed(path) if p in STAGE_OF_FIELD)
         return f"{source.where(path)}: method is missing; {nearest('', methods(stage))}"

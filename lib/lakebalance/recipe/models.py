@@ -38,8 +38,13 @@ class Source(Part):
     version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
     timestamp: str | None = Field(None, description="Delta version as of this time.")
     where: str | None = Field(None, description="Spark SQL condition; other rows are filtered.")
-    key: list[str] | None = Field(
-        None, min_length=1, description="Columns that identify a row; all if left out."
+    key: Literal["row_id"] | Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        description="Columns that identify a row, or row_id for Delta's row tracking; all columns "
+        "if left out.",
+    )
+    nan_as_null: bool = Field(
+        False, description="Read NaN in float and double columns as null, as pandas means it."
     )
 
     @field_validator("where")
@@ -164,7 +169,9 @@ class Recipe(Part):
             raise ValueError(f"two sources have the name {min(twice)!r}")
         for expectation in self.expect.expectations:
             if expectation.source is not None and expectation.source not in names:
-                raise ValueError(f"expect names a source {expectation.source!r}; there are: {names}")
+                raise ValueError(
+                    f"expect names a source {expectation.source!r}; there are: {names}"
+                )
         return self
 
     @classmethod

@@ -88,7 +88,8 @@ def _index(items: list[Any], part: str, assignment: str) -> int:
     names = [str(i.get("name", i.get("method", ""))) for i in items if isinstance(i, dict)]
     if part in names:
         return next(
-            n for n, i in enumerate(items)
+            n
+            for n, i in enumerate(items)
             if isinstance(i, dict) and str(i.get("name", i.get("method", ""))) == part
         )
     raise RecipeError(f'--set {assignment}: no item "{part}"; {nearest(part, names)}')

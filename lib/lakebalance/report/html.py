@@ -29,8 +29,17 @@ def render(result: Mapping[str, Any]) -> str:
     groups = result["groups"]
     charts = [
         _chart("Sources", [([_part(g["source"])], g["available"], g["target"]) for g in groups]),
-        _chart("Groups", [([_part(v) for v in g["group"].values()] or [_part("all rows")],
-                           g["available"], g["target"]) for g in groups]),
+        _chart(
+            "Groups",
+            [
+                (
+                    [_part(v) for v in g["group"].values()] or [_part("all rows")],
+                    g["available"],
+                    g["target"],
+                )
+                for g in groups
+            ],
+        ),
     ]
     published = [{**p, "same": p["planned"] == p["found"]} for p in result.get("published", [])]
     template = environment.get_template("template.html.j2")
@@ -44,8 +53,7 @@ def write(result: Mapping[str, Any], path: Path) -> Path:
 
 
 def _part(value: Any) -> dict[str, Any]:
-    return {"null": value is None,
-            "text": value if isinstance(value, str) else json.dumps(value)}
+    return {"null": value is None, "text": value if isinstance(value, str) else json.dumps(value)}
 
 
 def _chart(title: str, counts: list[tuple[list[dict[str, Any]], int, int]]) -> dict[str, Any]:
@@ -67,8 +75,14 @@ def _chart(title: str, counts: list[tuple[list[dict[str, Any]], int, int]]) -> d
         return 100 * (math.log1p(n) / math.log1p(largest) if log else n / largest)
 
     rows = [
-        {"label": label, "before": b, "after": a, "epochs": a / b if b else 0.0,
-         "before_width": round(width(b), 2), "after_width": round(width(a), 2)}
+        {
+            "label": label,
+            "before": b,
+            "after": a,
+            "epochs": a / b if b else 0.0,
+            "before_width": round(width(b), 2),
+            "after_width": round(width(a), 2),
+        }
         for label, b, a in shown
     ]
     return {"title": title, "log": log, "rows": rows}

@@ -138,8 +138,7 @@ def _locate(
 ) -> dict[int, tuple[int, int, bool]]:
     """For each group whose threshold lies in its band: threshold, rows kept at it, all of them?"""
     bands = [
-        (group, *_band(available, rest, sigmas), rest)
-        for group, (available, rest) in open_.items()
+        (group, *_band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
     ]
     table = small_table(rows.sparkSession, [GROUP, "low", "high", "rest"], bands)
     bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH))
@@ -186,8 +185,7 @@ def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
     joined = df.join(F.broadcast(table), GROUP)
     cut, whole = F.col("__lb_cut") == 1, F.col("__lb_whole") == 1
     below = cut & (
-        (F.col(HASH) < F.col("__lb_last"))
-        | ((F.col(HASH) == F.col("__lb_last")) & whole)
+        (F.col(HASH) < F.col("__lb_last")) | ((F.col(HASH) == F.col("__lb_last")) & whole)
     )
     torn = cut & ~whole & (F.col(HASH) == F.col("__lb_last"))
     copies = F.col("__lb_base") + F.when(below, 1).otherwise(0)

@@ -1,0 +1,109 @@
+"""A recipe's frames over pinned sources, each lazy, each from the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakebalance import __version__
+from lakebalance.core.columns import require
+from lakebalance.core.counts import group_id
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.hashing import rehash
+from lakebalance.core.registry import function_of
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, pin, unite
+from lakebalance.expect.gate import Gate
+from lakebalance.plan import Plan, run_id
+from lakebalance.prune.matches import remove
+from lakebalance.recipe.models import Recipe
+from lakebalance.sample.thresholds import GROUP, HASH, Share
+
+Found = Callable[[int, DataFrame], DataFrame]
+
+
+@dataclass
+class Frames:
+    """What each stage works on. ``versions`` are those of an earlier plan, to read them again."""
+
+    recipe: Recipe
+    spark: SparkSession
+    versions: Mapping[str, int | str] | None = None
+
+    @cached_property
+    def pinned(self) -> list[Pinned]:
+        """The sources at their versions."""
+        return pin(self.spark, self.recipe.sources, self.versions)
+
+    @cached_property
+    def run_id(self) -> str:
+        """The id of the run that these sources and this recipe make."""
+        versions = {source.name: source.version for source in self.pinned}
+        return run_id(self.recipe.hash, versions, __version__)
+
+    @cached_property
+    def all_rows(self) -> DataFrame:
+        """All sources as one frame, with ``__lb_source`` and ``__lb_key``."""
+        return unite(self.pinned)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """The recipe's expectations bound to the rows."""
+        return Gate(self.all_rows, self.recipe.expect.expectations)
+
+    @property
+    def unique_keys(self) -> bool:
+        """Whether every row has a key of its own, not one that equal rows share."""
+        return all(source.key is not None for source in self.pinned)
+
+    def check_columns(self) -> None:
+        """Raise where the recipe names a column that is not there, before any job runs."""
+        recipe, publish = self.recipe, self.recipe.publish
+        require(self.all_rows, recipe.allocate.by, "allocate.balance.by")
+        if publish.source_column in self.all_rows.columns:
+            raise RecipeError(
+                f'publish.source_column: the sources have a column "{publish.source_column}"; '
+                "write another name"
+            )
+        output = self.all_rows
+        if publish.source_column:
+            output = output.withColumn(publish.source_column, F.lit(""))
+        require(output, publish.partition_by, "publish.partition_by")
+        require(output, publish.cluster_by, "publish.cluster_by")
+
+    def pruned(self, rows: DataFrame, found: Found) -> DataFrame:
+        """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
+        for i, options in enumerate(self.recipe.prune):
+            matches = function_of("prune", options)(rows, options, f"prune.{i}")
+            rows = remove(rows, found(i, matches), self.unique_keys)
+        return rows
+
+    def hashed(self, rows: DataFrame) -> DataFrame:
+        """The rows with ``__lb_group`` and ``__lb_hash``, the number that decides about each."""
+        return rows.withColumns(
+            {
+                GROUP: group_id(rows, self.recipe.allocate.by),
+                HASH: rehash(F.col(KEY), self.recipe.seed, "sample"),
+            }
+        )
+
+    def sampled(self, rows: DataFrame, plan: Plan) -> DataFrame:
+        """Exactly the planned rows, as they are published."""
+        shares = {
+            g.id: Share(g.available, g.target, g.threshold)
+            for g in plan.groups
+            if g.threshold is not None
+        }
+        sampler = function_of("sample", self.recipe.sample)
+        output: DataFrame = sampler(self.hashed(rows).drop(KEY), shares, self.recipe.sample)
+        return self.named(output)
+
+    def named(self, rows: DataFrame) -> DataFrame:
+        """The rows with the source's name where the recipe wants it, and no column of ours."""
+        rows = rows.drop(KEY, ROW_ID)
+        if self.recipe.publish.source_column is None:
+            return rows.drop(SOURCE)
+        return rows.withColumnRenamed(SOURCE, self.recipe.publish.source_column)

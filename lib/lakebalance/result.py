@@ -1,0 +1,134 @@
+"""What a finished run has made, and how it is remembered and read again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lakebalance import __version__
+from lakebalance.plan import Plan, PlannedGroup, python_value
+from lakebalance.publish.allocations import Allocation, as_frame, from_frame
+from lakebalance.publish.state import State
+from lakebalance.recipe.models import Recipe
+from lakebalance.sample.thresholds import Threshold
+
+ALLOCATIONS = "allocations"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its plan, what was published and found there, and what each stage took."""
+
+    plan: Plan
+    table: str
+    version: int
+    rows: int
+    published: list[dict[str, Any]]
+    stages: list[dict[str, Any]]
+    paths: dict[str, str]
+    recipe: str
+    finished: str
+    repeated: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as ``run --json`` prints it."""
+        return {
+            **self.plan.to_dict(),
+            "output": {"table": self.table, "version": self.version, "rows": self.rows},
+            "published": self.published,
+            "stages": self.stages,
+            "paths": self.paths,
+            "repeated": self.repeated,
+            "finished": self.finished,
+            "package_version": __version__,
+            "recipe": self.recipe,
+        }
+
+    def _repr_html_(self) -> str:
+        from lakebalance.report.notebook import result_html
+
+        return result_html(self.to_dict())
+
+
+def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
+    """Write the plan's groups and thresholds; replaces what an earlier try wrote."""
+    rows = [
+        Allocation(
+            g.source,
+            g.id,
+            g.json_group,
+            g.rows,
+            g.available,
+            g.target,
+            g.threshold.base,
+            g.threshold.last,
+            g.threshold.at_last,
+            g.threshold.whole,
+        )  # fmt: skip
+        for g in plan.groups
+        if g.threshold is not None
+    ]
+    state.write(as_frame(spark, rows), ALLOCATIONS, plan.run_id)
+
+
+def remembered_groups(
+    state: State, spark: SparkSession, run: str, ids: Collection[int] | None = None
+) -> list[PlannedGroup]:
+    """The groups of a run's plan with their thresholds; only some of them by their ids."""
+    return [
+        PlannedGroup(
+            a.group_id,
+            a.source,
+            {name: python_value(value) for name, value in a.group.items()},
+            a.rows,
+            a.available,
+            a.target,
+            Threshold(a.base, a.last, a.at_last, a.whole),
+        )
+        for a in from_frame(state.read(spark, ALLOCATIONS, run), ids)
+    ]
+
+
+def remember(state: State, spark: SparkSession, result: Result, started: dt.datetime) -> None:
+    """Write a finished run into the ledger."""
+    state.record(
+        spark,
+        {
+            "run_id": result.plan.run_id,
+            "name": result.plan.name,
+            "target": result.table,
+            "version": result.version,
+            "rows": result.rows,
+            "started": started,
+            "plan": result.plan.summary(),
+            "recipe": result.recipe,
+            "result": {"stages": result.stages, "paths": result.paths},
+        },
+    )
+
+
+def remembered(
+    state: State, spark: SparkSession, recipe: Recipe, run: str, version: int
+) -> Result | None:
+    """The finished run that the ledger knows for a version of the target; None if it does not."""
+    wanted = [("run_id", run), ("target", recipe.publish.table), ("version", version)]
+    entry = state.entry(spark, wanted)
+    if entry is None:
+        return None
+    plan = Plan.from_summary(entry["plan"], remembered_groups(state, spark, run))
+    return Result(
+        plan,
+        entry["target"],
+        version,
+        entry["rows"],
+        [],
+        entry["result"]["stages"],
+        entry["result"]["paths"],
+        entry["recipe"],
+        entry["finished"].replace(tzinfo=dt.timezone.utc).isoformat(),
+        repeated=True,
+    )
