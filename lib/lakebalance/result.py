@@ -68,7 +68,7 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
             g.threshold.last,
             g.threshold.at_last,
             g.threshold.whole,
-        )  # fmt: skip
+        )
         for g in plan.groups
         if g.threshold is not None
     ]
@@ -115,7 +115,11 @@ def remembered(
     state: State, spark: SparkSession, recipe: Recipe, run: str, version: int
 ) -> Result | None:
     """The finished run that the ledger knows for a version of the target; None if it does not."""
-    wanted = [("run_id", run), ("target", recipe.publish.table), ("version", version)]
+    wanted: list[tuple[str, str | int]] = [
+        ("run_id", run),
+        ("target", recipe.publish.table),
+        ("version", version),
+    ]
     entry = state.entry(spark, wanted)
     if entry is None:
         return None

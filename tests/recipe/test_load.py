@@ -59,4 +59,4 @@ def test_the_example_recipe_is_valid():
     from lakebalance.demo import recipe_file
 
     recipe = Recipe.load(recipe_file())
-    assert len(recipe.sources) == 3 and len(recipe.expect.expectations) == 6
+    assert len(recipe.sources) == 3 and len(recipe.expect.expectations) == 7

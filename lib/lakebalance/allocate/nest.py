@@ -132,7 +132,7 @@ def _largest(
 def _default_rule() -> MethodOptions:
     from lakebalance.allocate.proportional import Proportional
 
-    return Proportional(method="proportional")
+    return Proportional(method="proportional", max_epochs=None, min_rows=0)
 
 
 def _rule(options: MethodOptions) -> Rule:

@@ -83,9 +83,7 @@ def options_union(stage: Stage) -> Any:
     return (
         models[0]
         if len(models) == 1
-        else Annotated[
-            reduce(or_, models), Field(discriminator="method")  # type: ignore[arg-type]
-        ]
+        else Annotated[reduce(or_, models), Field(discriminator="method")]
     )
 
 

@@ -57,14 +57,18 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
         builder = builder.config(key, value)
     from delta import configure_spark_with_delta_pip
 
+    session: SparkSession
+
     try:
         if verbose:
-            return configure_spark_with_delta_pip(builder).getOrCreate()
+            session = configure_spark_with_delta_pip(builder).getOrCreate()
+            return session
         with _Quiet() as quiet:
             builder = builder.config(
                 "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}"
             )
-            return configure_spark_with_delta_pip(builder).getOrCreate()
+            session = configure_spark_with_delta_pip(builder).getOrCreate()
+            return session
     except Exception as error:
         reason = str(error) if verbose else quiet.tail() or str(error)
         raise LakebalanceError(f"Spark did not start: {reason}") from error

@@ -163,9 +163,8 @@ def _check_columns(df: DataFrame, expectation: Expectation, place: str) -> None:
     for argument, named in expectation.args.items():
         if argument in ("column", "column_A", "column_B"):
             require(df, [str(named)], f"{place}.args.{argument}")
-        elif argument in ("column_list", "column_set") and isinstance(named, list):
-            if not expectation.expectation.startswith("ExpectTable"):
-                require(df, [str(name) for name in named], f"{place}.args.{argument}")
+        elif argument == "column_list" and not expectation.expectation.startswith("ExpectTable"):
+            require(df, [str(name) for name in named], f"{place}.args.{argument}")
 
 
 def _whole_verdict(df: DataFrame, expectation: Expectation) -> Verdict:

@@ -156,9 +156,9 @@ class Recipe(Part):
     name: str = Field(min_length=1)
     seed: int = Field(0, description="Another seed picks other rows of the same numbers.")
     sources: list[Source] = Field(min_length=1)
-    expect: Expect = Field(default_factory=Expect)
+    expect: Expect = Expect()
     prune: list[PruneOptions] = Field(default_factory=list)
-    allocate: Allocate = Field(default_factory=Allocate)
+    allocate: Allocate = Allocate()
     sample: SampleOptions = Field(default_factory=Repeat)
     publish: Publish
 

@@ -74,7 +74,7 @@ class _Reader:
             return [self.read(n, (*path, i), inside) for i, n in enumerate(node.value)]
         loader = _Loader("")
         try:
-            return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            return loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             raise self.fail(node, path, f"cannot be read: {error}") from error
 

@@ -1,0 +1,116 @@
+"""Prints plans, results and fates for people; the command line's ``--json`` passes it by."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lakebalance.core.progress import Progress
+
+out, err = Console(), Console(stderr=True)
+MOST_LINES = 60
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """Show the stage that is under way on standard error; a line each where that is a file."""
+    if quiet:
+        yield lambda stage: None
+    elif err.is_terminal:
+        with err.status("starting") as status:
+            yield lambda stage: status.update(f"{stage} …")
+    else:
+        yield lambda stage: err.print(f"… {stage}", markup=False, highlight=False)
+
+
+def group_text(group: Mapping[str, Any]) -> str:
+    """A group's values as JSON writes them, so that null, NaN and "null" differ."""
+    return ", ".join(f"{k}={json.dumps(v)}" for k, v in group.items()) or "all rows"
+
+
+def table_of(*columns: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table; columns after the first that hold numbers are set to the right."""
+    table = Table()
+    for i, name in enumerate(columns):
+        numeric = i > 0 and all(row[i][:1].isdigit() for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*[Text(cell) for cell in row])
+    out.print(table)
+
+
+def show_groups(data: Mapping[str, Any]) -> None:
+    """Before and after per source, and per group over all sources."""
+    titles: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "source": lambda g: str(g["source"]),
+        "group": lambda g: group_text(g["group"]),
+    }
+    for title, label_of in titles.items():
+        sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        for group in data["groups"]:
+            for i, name in enumerate(("rows", "available", "target")):
+                sums[label_of(group)][i] += group[name]
+        if title == "group" and list(sums) == ["all rows"]:
+            continue
+        labels = sorted(sums, key=lambda label: -sums[label][0])
+        table_of(
+            title, "before", "available", "after", "epochs",
+            rows=[_line(label, *sums[label]) for label in labels[:MOST_LINES]],
+        )  # fmt: skip
+        if len(labels) > MOST_LINES:
+            out.print(f"and {len(labels) - MOST_LINES:,} more; --json has them all")
+    for warning in data["warnings"]:
+        out.print(f"warning: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _line(label: str, rows: int, available: int, target: int) -> tuple[str, ...]:
+    epochs = target / available if available else 0.0
+    return label, f"{rows:,}", f"{available:,}", f"{target:,}", f"{epochs:.2f}"
+
+
+def show_gates(data: Mapping[str, Any]) -> None:
+    """What each expectation found."""
+    if data["gates"]:
+        table_of(
+            "expectation", "unexpected", "on fail", "met",
+            rows=[
+                (
+                    g["expectation"],
+                    "" if g["unexpected"] is None else f"{g['unexpected']:,}",
+                    g["on_fail"],
+                    "yes" if g["success"] else "no",
+                )
+                for g in data["gates"]
+            ],
+        )  # fmt: skip
+
+
+def show_run(data: Mapping[str, Any]) -> None:
+    """A finished run: gates, before and after, what was published, and where each file is."""
+    show_gates(data)
+    show_groups(data)
+    output = data["output"]
+    out.print(
+        f"{data['quarantined']:,} rows quarantined, {data['matches']:,} duplicates dropped, "
+        f"{output['rows']:,} rows published as version {output['version']} and counted there.",
+        soft_wrap=True,
+    )
+    if data["repeated"]:
+        out.print("This run was finished before: nothing was changed.")
+    for name, path in data["paths"].items():
+        out.print(f"  {name}: {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def show_fates(fates: list[dict[str, Any]]) -> None:
+    """Each row's fate with the numbers that decided it."""
+    for fate in fates:
+        out.print(Text(fate["fate"], style="bold"))
+        rest = {name: value for name, value in fate.items() if name != "fate"}
+        out.print_json(json.dumps(rest, default=str))
