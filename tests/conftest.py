@@ -19,7 +19,9 @@ def table(spark, tmp_path):
     def write(name, rows, schema, partitions=2):
         path = str(tmp_path / name)
         df = spark.createDataFrame(rows, schema)
-        df.repartition(partitions).write.format("delta").mode("overwrite").save(path)
+        writer = df.repartition(partitions).write.format("delta").mode("overwrite")
+        # Delta takes names with spaces only where it maps them.
+        writer.option("delta.columnMapping.mode", "name").save(path)
         return path
 
     return write

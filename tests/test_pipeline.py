@@ -7,7 +7,7 @@ import pytest
 
 import lakebalance as lb
 from lakebalance.core.errors import GateError, RecipeError, TableError
-from lakebalance.explain import explain, key_condition
+from lakebalance.fates import explain, key_condition
 
 SKEWED = [(i, "a" if i < 900 else "b" if i < 990 else None, i * 0.5) for i in range(1000)]
 SCHEMA = "id long, label string, x double"

@@ -1,23 +1,36 @@
-"""Turns large, skewed, redundant Delta tables into balanced training tables, on Spark."""
+"""Turns large, skewed, redundant Delta tables into balanced training tables, on Spark.
 
+    import lakebalance as lb
+
+    recipe = lb.Recipe.load("recipe.yaml")
+    plan = lb.plan(recipe, spark)  # what would come out; writes nothing
+    result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
+    lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "plan", "run"]
+__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "run"]
 
 if TYPE_CHECKING:
+    from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
+    from lakebalance.profiles import profile
     from lakebalance.recipe import Recipe
+
+HOMES = {
+    "Recipe": "lakebalance.recipe",
+    "explain": "lakebalance.fates",
+    "plan": "lakebalance.pipeline",
+    "profile": "lakebalance.profiles",
+    "run": "lakebalance.pipeline",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Spark and pydantic load when they are used, so that `lakebalance --help` answers at once.
-    if name == "Recipe":
-        from lakebalance.recipe import Recipe
-
-        return Recipe
-    if name in ("plan", "run"):
-        from lakebalance import pipeline
-
-        return getattr(pipeline, name)
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module 'lakebalance' has no attribute {name!r}")

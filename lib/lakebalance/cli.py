@@ -152,7 +152,7 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
     loaded = _load(recipe, sets)
     with console.progress(as_json) as show, _session(show) as spark:
         show("counting")
-        from lakebalance.profile import profile as rows_per_group
+        from lakebalance.profiles import profile as rows_per_group
 
         data = rows_per_group(loaded, spark)
     if as_json:
@@ -247,8 +247,8 @@ def explain(
     if (key is None) == (where is None):
         raise RecipeError("write either a key or --where")
     with console.progress(as_json) as show, _session(show) as spark:
-        from lakebalance.explain import explain as fates_of
-        from lakebalance.explain import key_condition
+        from lakebalance.fates import explain as fates_of
+        from lakebalance.fates import key_condition
 
         show("looking the rows up")
         condition = where if where is not None else key_condition(loaded, key or "")

@@ -17,7 +17,7 @@ from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import function_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, pin, unite
 from lakebalance.expect.gate import Gate
-from lakebalance.plan import Plan, run_id
+from lakebalance.plans import Plan, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
 from lakebalance.sample.thresholds import GROUP, HASH, Share

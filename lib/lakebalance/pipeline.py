@@ -21,7 +21,7 @@ from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
-from lakebalance.plan import Plan, PlannedGroup, PlannedSource, json_value
+from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_value
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import Layout, published_version, restore, write
 from lakebalance.recipe.models import Recipe

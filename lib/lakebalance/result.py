@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance import __version__
-from lakebalance.plan import Plan, PlannedGroup, python_value
+from lakebalance.plans import Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe

@@ -60,9 +60,6 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     """
     spark = df.sparkSession
     before = newest_version(spark, target)
-    if layout.cluster_by and before is None:
-        _create_clustered(df, target, layout)
-        before = newest_version(spark, target)
     writer = _writer(df, run, layout, before)
     try:
         if target.is_path:
@@ -96,6 +93,8 @@ def _writer(df: DataFrame, run: str, layout: Layout, before: int | None) -> Data
         writer = writer.option("delta.columnMapping.mode", "name")
     if layout.merge_schema:
         writer = writer.option("overwriteSchema", "true")
+    if layout.cluster_by:
+        writer = writer.clusterBy(*layout.cluster_by)
     if layout.partition_by:
         # Gathers each partition's rows first: else every task writes a file into each of them.
         writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", "true")
@@ -123,24 +122,6 @@ def restore(spark: SparkSession, target: Table, version: int, before: int | None
         return f"{target.name} was emptied"
     spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(before)}")
     return f"{target.name} was taken back to version {before}"
-
-
-def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
-    columns = ", ".join(f"{_quoted(f.name)} {f.dataType.simpleString()}" for f in df.schema.fields)
-    clustered = ", ".join(_quoted(name) for name in layout.cluster_by)
-    mapped = (
-        ""
-        if all(PLAIN_NAME.fullmatch(name) for name in df.columns)
-        else " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
-    )
-    df.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta "
-        f"CLUSTER BY ({clustered}){mapped}"
-    )
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _for_users(error: PySparkException, target: Table) -> Exception:

@@ -109,12 +109,15 @@ def _explain(source: SourceText, detail: dict[str, Any]) -> str:
 def _plain_path(data: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
     """The location without the names of methods that pydantic puts into it."""
     path: list[int | str] = []
-    for i, part in enumerate(loc):
+    entered = True  # the tag stands once, right after the way into the method's mapping
+    for part in loc:
         inside = isinstance(data, dict)
-        tag = inside and data.get("method") == part and part not in data and i < len(loc)
-        if tag and path and any(p in STAGE_OF_FIELD for p in path):
+        in_stage = any(p in STAGE_OF_FIELD for p in path)
+        if entered and in_stage and inside and data.get("method") == part:
+            entered = False
             continue
         path.append(part)
+        entered = True
         if inside:
             data = data.get(part)
         elif isinstance(data, list) and isinstance(part, int) and part < len(data):

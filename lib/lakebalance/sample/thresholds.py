@@ -110,7 +110,7 @@ def small_table(
 ) -> DataFrame:
     """Numbers per group as a frame to broadcast; integers and flags become bigint.
 
-    By Arrow, as 100,000 rows pickled one by one would take longer than the job that reads them.
+    By Arrow, as 100,000 rows sent one by one would take longer than the job that reads them.
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     arrays = [

@@ -18,7 +18,7 @@ from lakebalance.core.sources import KEY, SOURCE
 from lakebalance.core.tables import first_line
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
-from lakebalance.plan import PlannedGroup
+from lakebalance.plans import PlannedGroup
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.result import remembered_groups

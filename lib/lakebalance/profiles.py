@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.counts import count_groups
 from lakebalance.frames import Frames
-from lakebalance.plan import json_value
+from lakebalance.plans import json_value
 from lakebalance.recipe.models import Recipe
 
 
