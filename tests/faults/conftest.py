@@ -1,0 +1,56 @@
+"""Runs of the command line in processes of their own, which tests kill or starve."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from pyspark.sql import functions as F
+
+RUN = "import sys; from lakebalance.cli import main; main()"
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    """A skewed table of 20,000 rows with texts that do not compress, and a recipe for it."""
+    rows = spark.range(20_000, numPartitions=4).select(
+        "id",
+        F.when(F.col("id") % 100 == 0, "rare").otherwise("common").alias("label"),
+        F.concat_ws("", *[F.sha2(F.concat("id", F.lit(i)), 256) for i in range(4)]).alias("text"),
+    )
+    rows.write.format("delta").save(str(tmp_path / "source"))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        f"name: t\nsources: [{{name: s, table: {tmp_path}/source, key: [id]}}]\n"
+        "expect: {expectations: [{expectation: ExpectColumnValuesToBeBetween, "
+        "args: {column: id, min_value: 10}}]}\n"
+        "prune: [{method: exact, columns: [text]}]\n"
+        "allocate: {balance: {by: [label], method: equal}, rows: 16000}\n"
+        f"publish: {{table: {tmp_path}/out/balanced}}\n"
+    )
+    return recipe
+
+
+def start(recipe, *options, wrapper=(), **keywords):
+    """Start `lakebalance run` in a session of its own, so that its JVM can be killed with it."""
+    return subprocess.Popen(
+        [*wrapper, sys.executable, "-c", RUN, "--master", "local[2]", "run", str(recipe),
+         *options],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "COLUMNS": "200"}, **keywords,
+    )
+
+
+def kill(process):
+    """SIGKILL to the run and all that it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def rows_of(spark, path, version=None):
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return Counter(r[0] for r in reader.load(str(path)).select("id").collect())

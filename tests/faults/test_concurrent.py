@@ -1,0 +1,61 @@
+"""Runs at the same time to the same target: one wins, the others say so, nothing is mixed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+import lakebalance as lb
+from lakebalance.core.errors import TableError
+from lakebalance.recipe import Recipe
+
+from .conftest import rows_of
+
+
+def at_once(recipes, spark):
+    """Run all recipes, none publishing before all are about to; gives results and errors."""
+    barrier = Barrier(len(recipes), timeout=300)
+
+    def one(recipe):
+        def progress(stage):
+            if stage == "publish":
+                barrier.wait()
+
+        try:
+            return lb.run(recipe, spark, progress)
+        except TableError as error:
+            return error
+
+    with ThreadPoolExecutor(len(recipes)) as pool:
+        return list(pool.map(one, recipes))
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_of_two_different_runs_one_wins(spark, lake, tmp_path, exists):
+    target = tmp_path / "out" / "balanced"
+    if exists:
+        lb.run(Recipe.load(lake, ["seed=9"]), spark)
+    recipes = [Recipe.load(lake, [f"seed={seed}"]) for seed in (1, 2)]
+    outcomes = at_once(recipes, spark)
+    won = [o for o in outcomes if not isinstance(o, TableError)]
+    lost = [o for o in outcomes if isinstance(o, TableError)]
+    assert len(won) == len(lost) == 1, outcomes
+    assert "another writer changed it during this run" in str(lost[0])
+    published = rows_of(spark, target)
+    assert sum(published.values()) == 16_000
+
+    loser = recipes[outcomes.index(lost[0])]
+    again = lb.run(loser, spark)
+    assert not again.repeated and again.version == won[0].version + 1
+    assert rows_of(spark, target) != published
+    assert rows_of(spark, target, won[0].version) == published
+
+
+def test_the_same_run_twice_at_once_is_one_run(spark, lake, tmp_path):
+    first, second = at_once([Recipe.load(lake)] * 2, spark)
+    assert not isinstance(first, TableError), first
+    assert not isinstance(second, TableError), second
+    assert first.version == second.version == 0
+    assert sum(rows_of(spark, tmp_path / "out" / "balanced").values()) == 16_000
+    ledger = spark.read.format("delta").load(str(tmp_path / "out/_lakebalance/ledger"))
+    assert ledger.count() == 1

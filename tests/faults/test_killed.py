@@ -1,0 +1,50 @@
+"""SIGKILL at each stage: the target is old or new, never between, and the next run completes."""
+
+import pytest
+
+import lakebalance as lb
+from lakebalance.recipe import Recipe
+
+from .conftest import kill, rows_of, start
+
+STAGES = ["read", "check keys", "expect and count", "prune", "sample", "remember", "publish",
+          "audit", "report"]
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What each test's run must end with; the same for all, as their sources are the same."""
+    return {}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_killed_at_a_stage_is_finished_by_the_next(spark, lake, tmp_path, stage, expected):
+    target = tmp_path / "out" / "balanced"
+    old = Recipe.load(lake, ["seed=1"])
+    lb.run(old, spark)
+    old_rows = rows_of(spark, target)
+
+    process = start(lake)
+    seen = []
+    for line in process.stderr:
+        seen.append(line.strip("… \n"))
+        if seen[-1] == stage:
+            break
+    assert seen[-1] == stage, seen
+    kill(process)
+
+    newest = spark.sql(f"DESCRIBE HISTORY delta.`{target}`").count() - 1
+    after = rows_of(spark, target)
+    assert newest in (0, 1)
+    if newest == 0:
+        assert after == old_rows
+
+    result = lb.run(Recipe.load(lake), spark)
+    assert result.version == 1
+    assert result.repeated == (newest == 1)
+    rows = rows_of(spark, target)
+    assert sum(rows.values()) == 16_000 and rows != old_rows
+    assert newest == 0 or after == rows
+    assert expected.setdefault("rows", rows) == rows
+    ledger = spark.read.format("delta").load(str(tmp_path / "out/_lakebalance/ledger"))
+    assert ledger.where(f"run_id = '{result.plan.run_id}'").count() == 1
