@@ -14,7 +14,7 @@ from lakebalance.core.errors import TableError
 from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.tables import Table, first_line, history, newest_version, run_of_commit
 
-MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES")
+MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
 PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
 
@@ -59,6 +59,8 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     TableError : another writer came first, the schema differs, or the table can't be written.
     """
     spark = df.sparkSession
+    if layout.cluster_by and newest_version(spark, target) is None:
+        _create_clustered(df, target, layout)
     before = newest_version(spark, target)
     writer = _writer(df, run, layout, before)
     try:
@@ -76,6 +78,8 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     version = published_version(spark, target, run)
     if version is None:
         raise _lost(target)
+    if layout.cluster_by:
+        _cluster(spark, target, layout.cluster_by)
     return version, before
 
 
@@ -93,8 +97,9 @@ def _writer(df: DataFrame, run: str, layout: Layout, before: int | None) -> Data
         writer = writer.option("delta.columnMapping.mode", "name")
     if layout.merge_schema:
         writer = writer.option("overwriteSchema", "true")
-    if layout.cluster_by:
-        writer = writer.clusterBy(*layout.cluster_by)
+    elif before is not None:
+        # A plain overwrite takes a table's clustering away; replacing where true keeps it.
+        writer = writer.option("replaceWhere", "true")
     if layout.partition_by:
         # Gathers each partition's rows first: else every task writes a file into each of them.
         writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", "true")
@@ -122,6 +127,29 @@ def restore(spark: SparkSession, target: Table, version: int, before: int | None
         return f"{target.name} was emptied"
     spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(before)}")
     return f"{target.name} was taken back to version {before}"
+
+
+def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
+    columns = ", ".join(f"{_listed([f.name])} {f.dataType.simpleString()}" for f in df.schema)
+    mapped = (
+        ""
+        if all(PLAIN_NAME.fullmatch(name) for name in df.columns)
+        else " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
+    )
+    df.sparkSession.sql(
+        f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta "
+        f"CLUSTER BY ({_listed(layout.cluster_by)}){mapped}"
+    )
+
+
+def _cluster(spark: SparkSession, target: Table, names: Sequence[str]) -> None:
+    detail = spark.sql(f"DESCRIBE DETAIL {target.sql}").collect()[0]
+    if detail["clusteringColumns"] != list(names):
+        spark.sql(f"ALTER TABLE {target.sql} CLUSTER BY ({_listed(names)})")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
 def _for_users(error: PySparkException, target: Table) -> Exception:
