@@ -37,8 +37,12 @@ def recipe(tmp_path):
             t if isinstance(t, dict) else {"name": f"s{i}", "table": t}
             for i, t in enumerate(tables)
         ]
-        base = {"name": "test", "seed": 1, "sources": sources,
-                "publish": {"table": str(tmp_path / "out")}}
+        base = {
+            "name": "test",
+            "seed": 1,
+            "sources": sources,
+            "publish": {"table": str(tmp_path / "out")},
+        }
         return Recipe.model_validate({**base, **parts})
 
     return make

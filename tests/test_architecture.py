@@ -22,7 +22,9 @@ def test_stages_import_core_but_not_each_other():
     files = [p for p in ROOT.rglob("*.py") if p.parent.name in STAGES]
     assert len(files) > 15
     for path in files:
-        allowed = {path.parent.name, "core"} | ({"recipe"} if path.parent.name == "expect" else set())
+        allowed = {path.parent.name, "core"} | (
+            {"recipe"} if path.parent.name == "expect" else set()
+        )
         assert set(imports(path)) <= allowed, path
     for path in (ROOT / "core").glob("*.py"):
         assert set(imports(path)) <= {"core"}, path

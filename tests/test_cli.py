@@ -57,10 +57,11 @@ def test_the_whole_way_in_json(call, recipe_file, tmp_path):
     plan = json.loads(text)
     assert code == 0
     assert {"run_id", "recipe_hash", "sources", "groups", "rows", "warnings"} <= plan.keys()
-    assert plan["sources"][0] | {"table": ""} == {
-        "name": "s", "table": "", "version": 0, "rows": 3}
+    assert plan["sources"][0] | {"table": ""} == {"name": "s", "table": "", "version": 0, "rows": 3}
     assert [(g["group"], g["available"], g["target"], g["epochs"]) for g in plan["groups"]] == [
-        ({"label": "a"}, 2, 2, 1.0), ({"label": "b"}, 1, 2, 2.0)]
+        ({"label": "a"}, 2, 2, 1.0),
+        ({"label": "b"}, 1, 2, 2.0),
+    ]
     assert not (tmp_path / "out").exists()
 
     code, text, _ = call("run", recipe_file, "--json")
@@ -99,8 +100,15 @@ def test_the_whole_way_for_people(call, recipe_file):
         (("rows: 4", "rows: -4"), 2, "greater than or equal to 0"),
         (("/t,", "/nowhere,"), 4, "is not a Delta table"),
         (("[id]", "[label]"), 4, "is not unique"),
-        (("allocate:", "expect: {expectations: [{expectation: ExpectTableRowCountToEqual, "
-          "args: {value: 9}, on_fail: stop}]}\nallocate:"), 3, "ExpectTableRowCountToEqual"),
+        (
+            (
+                "allocate:",
+                "expect: {expectations: [{expectation: ExpectTableRowCountToEqual, "
+                "args: {value: 9}, on_fail: stop}]}\nallocate:",
+            ),
+            3,
+            "ExpectTableRowCountToEqual",
+        ),
     ],
 )
 def test_exit_codes_and_messages(call, recipe_file, tmp_path, change, code, message):
@@ -115,11 +123,17 @@ def test_exit_codes_and_messages(call, recipe_file, tmp_path, change, code, mess
 
 
 def test_validate_needs_no_spark_and_gives_the_schema(recipe_file):
-    code = ("import sys, runpy; sys.argv = ['lakebalance', 'validate', sys.argv[1]];"
-            "from lakebalance.cli import main; main()"
-            )
-    shown = subprocess.run([sys.executable, "-c", code, recipe_file], capture_output=True,
-                           text=True, env={**os.environ, "JAVA_HOME": "/nowhere"}, check=True)
+    code = (
+        "import sys, runpy; sys.argv = ['lakebalance', 'validate', sys.argv[1]];"
+        "from lakebalance.cli import main; main()"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code, recipe_file],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAVA_HOME": "/nowhere"},
+        check=True,
+    )
     assert "valid; hash" in shown.stdout
     schema = CliRunner().invoke(app, ["validate", "--schema"])
     assert json.loads(schema.output)["title"] == "Recipe"

@@ -25,7 +25,10 @@ def test_output_meets_the_plan_to_the_row(spark, table, recipe):
     result = lb.run(r, spark)
     written = spark.read.format("delta").load(result.table)
     assert {x["label"]: x["count"] for x in written.groupBy("label").count().collect()} == {
-        None: 200, "a": 200, "b": 200}
+        None: 200,
+        "a": 200,
+        "b": 200,
+    }
     nulls = Counter(x["id"] for x in written.where("label is null").collect())
     assert set(nulls.values()) == {20}
     assert set(nulls) == set(range(990, 1000))
@@ -39,8 +42,11 @@ def test_same_rows_whatever_the_partitioning_and_after_optimize(spark, table, re
     for i, path in enumerate((one, many, many)):
         if i == 2:
             spark.sql(f"OPTIMIZE delta.`{path}`")
-        r = recipe({"name": "s", "table": path, "key": ["id"]}, allocate=allocate,
-                   publish={"table": str(tmp_path / f"out{i}")})
+        r = recipe(
+            {"name": "s", "table": path, "key": ["id"]},
+            allocate=allocate,
+            publish={"table": str(tmp_path / f"out{i}")},
+        )
         outputs.append(rows_of(spark, lb.run(r, spark).table))
     assert outputs[0] == outputs[1] == outputs[2]
     assert sum(outputs[0].values()) == 400
@@ -86,9 +92,11 @@ def test_equal_rows_without_a_key_are_still_counted_exactly(spark, table, recipe
 
 def test_names_with_dots_spaces_and_upper_case(spark, table, recipe):
     path = table("t", [(1, "x"), (2, "x"), (3, "y")], "`My Id` long, `a.b` string")
-    r = recipe({"name": "s", "table": path, "key": ["My Id"]},
-               prune=[{"method": "exact", "columns": ["My Id"]}],
-               allocate={"balance": {"by": ["a.b"], "method": "equal"}, "rows": 2})
+    r = recipe(
+        {"name": "s", "table": path, "key": ["My Id"]},
+        prune=[{"method": "exact", "columns": ["My Id"]}],
+        allocate={"balance": {"by": ["a.b"], "method": "equal"}, "rows": 2},
+    )
     spark_rows = lb.run(r, spark).published
     assert [(p["group"], p["found"]) for p in spark_rows] == [({"a.b": "x"}, 1), ({"a.b": "y"}, 1)]
 
@@ -98,7 +106,9 @@ def test_sources_with_columns_in_another_order_and_widened_types(spark, table, r
     two = table("two", [("a", 2)], "label string, id long")
     result = lb.run(recipe(one, two), spark)
     assert spark.read.format("delta").load(result.table).dtypes == [
-        ("id", "bigint"), ("label", "string")]
+        ("id", "bigint"),
+        ("label", "string"),
+    ]
     three = table("three", [("a", "x")], "label string, id string")
     with pytest.raises(RecipeError, match='column "id" is int in "s0" and string in "s1"'):
         lb.plan(recipe(one, three), spark)
@@ -106,10 +116,15 @@ def test_sources_with_columns_in_another_order_and_widened_types(spark, table, r
 
 def test_quarantine_keeps_every_reason(spark, table, recipe):
     rows = [(1, "a", 1.0), (2, None, 99.0), (3, "b", 99.0)]
-    expect = {"expectations": [
-        {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "label"}},
-        {"expectation": "ExpectColumnValuesToBeBetween", "args": {"column": "x", "max_value": 9}},
-    ]}
+    expect = {
+        "expectations": [
+            {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "label"}},
+            {
+                "expectation": "ExpectColumnValuesToBeBetween",
+                "args": {"column": "x", "max_value": 9},
+            },
+        ]
+    }
     result = lb.run(recipe(table("t", rows, SCHEMA), expect=expect), spark)
     assert result.plan.rows == 1 and result.plan.quarantined == 2
     kept = spark.read.format("delta").load(result.paths["quarantine"]).collect()
@@ -117,8 +132,15 @@ def test_quarantine_keeps_every_reason(spark, table, recipe):
 
 
 def test_a_stop_expectation_publishes_nothing(spark, table, recipe, tmp_path):
-    expect = {"expectations": [{"expectation": "ExpectColumnValuesToBeUnique",
-                                "args": {"column": "label"}, "on_fail": "stop"}]}
+    expect = {
+        "expectations": [
+            {
+                "expectation": "ExpectColumnValuesToBeUnique",
+                "args": {"column": "label"},
+                "on_fail": "stop",
+            }
+        ]
+    }
     with pytest.raises(GateError, match="ExpectColumnValuesToBeUnique"):
         lb.run(recipe(table("t", SKEWED, SCHEMA), expect=expect), spark)
     assert not (tmp_path / "out").exists()
@@ -129,7 +151,10 @@ def test_exact_duplicates_within_and_between_sources(spark, table, recipe):
     two = table("two", [(1, "a", 1.0), (2, None, 2.0), (3, "c", math.nan)], SCHEMA)
     result = lb.run(recipe(one, two, prune=[{"method": "exact"}]), spark)
     assert rows_of(spark, result.table) == {
-        ("1", "'a'", "1.0"): 1, ("2", "None", "2.0"): 1, ("3", "'c'", "nan"): 1}
+        ("1", "'a'", "1.0"): 1,
+        ("2", "None", "2.0"): 1,
+        ("3", "'c'", "nan"): 1,
+    }
     assert result.plan.matches == 3
 
 
@@ -143,17 +168,29 @@ def test_exact_keeps_the_first_by_a_column(spark, table, recipe):
 def test_weight_keeps_rows_and_adds_their_weight(spark, table, recipe):
     r = recipe(table("t", SKEWED, SCHEMA), allocate=EQUAL, sample={"method": "weight"})
     written = spark.read.format("delta").load(lb.run(r, spark).table)
-    weights = {x["label"]: x["sum(weight)"] for x in written.groupBy("label").sum("weight").collect()}
+    weights = {
+        x["label"]: x["sum(weight)"] for x in written.groupBy("label").sum("weight").collect()
+    }
     assert written.count() == 1000
     assert {k: round(v, 6) for k, v in weights.items()} == {None: 200, "a": 200, "b": 200}
 
 
 def test_explain_agrees_with_the_output_for_every_row(spark, table, recipe):
     path = table("t", SKEWED, SCHEMA)
-    expect = {"expectations": [{"expectation": "ExpectColumnValuesToBeBetween",
-                                "args": {"column": "x", "min_value": 5}}]}
-    r = recipe({"name": "s", "table": path, "key": ["id"]}, expect=expect, allocate=EQUAL,
-               prune=[{"method": "exact", "columns": ["label", "x"]}])
+    expect = {
+        "expectations": [
+            {
+                "expectation": "ExpectColumnValuesToBeBetween",
+                "args": {"column": "x", "min_value": 5},
+            }
+        ]
+    }
+    r = recipe(
+        {"name": "s", "table": path, "key": ["id"]},
+        expect=expect,
+        allocate=EQUAL,
+        prune=[{"method": "exact", "columns": ["label", "x"]}],
+    )
     written = spark.read.format("delta").load(lb.run(r, spark).table)
     copies = Counter(x["id"] for x in written.collect())
     fates = explain(r, spark, "id < 1000", limit=1000)
@@ -167,12 +204,26 @@ def test_explain_agrees_with_the_output_for_every_row(spark, table, recipe):
 @pytest.mark.parametrize(
     ("parts", "error", "match"),
     [
-        ({"allocate": {"balance": {"by": ["lable"], "method": "equal"}}}, RecipeError,
-         'no column "lable"; did you mean "label"'),
-        ({"allocate": {"balance": {"by": ["label"], "method": "equal", "max_epochs": 1},
-                       "rows": 5000}}, RecipeError, "largest feasible is 1,000"),
-        ({"allocate": {"balance": {"by": ["label"], "method": "targets", "counts": {"z": 1}}}},
-         RecipeError, 'target for "z", a group that isn\'t there'),
+        (
+            {"allocate": {"balance": {"by": ["lable"], "method": "equal"}}},
+            RecipeError,
+            'no column "lable"; did you mean "label"',
+        ),
+        (
+            {
+                "allocate": {
+                    "balance": {"by": ["label"], "method": "equal", "max_epochs": 1},
+                    "rows": 5000,
+                }
+            },
+            RecipeError,
+            "largest feasible is 1,000",
+        ),
+        (
+            {"allocate": {"balance": {"by": ["label"], "method": "targets", "counts": {"z": 1}}}},
+            RecipeError,
+            'target for "z", a group that isn\'t there',
+        ),
     ],
 )
 def test_what_cannot_be_planned_says_why(spark, table, recipe, parts, error, match):

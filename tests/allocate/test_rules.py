@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.none import NoRule, none
-from lakebalance.allocate.rounding import InfeasibleBudget, divide, integer_shares, largest_remainder
+from lakebalance.allocate.rounding import (
+    InfeasibleBudget,
+    divide,
+    integer_shares,
+    largest_remainder,
+)
 from lakebalance.allocate.rules import Group
 from lakebalance.allocate.targets import Targets, targets
 from lakebalance.allocate.temperature import Temperature, temperature
@@ -88,8 +93,14 @@ def test_targets_for_a_group_that_is_not_there_shows_the_nearest():
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"counts": {"a": 1}, "shares": {"a": 1}}, {"shares": {"a": 0.4}},
-               {"counts": {"a": -1}}, {"shares": {"a": float("nan")}}]
+    "fields",
+    [
+        {},
+        {"counts": {"a": 1}, "shares": {"a": 1}},
+        {"shares": {"a": 0.4}},
+        {"counts": {"a": -1}},
+        {"shares": {"a": float("nan")}},
+    ],
 )
 def test_targets_refuses_contradictions(fields):
     with pytest.raises(ValueError):
@@ -110,8 +121,11 @@ def test_balance_caps_limit_what_the_mixture_gives_a_source():
 
 
 def test_balance_without_mixture_sees_the_groups_of_all_sources_together():
-    counts = [Available("x", {"c": "a"}, 30), Available("x", {"c": "b"}, 10),
-              Available("y", {"c": "a"}, 60)]
+    counts = [
+        Available("x", {"c": "a"}, 30),
+        Available("x", {"c": "b"}, 10),
+        Available("y", {"c": "a"}, 60),
+    ]
     result = allocate(counts, 20, None, Equal(method="equal"))
     assert [a.target for a in result] == [3, 10, 7]
 
@@ -119,8 +133,9 @@ def test_balance_without_mixture_sees_the_groups_of_all_sources_together():
 @pytest.mark.parametrize("name", sorted(methods("allocate")))
 def test_every_rule_takes_no_groups_and_a_hundred_thousand(name):
     method = methods("allocate")[name]
-    extra = {"temperature": {"temperature": 2, "max_epochs": 5},
-             "targets": {"counts": {}}}.get(name, {})
+    extra = {"temperature": {"temperature": 2, "max_epochs": 5}, "targets": {"counts": {}}}.get(
+        name, {}
+    )
     options = method.options(method=name, **extra)
     assert method.function([], None, options) == []
     many = groups([(i * 7919) % 1000 + 1 for i in range(100_000)])

@@ -10,13 +10,15 @@ def hashed(spark, rows, schema):
 
 def test_integrals_floats_and_decimals_hash_by_value(spark):
     assert hashed(spark, [(1,)], "a int") == hashed(spark, [(1,)], "a bigint")
-    one, two, nan1, nan2 = hashed(spark, [(0.0,), (-0.0,), (float("nan"),), (-float("nan"),)],
-                                  "a double")
+    one, two, nan1, nan2 = hashed(
+        spark, [(0.0,), (-0.0,), (float("nan"),), (-float("nan"),)], "a double"
+    )
     assert one == two and nan1 == nan2 and one != nan1
     from decimal import Decimal as D
 
     assert hashed(spark, [(D("1.50"),)], "a decimal(9,2)") == hashed(
-        spark, [(D("1.5000"),)], "a decimal(18,4)")
+        spark, [(D("1.5000"),)], "a decimal(18,4)"
+    )
 
 
 def test_nulls_keep_their_place(spark):
@@ -28,6 +30,37 @@ def test_nulls_keep_their_place(spark):
 
 def test_nested_values_and_maps(spark):
     schema = "a struct<x:double,m:array<struct<y:int>>>, b map<string,int>"
-    same = hashed(spark, [((-0.0, [(1,)]), {"p": 1, "q": 2}), ((0.0, [(1,)]), {"q": 2, "p": 1})],
-                  schema)
+    same = hashed(
+        spark, [((-0.0, [(1,)]), {"p": 1, "q": 2}), ((0.0, [(1,)]), {"q": 2, "p": 1})], schema
+    )
     assert same[0] == same[1]
+
+
+def test_small_decimals_hash_by_value_with_and_without_ansi(spark):
+    values = ["0.00000001", "-0.00000001", "0", "0.5", "1.5", "-1.5", "-0.5", "10", "100"]
+    query = "SELECT CAST(v AS DECIMAL({})) a FROM VALUES {} t(v)"
+    rows = ", ".join(f"('{v}')" for v in values)
+
+    def hashes(kind):
+        df = spark.sql(query.format(kind, rows))
+        return [r[0] for r in df.select(hash64(df, ["a"])).collect()]
+
+    narrow, wide = hashes("12, 8"), hashes("30, 15")
+    assert narrow == wide and len(set(narrow)) == len(values)
+    before = spark.conf.get("spark.sql.ansi.enabled")
+    spark.conf.set("spark.sql.ansi.enabled", "false")
+    try:
+        assert hashes("12, 8") == narrow
+    finally:
+        spark.conf.set("spark.sql.ansi.enabled", before)
+
+
+def test_a_map_in_a_map_is_hashed_whatever_its_order(spark):
+    one, other = (
+        spark.sql(f"SELECT map({order}) m")
+        for order in (
+            "'a', map('x', 1, 'y', 2), 'b', map('z', 3)",
+            "'b', map('z', 3), 'a', map('y', 2, 'x', 1)",
+        )
+    )
+    assert one.select(hash64(one, ["m"])).collect() == other.select(hash64(other, ["m"])).collect()

@@ -30,20 +30,34 @@ def test_without_java_the_packaged_one_serves(tmp_path):
     (tmp_path / "bin").mkdir()
     env = {k: v for k, v in os.environ.items() if k not in ("JAVA_HOME", "SPARK_HOME")}
     env |= {"PATH": path_without_java(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    shown = subprocess.run([sys.executable, "-c", COUNT, str(tmp_path / "table")], env=env,
-                           capture_output=True, text=True, timeout=300, check=False)
+    shown = subprocess.run(
+        [sys.executable, "-c", COUNT, str(tmp_path / "table")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert f"rows: 3 {tmp_path}/cache/lakebalance/java" in shown.stdout, shown.stderr
     assert "WARN" not in shown.stderr
 
 
 def test_an_artifact_that_is_not_to_be_had_is_named(tmp_path):
     bad = COUNT.replace("local_session('local[1]')", "local_session('local[1]')").replace(
-        "from lakebalance", "import delta.pip_utils as p; f = p.configure_spark_with_delta_pip;"
+        "from lakebalance",
+        "import delta.pip_utils as p; f = p.configure_spark_with_delta_pip;"
         "p.configure_spark_with_delta_pip = lambda b: f(b, ['io.delta:no-such-thing:1.0']);"
         "import delta; delta.configure_spark_with_delta_pip = p.configure_spark_with_delta_pip;"
-        "from lakebalance", 1)
-    shown = subprocess.run([sys.executable, "-c", bad, str(tmp_path / "table")], timeout=300,
-                           capture_output=True, text=True, check=False)
+        "from lakebalance",
+        1,
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", bad, str(tmp_path / "table")],
+        timeout=300,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     last = shown.stderr.split("LakebalanceError: ")[-1]
     assert last.startswith("Spark did not start"), shown.stderr
     assert "io.delta#no-such-thing;1.0" in last

@@ -36,10 +36,13 @@ def lake(spark, tmp_path):
 def start(recipe, *options, wrapper=(), **keywords):
     """Start `lakebalance run` in a session of its own, so that its JVM can be killed with it."""
     return subprocess.Popen(
-        [*wrapper, sys.executable, "-c", RUN, "--master", "local[2]", "run", str(recipe),
-         *options],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "COLUMNS": "200"}, **keywords,
+        [*wrapper, sys.executable, "-c", RUN, "--master", "local[2]", "run", str(recipe), *options],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "COLUMNS": "200"},
+        **keywords,
     )
 
 

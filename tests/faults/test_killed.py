@@ -7,8 +7,17 @@ from lakebalance.recipe import Recipe
 
 from .conftest import kill, rows_of, start
 
-STAGES = ["read", "check keys", "expect and count", "prune", "sample", "remember", "publish",
-          "audit", "report"]
+STAGES = [
+    "read",
+    "check keys",
+    "expect and count",
+    "prune",
+    "sample",
+    "remember",
+    "publish",
+    "audit",
+    "report",
+]
 
 
 @pytest.fixture(scope="module")

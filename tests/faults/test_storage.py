@@ -26,7 +26,8 @@ def test_a_disk_that_fills_up_midway(spark, lake, tmp_path):
     else:
         # Nobody else may mount; a limit on file sizes stops the same writes.
         options["preexec_fn"] = lambda: resource.setrlimit(
-            resource.RLIMIT_FSIZE, (SMALL // 4, SMALL // 4))
+            resource.RLIMIT_FSIZE, (SMALL // 4, SMALL // 4)
+        )
     try:
         process = start(lake, **options)
         _, messages = process.communicate(timeout=300)

@@ -31,8 +31,11 @@ def test_round_trip_environment_and_overrides():
     ("old", "new", "message"),
     [
         ("rows: 10", "row: 10", r'r.yaml:7  allocate.row: unknown field; did you mean "rows"'),
-        ("method: equal", "method: eqal",
-         r'r.yaml:6  allocate.balance.method: no allocate method "eqal"; did you mean "equal"'),
+        (
+            "method: equal",
+            "method: eqal",
+            r'r.yaml:6  allocate.balance.method: no allocate method "eqal"; did you mean "equal"',
+        ),
         ("temperature: 2", "temperature: 0", r"r.yaml:5  allocate.mix.temperature: .*greater than"),
         ("temperature: 2", "temprature: 2", r'allocate.mix.temprature: unknown field; .*"temperat'),
         (", max_epochs: 4", "", r"r.yaml:5  allocate.mix.max_epochs: is missing"),

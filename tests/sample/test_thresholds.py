@@ -9,8 +9,11 @@ from lakebalance.sample.thresholds import GROUP, HASH, find_thresholds, keep
 @pytest.fixture(scope="module")
 def rows(spark):
     return spark.range(20_000, numPartitions=3).select(
-        F.when(F.col("id") < 18_000, 1).when(F.col("id") < 19_990, 2).otherwise(3)
-        .cast("bigint").alias(GROUP),
+        F.when(F.col("id") < 18_000, 1)
+        .when(F.col("id") < 19_990, 2)
+        .otherwise(3)
+        .cast("bigint")
+        .alias(GROUP),
         F.xxhash64("id").alias(HASH),
         "id",
     )
@@ -39,8 +42,11 @@ def test_keep_gives_exactly_the_target_without_a_shuffle(rows, capsys):
 
 
 def test_ties_at_the_threshold_are_split_exactly(spark):
-    rows = spark.range(100).select(F.lit(5).cast("bigint").alias(GROUP),
-                                   F.lit(42).cast("bigint").alias(HASH), F.lit("x").alias("v"))
+    rows = spark.range(100).select(
+        F.lit(5).cast("bigint").alias(GROUP),
+        F.lit(42).cast("bigint").alias(HASH),
+        F.lit("x").alias("v"),
+    )
     for target in (1, 37, 99, 100, 137):
         found = find_thresholds(rows, {5: (100, target)})
         assert keep(rows, found).count() == target

@@ -1,0 +1,125 @@
+"""Sources: versions, times, keys, filters, NaN, Parquet, any column type."""
+
+import math
+
+import pytest
+
+import lakebalance as lb
+from lakebalance.core.errors import RecipeError, TableError
+
+SCHEMA = "id long, label string, x double"
+ROWS = [(i, "a" if i < 8 else "b", math.nan if i == 0 else i / 2) for i in range(10)]
+
+
+def test_a_version_by_number_or_time(spark, table, recipe):
+    path = table("t", ROWS, SCHEMA)
+    table("t", ROWS[:3], SCHEMA)
+    times = [r["timestamp"] for r in spark.sql(f"DESCRIBE HISTORY delta.`{path}`").collect()]
+    spark_time = max(times).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def rows(**at):
+        planned = lb.plan(recipe({"name": "s", "table": path, **at}), spark)
+        return planned.sources[0].version, planned.rows
+
+    assert rows(version=0) == (0, 10)
+    assert rows() == rows(timestamp=spark_time) == (1, 3)
+    with pytest.raises(TableError, match="no version as old as 1999-01-01"):
+        rows(timestamp="1999-01-01")
+    with pytest.raises(RecipeError, match='timestamp "soon" is not a time'):
+        rows(timestamp="soon")
+
+
+def test_by_catalog_name(spark, recipe, tmp_path):
+    spark.sql("CREATE DATABASE IF NOT EXISTS `lake-db`")
+    spark.createDataFrame(ROWS, SCHEMA).createOrReplaceTempView("v")
+    spark.sql("DROP TABLE IF EXISTS `lake-db`.flights")
+    spark.sql("CREATE TABLE `lake-db`.flights USING delta AS SELECT * FROM v")
+    publish = {"table": "`lake-db`.balanced", "state": str(tmp_path / "state")}
+    r = recipe(
+        "`lake-db`.flights",
+        publish=publish,
+        allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 4},
+    )
+    assert lb.run(r, spark).rows == 4
+    assert spark.table("`lake-db`.balanced").count() == 4
+    assert lb.run(r, spark).repeated
+    spark.sql("DROP DATABASE `lake-db` CASCADE")
+
+
+def test_row_tracking_as_key(spark, table, recipe, tmp_path):
+    path = table("t", ROWS, SCHEMA)
+    keyed = recipe(
+        {"name": "s", "table": path, "key": "row_id"},
+        allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 6},
+    )
+    with pytest.raises(RecipeError, match=r"sources\.0\.key: .* has no row tracking"):
+        lb.plan(keyed, spark)
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES (delta.enableRowTracking = true)")
+    first = lb.run(keyed, spark)
+    rows = sorted(map(tuple, spark.read.format("delta").load(first.table).collect()))
+    assert len(rows) == 6
+    assert len(rows[0]) == 3  # the row's id is not published
+    spark.sql(f"OPTIMIZE delta.`{path}`")
+    again = lb.run(keyed, spark)
+    assert not again.repeated
+    assert sorted(map(tuple, spark.read.format("delta").load(again.table).collect())) == rows
+
+
+def test_nan_is_kept_or_read_as_null(spark, table, recipe, tmp_path):
+    path = table("t", ROWS, SCHEMA)
+    for nan_as_null, nans, nulls in ((False, 1, 0), (True, 0, 1)):
+        r = recipe(
+            {"name": "s", "table": path, "nan_as_null": nan_as_null},
+            publish={"table": str(tmp_path / str(nan_as_null))},
+        )
+        written = spark.read.format("delta").load(lb.run(r, spark).table)
+        assert (written.where("isnan(x)").count(), written.where("x is null").count()) == (
+            nans,
+            nulls,
+        )
+
+
+def test_a_filter_that_cannot_be_read_says_where(spark, table, recipe):
+    path = table("t", ROWS, SCHEMA)
+    with pytest.raises(RecipeError, match=r"sources\.0\.where: .*lable"):
+        lb.plan(recipe({"name": "s", "table": path, "where": "lable = 'a'"}), spark)
+    assert lb.plan(recipe({"name": "s", "table": path, "where": "label = 'a'"}), spark).rows == 8
+
+
+def test_columns_of_any_type_are_grouped_hashed_and_published(spark, recipe, tmp_path):
+    df = spark.sql(
+        """SELECT id, CAST(id % 2 AS TINYINT) b, CAST(id % 2 AS DECIMAL(20, 9)) / 1e8 d,
+        DATE'2024-02-29' + CAST(id % 2 AS INT) dt, TIMESTAMP'2024-02-29 01:02:03.4' ts,
+        TIMESTAMP_NTZ'2024-02-29 01:02:03' ntz, CAST('x' AS BINARY) bin, id > 3 bool,
+        array(id % 2, NULL) arr, named_struct('p', id % 2, 'q', array(named_struct('r', 'z'))) st,
+        map('k', map('kk', id % 2)) m, CAST(NULL AS STRING) nothing, CAST(id AS FLOAT) f,
+        INTERVAL '1' DAY iv, CAST('' AS STRING) empty FROM range(8)"""
+    )
+    kept = [name for name in df.columns if name != "iv"]
+    df.select(*kept).write.format("delta").save(str(tmp_path / "t"))
+    for name in kept:
+        if name == "id":
+            continue
+        r = recipe(
+            str(tmp_path / "t"),
+            allocate={"balance": {"by": [name], "method": "equal"}},
+            prune=[{"method": "exact", "columns": [name]}],
+        )
+        plan = lb.plan(r, spark)
+        values = 8 if name == "f" else 1 if name in ("ts", "ntz", "bin", "nothing", "empty") else 2
+        assert (len(plan.groups), plan.rows) == (values, values), name
+        assert plan.to_dict()["groups"]
+    by = {"balance": {"by": [n for n in kept if n not in ("id", "f")], "method": "equal"}}
+    result = lb.run(recipe(str(tmp_path / "t"), allocate={**by, "rows": 10}), spark)
+    assert result.rows == 10
+    assert spark.read.format("delta").load(result.table).columns == kept
+
+
+def test_parquet_and_delta_together(spark, table, recipe, tmp_path):
+    spark.createDataFrame(ROWS, SCHEMA).write.parquet(str(tmp_path / "p"))
+    parquet = {"name": "p", "table": str(tmp_path / "p"), "format": "parquet"}
+    r = recipe(table("t", ROWS, SCHEMA), parquet)
+    first = lb.run(r, spark)
+    assert first.rows == 20 and lb.run(r, spark).repeated
+    spark.createDataFrame(ROWS[:1], SCHEMA).write.mode("append").parquet(str(tmp_path / "p"))
+    assert lb.run(r, spark).rows == 21
