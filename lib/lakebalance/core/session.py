@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import stat
@@ -63,6 +64,9 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
         if verbose:
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session
+        for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+            # PySpark writes every failure that it raises to standard error as well.
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
             builder = builder.config(
                 "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}"
