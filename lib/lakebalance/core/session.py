@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import LakebalanceError
@@ -66,7 +67,7 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
             return session
         for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
             # PySpark writes every failure that it raises to standard error as well.
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+            PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
             builder = builder.config(
                 "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_log_settings()}"
