@@ -1,0 +1,94 @@
+"""What a plan and a run cost: Spark jobs, columns read, nothing collected but groups."""
+
+import uuid
+
+import pytest
+from pyspark.sql import functions as F
+
+import lakebalance as lb
+from lakebalance.core.counts import count_groups
+from lakebalance.frames import Frames
+from lakebalance.sample.thresholds import GROUP, HASH
+
+
+@pytest.fixture
+def wide(spark, tmp_path, recipe):
+    """A recipe over a table of 20 columns, with a gate on one of them."""
+    columns = [F.concat(F.lit(f"c{i}-"), "id").alias(f"c{i}") for i in range(17)]
+    label = F.when(F.col("id") % 10 == 0, "rare").otherwise("common").alias("label")
+    df = spark.range(5000).select("id", label, (F.col("id") / 2).alias("x"), *columns)
+    df.write.format("delta").save(str(tmp_path / "wide"))
+    return recipe(
+        {"name": "s", "table": str(tmp_path / "wide"), "key": ["id"]},
+        expect={"expectations": [{"expectation": "ExpectColumnValuesToBeBetween",
+                                  "args": {"column": "x", "min_value": 5}}]},
+        allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 400},
+    )  # fmt: skip
+
+
+def jobs_of(spark, work):
+    """Spark jobs that a piece of work starts from this thread."""
+    context, group = spark.sparkContext, uuid.uuid4().hex
+    context.setJobGroup(group, "counted")
+    try:
+        work()
+    finally:
+        context.setLocalProperty("spark.jobGroup.id", None)
+    return len(context.statusTracker().getJobIdsForGroup(group))
+
+
+def scans(df, capsys):
+    df.explain()
+    lines = capsys.readouterr().out.splitlines()
+    return [line.split("ReadSchema: ")[1] for line in lines if "ReadSchema: " in line]
+
+
+def plain_count(spark, recipe):
+    """The least that counting groups can cost: Delta's own jobs, and one groupBy."""
+    table = spark.read.format("delta").load(recipe.sources[0].table)
+    return table.where("x >= 5").groupBy("label").count().collect()
+
+
+def test_counting_rows_groups_and_gates_costs_one_group_by(spark, wide):
+    frames = Frames(wide, spark)
+    gate = frames.gate
+    arguments = (gate.flagged, ["label"], ["s"], gate.passes, gate.counted)
+    plain = jobs_of(spark, lambda: plain_count(spark, wide))
+    # Collecting by Arrow takes up to two more than collecting rows, whatever the query.
+    assert jobs_of(spark, lambda: count_groups(*arguments)) <= plain + 2
+
+
+def test_a_plan_reads_only_the_columns_it_needs(spark, wide, capsys):
+    frames = Frames(wide, spark)
+    gate = frames.gate
+    counted = gate.flagged.where(gate.passes).groupBy("label").count()
+    assert scans(counted, capsys) == ["struct<label:string,x:double>"]
+    ranked = frames.hashed(gate.passed()).select(GROUP, HASH)
+    assert scans(ranked, capsys) == ["struct<id:bigint,label:string,x:double>"]
+
+
+def test_a_filter_is_pushed_into_the_scan(spark, wide, capsys):
+    sources = [wide.sources[0].model_copy(update={"where": "id < 100"})]
+    frames = Frames(wide.model_copy(update={"sources": sources}), spark)
+    frames.all_rows.explain()
+    assert "LessThan(id,100)" in capsys.readouterr().out
+
+
+def test_sampling_shuffles_no_rows(spark, wide, capsys):
+    result = lb.run(wide, spark)
+    frames = Frames(wide, spark)
+    frames.sampled(frames.gate.passed(), result.plan).explain()
+    shown = capsys.readouterr().out
+    assert "BroadcastHashJoin" in shown
+    assert "Exchange hashpartitioning" not in shown and "Exchange range" not in shown
+
+
+def test_jobs_of_a_plan_and_a_run_are_few(spark, wide):
+    plain = jobs_of(spark, lambda: plain_count(spark, wide))
+    planning = jobs_of(spark, lambda: lb.plan(wide, spark))
+    running = jobs_of(spark, lambda: lb.run(wide, spark))
+    again = jobs_of(spark, lambda: lb.run(wide, spark))
+    print(f"jobs: plain groupBy {plain}, plan {planning}, run {running}, again {again}")
+    assert planning <= plain + 4  # opening the source asks Delta's log
+    assert running <= 60
+    assert again < running / 2
