@@ -154,22 +154,11 @@ def validate(
 @app.command()
 def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Count rows per source and group before anything. Example: lakebalance profile r.yaml"""
-    from lakebalance.core.counts import count_groups
-    from lakebalance.pipeline import Stages
-    from lakebalance.plan import json_value
+    from lakebalance.profile import profile as rows_per_group
 
     loaded = _load(recipe, sets)
     with _session() as spark:
-        stages = Stages(loaded, spark)
-        names = [source.name for source in loaded.sources]
-        counts = count_groups(stages.all_rows, loaded.allocate.by, names)
-        data = {
-            "sources": [{"name": s.name, "version": s.version} for s in stages.pinned],
-            "groups": [
-                {"source": c.source, "group": {k: json_value(v) for k, v in c.values.items()},
-                 "rows": c.rows} for c in counts
-            ],
-        }
+        data = rows_per_group(loaded, spark)
     if as_json:
         _print_json(data)
         return
