@@ -1,11 +1,11 @@
 """Turns large, skewed, redundant Delta tables into balanced training tables, on Spark.
 
-    import lakebalance as lb
+import lakebalance as lb
 
-    recipe = lb.Recipe.load("recipe.yaml")
-    plan = lb.plan(recipe, spark)  # what would come out; writes nothing
-    result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
-    lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+recipe = lb.Recipe.load("recipe.yaml")
+plan = lb.plan(recipe, spark)  # what would come out; writes nothing
+result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
+lb.explain(recipe, spark, "id = 7")  # why a row is in or out
 """
 
 from importlib import import_module

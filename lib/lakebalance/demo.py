@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
 from lakebalance.core.tables import Table, newest_version
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 ORIGINS = ("EWR", "JFK", "LGA")
 
 
 def recipe_file() -> Path:
     """The example recipe ``flights.yaml``, in the package or in a source checkout."""
-    installed = Path(str(files("lakebalance"))) / "conf" / "flights.yaml"
-    return installed if installed.exists() else Path(__file__).parents[2] / "conf" / "flights.yaml"
+    conf = files("lakebalance") / "conf"
+    if not conf.is_dir():
+        return Path(__file__).parents[2] / "conf" / "flights.yaml"
+    return (conf if isinstance(conf, Path) else _unpacked(conf)) / "flights.yaml"
+
+
+def _unpacked(folder: Traversable) -> Path:
+    """A folder of a package that is imported from a .zip or .whl, on disk until Python ends."""
+    copy = Path(tempfile.mkdtemp(prefix="lakebalance-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+
+    def copy_into(target: Path, entries: Traversable) -> None:
+        for entry in entries.iterdir():
+            if entry.is_dir():
+                (target / entry.name).mkdir()
+                copy_into(target / entry.name, entry)
+            else:
+                (target / entry.name).write_bytes(entry.read_bytes())
+
+    copy_into(copy, folder)
+    return copy
 
 
 def make_lake(spark: SparkSession, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Benchmark of plan and run against plain Spark and DuckDB, in one session.
 
-    python tests/bench/balance.py --rows 10000000
+python tests/bench/balance.py --rows 10000000
 """
 
 from __future__ import annotations
@@ -24,18 +24,29 @@ WARM_ROWS = 200_000
 
 def options() -> argparse.Namespace:
     """What is asked for on the command line."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the lake")
     parser.add_argument("--target", type=int, help="rows to publish; a tenth if left out")
     parser.add_argument("--repeats", type=int, default=3, help="times that each contestant runs")
     parser.add_argument("--text", action="store_true", help="add a text column of 2 kB")
     parser.add_argument("--heavy", action="store_true", help="put 90 %% of rows in one group")
-    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS),
-                        metavar="NAME", help="of: " + ", ".join(CONTESTANTS))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=CONTESTANTS,
+        default=list(CONTESTANTS),
+        metavar="NAME",
+        help="of: " + ", ".join(CONTESTANTS),
+    )
     parser.add_argument("--driver-memory", default="4g", help="of the Spark driver")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "lb-bench",
-                        help="where lakes are kept and outputs written")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "lb-bench",
+        help="where lakes are kept and outputs written",
+    )
     return parser.parse_args()
 
 
@@ -49,8 +60,16 @@ def main() -> None:
     _warm_up(spark, asked, lake)
     job = _job(spark, lake, asked.target or asked.rows // 10)
     timings = _compete(job, asked.only, asked.repeats)
-    print(_title(job, asked.repeats), "", report.table(timings, asked.text), "",
-          report.stages(timings), "", report.setting(spark, jvm_peak(spark)), sep="\n")
+    print(
+        _title(job, asked.repeats),
+        "",
+        report.table(timings, asked.text),
+        "",
+        report.stages(timings),
+        "",
+        report.setting(spark, jvm_peak(spark)),
+        sep="\n",
+    )
     spark.stop()
 
 

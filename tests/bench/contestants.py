@@ -21,13 +21,20 @@ SOURCE = "source"
 TARGET_COLUMNS = [SOURCE, "label", "base", "rest"]
 GATE = "quantity between 0 and 1000"
 EXPECTATIONS: list[dict[str, Any]] = [
-    {"expectation": "ExpectColumnValuesToBeBetween",
-     "args": {"column": "quantity", "min_value": 0, "max_value": 1000}},
-    {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "user_id"},
-     "on_fail": "stop"},
-    {"expectation": "ExpectColumnValuesToBeInSet",
-     "args": {"column": "status", "value_set": ["new", "paid", "sent", "back"]},
-     "on_fail": "warn"},
+    {
+        "expectation": "ExpectColumnValuesToBeBetween",
+        "args": {"column": "quantity", "min_value": 0, "max_value": 1000},
+    },
+    {
+        "expectation": "ExpectColumnValuesToNotBeNull",
+        "args": {"column": "user_id"},
+        "on_fail": "stop",
+    },
+    {
+        "expectation": "ExpectColumnValuesToBeInSet",
+        "args": {"column": "status", "value_set": ["new", "paid", "sent", "back"]},
+        "on_fail": "warn",
+    },
 ]
 
 
@@ -57,20 +64,28 @@ class Job:
 
     def recipe(self, target: Path, *, gates: bool = True) -> Recipe:
         """The recipe: a mixture over the sources, every group equal within each."""
-        return Recipe.model_validate({
-            "name": "bench",
-            "seed": 7,
-            "sources": [{"name": name, "table": path, "key": ["id"]}
-                        for name, path in self.lake.tables.items()],
-            "expect": {"expectations": EXPECTATIONS if gates else []},
-            "allocate": {
-                "mix": {"by": "source", "method": "temperature", "temperature": 2.0,
-                        "max_epochs": 4},
-                "balance": {"by": ["label"], "method": "equal", "max_epochs": 4},
-                "rows": self.rows,
-            },
-            "publish": {"table": str(target), "source_column": SOURCE},
-        })
+        return Recipe.model_validate(
+            {
+                "name": "bench",
+                "seed": 7,
+                "sources": [
+                    {"name": name, "table": path, "key": ["id"]}
+                    for name, path in self.lake.tables.items()
+                ],
+                "expect": {"expectations": EXPECTATIONS if gates else []},
+                "allocate": {
+                    "mix": {
+                        "by": "source",
+                        "method": "temperature",
+                        "temperature": 2.0,
+                        "max_epochs": 4,
+                    },
+                    "balance": {"by": ["label"], "method": "equal", "max_epochs": 4},
+                    "rows": self.rows,
+                },
+                "publish": {"table": str(target), "source_column": SOURCE},
+            }
+        )
 
 
 Parts = dict[str, float]
@@ -109,8 +124,11 @@ def run(job: Job, target: Path) -> Parts:
     """Key check, gates, plan, sample, publish, audit, ledger, report."""
     result = pipeline.run(job.recipe(target), job.spark)
     html.write({**result.to_dict(), "name": "bench"}, target.parent / "report.html")
-    parts = [s["seconds"] for s in result.stages
-             if any(word in s["name"] for word in ("sample", "publish"))]
+    parts = [
+        s["seconds"]
+        for s in result.stages
+        if any(word in s["name"] for word in ("sample", "publish"))
+    ]
     stages = {f"stage: {s['name']}": s["seconds"] for s in result.stages}
     return {"sample": sum(parts), **stages}
 
@@ -191,8 +209,11 @@ def proof(job: Job, name: str, target: Path) -> str:
     total = sum(rows for rows, _ in found.values())
     if name == "floor":
         return f"{total:,} rows" + ("" if total == job.rows else ", NOT AS MANY AS PLANNED")
-    wanted = {group: (target, min(available, target))
-              for group, (available, target) in job.planned.items() if target}
+    wanted = {
+        group: (target, min(available, target))
+        for group, (available, target) in job.planned.items()
+        if target
+    }
     off = sum(found.get(group) != wanted.get(group) for group in found.keys() | wanted.keys())
     if off:
         return f"{total:,} rows, {off:,} of {len(wanted):,} groups off"

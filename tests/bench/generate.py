@@ -17,8 +17,16 @@ GENERATOR = 1  # another number makes another lake, so that older ones are not t
 GROUPS = 1000
 TEXT_LENGTH = 2048
 ROWS_PER_FILE = 500_000
-SHARES = {"web": 30, "app": 22, "shop": 16, "mail": 12, "phone": 8, "kiosk": 6, "fair": 4,
-          "post": 2}
+SHARES = {
+    "web": 30,
+    "app": 22,
+    "shop": 16,
+    "mail": 12,
+    "phone": 8,
+    "kiosk": 6,
+    "fair": 4,
+    "post": 2,
+}
 """Per cent of the rows in each source."""
 
 

@@ -43,8 +43,9 @@ class Timings:
         return median(self.seconds[part])
 
 
-def timed(spark: SparkSession, action: Callable[[], dict[str, float]]) -> tuple[dict[str, float],
-                                                                              Cost]:
+def timed(
+    spark: SparkSession, action: Callable[[], dict[str, float]]
+) -> tuple[dict[str, float], Cost]:
     """Run once: seconds of the whole and of the parts that the action names, and its cost."""
     # Whoever comes next should not pay for the garbage of the one before.
     spark.sparkContext._jvm.System.gc()
@@ -78,8 +79,11 @@ def _proc(spark: SparkSession) -> Path:
 
 def _stages(spark: SparkSession) -> dict[tuple[int, int], object]:
     sc = spark.sparkContext
-    listed = sc._jsc.sc().statusStore().stageList(
-        None, False, False, sc._gateway.new_array(sc._jvm.double, 0), None)
+    listed = (
+        sc._jsc.sc()
+        .statusStore()
+        .stageList(None, False, False, sc._gateway.new_array(sc._jvm.double, 0), None)
+    )
     found = [listed.apply(i) for i in range(listed.size())]
     return {(stage.stageId(), stage.attemptId()): stage for stage in found}
 

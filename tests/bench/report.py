@@ -38,10 +38,12 @@ def lines(text: bool) -> list[Line]:
         Line("`plan` with 3 expectations", "gated plan", against="count"),
         Line("floor: trivial filter, Delta write", "floor"),
         Line("`run`: sampling and publishing", "run", "sample", "floor", at_most=1.3),
-        Line("`run`: whole, with keys, gates, audit, ledger, report", "run", "", "floor",
-             at_most=2.5),
-        Line("`row_number` window, Delta write", "window", rival=True,
-             at_least=4.0 if text else 1.8),
+        Line(
+            "`run`: whole, with keys, gates, audit, ledger, report", "run", "", "floor", at_most=2.5
+        ),
+        Line(
+            "`row_number` window, Delta write", "window", rival=True, at_least=4.0 if text else 1.8
+        ),
         Line("`sampleBy`, Delta write", "sampleBy", rival=True),
         Line("DuckDB window, Parquet write", "duckdb", rival=True),
     ]
@@ -49,8 +51,18 @@ def lines(text: bool) -> list[Line]:
 
 def table(timings: dict[str, Timings], text: bool) -> str:
     """The table of all contestants that ran."""
-    head = ["", "seconds", "ratio", "limit", "holds", "CPU seconds", "rows", "shuffled MiB",
-            "spilled MiB", "largest task MiB"]
+    head = [
+        "",
+        "seconds",
+        "ratio",
+        "limit",
+        "holds",
+        "CPU seconds",
+        "rows",
+        "shuffled MiB",
+        "spilled MiB",
+        "largest task MiB",
+    ]
     rows = [head, ["---", "---:", "---:", "---", "---", "---:", "---", "---:", "---:", "---:"]]
     rows += [_cells(line, timings) for line in lines(text) if line.contestant in timings]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -66,8 +78,11 @@ def _cells(line: Line, timings: dict[str, Timings]) -> list[str]:
     if line.part:
         return [line.title, seconds, ratio, limit, holds, "", "", "", "", ""]
     cpu = f"{median(cost.cpu for cost in own.costs):.1f}"
-    spark = [max(cost.shuffled for cost in own.costs), max(cost.spilled for cost in own.costs),
-             max(cost.task_memory for cost in own.costs)]
+    spark = [
+        max(cost.shuffled for cost in own.costs),
+        max(cost.spilled for cost in own.costs),
+        max(cost.task_memory for cost in own.costs),
+    ]
     spent = [""] * 3 if line.contestant == "duckdb" else [f"{n / MIB:,.0f}" for n in spark]
     return [line.title, seconds, ratio, limit, holds, cpu, "; ".join(sorted(own.proofs)), *spent]
 
@@ -96,8 +111,11 @@ def _yes(holds: bool) -> str:
 def stages(timings: dict[str, Timings]) -> str:
     """Where the time of ``run`` goes, in medians."""
     parts = timings["run"].seconds if "run" in timings else {}
-    shown = [f"{name.removeprefix('stage: ')} {median(seconds):.2f}"
-             for name, seconds in parts.items() if name.startswith("stage: ")]
+    shown = [
+        f"{name.removeprefix('stage: ')} {median(seconds):.2f}"
+        for name, seconds in parts.items()
+        if name.startswith("stage: ")
+    ]
     return "Stages of `run` in seconds: " + ", ".join(shown) + "." if shown else ""
 
 

@@ -1,4 +1,4 @@
-"""A local Spark session with Delta, for those who have none; brings a JRE where none is found."""
+"""Sessions with Delta: the one a cluster provides, or a local one that brings a JRE if need be."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pyspark import SparkConf, SparkContext
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import LakebalanceError
 
-LOCAL_SETTINGS = {
+DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+NO_DELTA = ("[DATA_SOURCE_NOT_FOUND]", "[DELTA_CONFIGURE_SPARK_SESSION")
+LOCAL_SETTINGS = {
+    **DELTA_SETTINGS,
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # Delta's defaults suit a cluster; with them a tiny local write takes 20 s.
@@ -77,6 +83,44 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
     except Exception as error:
         reason = str(error) if verbose else quiet.tail() or str(error)
         raise LakebalanceError(f"Spark did not start: {reason}") from error
+
+
+def cluster_session(name: str) -> SparkSession:
+    """The session that spark-submit, Databricks or ``SPARK_REMOTE`` provide, with Delta in it.
+
+    Parameters
+    ----------
+    name : the application's name, where a session is made and nobody gave one.
+
+    Raises
+    ------
+    LakebalanceError : the session has no Delta.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    builder = SparkSession.builder
+    if "SPARK_REMOTE" not in os.environ:
+        for key, value in {"spark.app.name": name, **DELTA_SETTINGS}.items():
+            if not _submitted(key):
+                builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    try:
+        spark.read.format("delta").load("/lakebalance/looks/for/delta").schema  # noqa: B018
+    except Exception as error:
+        # A missing class comes as a plain Java error, a missing table is what is hoped for.
+        if any(mark in str(error) for mark in NO_DELTA):
+            delta = " ".join(f"--conf {key}={value}" for key, value in DELTA_SETTINGS.items())
+            raise LakebalanceError(
+                f"the Spark session has no Delta; submit with --packages {DELTA_PACKAGE} {delta}"
+            ) from error
+    return spark
+
+
+def _submitted(key: str) -> str | None:
+    """A setting given to spark-submit; only its JVM knows them, and a builder would override."""
+    SparkContext._ensure_initialized()
+    return SparkConf().get(key)
 
 
 def _state_folder() -> Path:

@@ -1,0 +1,168 @@
+"""The same rows on one core, on two, over Connect, on a cluster, and when a worker dies."""
+
+import json
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from standalone import DELTA, JOBS, Process, environment, fetch, submission, until
+
+from lakebalance.core.session import DELTA_SETTINGS
+
+BALANCE = JOBS / "balance.py"
+EVENTS = {
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
+    "spark.eventLog.rolling.enabled": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def asked(recipe_file, tmp_path_factory):
+    """The arguments of a job that publishes to a table of its own, and that table."""
+
+    def arguments(name):
+        target = tmp_path_factory.mktemp(name) / "out"
+        return ["--recipe", recipe_file, "--set", f"publish.table={target}"], target
+
+    return arguments
+
+
+@pytest.fixture(scope="module")
+def same_rows(asked, rows_in, tmp_path_factory):
+    """Asserts that a table has the rows that one core makes."""
+    args, target = asked("one-core")
+    done(submission(BALANCE, *args, master="local[1]"), tmp_path_factory.mktemp("log"))
+    expected = rows_in(target)
+    assert sum(expected.values()) == 60_000
+    assert len(expected) < 60_000  # some rows are repeated
+
+    def check(path):
+        assert rows_in(path) == expected
+
+    return check
+
+
+@pytest.fixture
+def submit(cluster, wheel):
+    """Start a job on the cluster, which gets lakebalance as a wheel and has it not otherwise."""
+
+    def start(*args, conf=None):
+        return cluster.submit(*args, options=["--packages", DELTA, "--py-files", wheel], conf=conf)
+
+    return start
+
+
+def done(command, folder, **variables):
+    """What a job with lakebalance on its path printed; it must succeed."""
+    env = environment(PYTHONPATH=JOBS.parent / "lib", **variables)
+    return finished(Process(command, env, folder / "job.log"))
+
+
+def finished(job):
+    """What a job printed; it must succeed."""
+    code, out, err = job.finish()
+    assert code == 0, out + err[-3000:]
+    return out, err
+
+
+def test_two_cores_make_the_same_rows(asked, same_rows, tmp_path):
+    args, target = asked("two-cores")
+    out, _ = done(submission(BALANCE, *args, "--json", master="local[2]"), tmp_path)
+    assert json.loads(out)["output"] == {"table": str(target), "version": 0, "rows": 60_000}
+    same_rows(target)
+
+
+def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
+    args, target = asked("connect")
+    options = submission("", conf=DELTA_SETTINGS)[3:-1]
+    server = " ".join([*map(shlex.quote, options), "pyspark-shell"])
+    _, err = done(
+        [sys.executable, BALANCE, *args],
+        tmp_path,
+        PYSPARK_SUBMIT_ARGS=server,
+        SPARK_REMOTE="local[2]",
+        SPARK_TESTING="1",  # which lets the server take a free port
+    )
+    assert "Connect" in err
+    same_rows(target)
+
+
+def test_a_cluster_makes_the_same_rows(submit, asked, same_rows):
+    args, target = asked("cluster")
+    out, _ = finished(submit(BALANCE, *args))
+    assert "60,000 rows" in out.splitlines()[-1]
+    same_rows(target)
+
+
+def test_python_workers_import_the_wheel(submit, wheel):
+    out, _ = finished(submit(Path(__file__).parent / "where_workers_import.py"))
+    assert f"{wheel.stem}.zip/lakebalance/" in out
+
+
+def test_the_rows_are_the_same_when_a_worker_dies_midway(
+    cluster, submit, asked, same_rows, tmp_path
+):
+    args, target = asked("killed")
+    job = submit(BALANCE, *args, conf={**EVENTS, "spark.eventLog.dir": tmp_path.as_uri()})
+    worker = until(lambda: frozen_at_work(cluster, job), job, 120)
+    killed = time.time() * 1000
+    worker.signal(signal.SIGKILL)
+    assert job.running
+    finished(job)
+    events = [json.loads(line) for line in next(tmp_path.iterdir()).read_text().splitlines()]
+    assert tasks_lost(events), "no task was running on the worker that was killed"
+    assert stages_across(events, killed), "no stage was running"
+    same_rows(target)
+
+
+def frozen_at_work(cluster, job):
+    """A worker stopped while it works on a task and the output is being written."""
+    if "stage: sample and publish" not in job.out.read_text():
+        return None
+    for worker in busy(cluster, job):
+        # What is frozen can't finish: so the kill that follows hits a task that runs.
+        worker.signal(signal.SIGSTOP)
+        time.sleep(1)
+        if worker in busy(cluster, job):
+            return worker
+        worker.signal(signal.SIGCONT)
+    return None
+
+
+def busy(cluster, job):
+    """The workers that the job's own pages show at work on a stage of several tasks."""
+    port = job.wait_for(r"service 'SparkUI' on port (\d+)")[1]
+    page = f"http://127.0.0.1:{port}/api/v1/applications"
+    page = f"{page}/{fetch(page)[0]['id']}"
+    if not any(stage["numTasks"] > 1 for stage in fetch(f"{page}/stages?status=active") or []):
+        return []
+    logs = [
+        executor["executorLogs"].get("stderr", "")
+        for executor in fetch(f"{page}/executors") or []
+        if executor["activeTasks"]
+    ]
+    return [
+        worker
+        for address, worker in cluster.workers.items()
+        if any(log.startswith(f"{address}/") for log in logs)
+    ]
+
+
+def tasks_lost(events):
+    """Tasks that ended because their executor was lost."""
+    return [
+        event
+        for event in events
+        if event["Event"] == "SparkListenerTaskEnd"
+        and event["Task End Reason"]["Reason"] == "ExecutorLostFailure"
+    ]
+
+
+def stages_across(events, moment):
+    """Stages that began before a moment and ended after it."""
+    stages = [e["Stage Info"] for e in events if e["Event"] == "SparkListenerStageCompleted"]
+    return [s for s in stages if s["Submission Time"] < moment < s["Completion Time"]]
