@@ -2,87 +2,111 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-MOST_BARS = 60
+from lakebalance.report import numbers, values
+from lakebalance.report.charts import bar_chart
+from lakebalance.report.checks import comparison, gate_lines
+from lakebalance.report.curve import size_curve
+from lakebalance.report.facts import epoch_classes, facts
+from lakebalance.report.flow import flow
+from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source
+
+MOST_TABLE_ROWS = 100
+MOST_REPEATED = 12
+MOST_RECIPE_CHARACTERS = 100_000
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The report's HTML; every value is escaped.
+    """The report's HTML; every value is escaped, and no script is in it.
 
     Parameters
     ----------
-    result : a run as ``run --json`` prints it, with ``name`` and, if wanted, ``recipe``.
+    result : a run as ``run --json`` prints it, with ``name`` and, if wanted, ``recipe`` (its text),
+        ``package_version`` and ``finished``. Parts that are missing are left out.
 
     Examples
     --------
     >>> "<h1>t</h1>" in render({"name": "t", "groups": [], "rows": 0})
     True
     """
-    environment = Environment(loader=PackageLoader("lakebalance.report", "."), autoescape=True)
-    groups = result["groups"]
-    charts = [
-        _chart("Sources", [([_part(g["source"])], g["available"], g["target"]) for g in groups]),
-        _chart(
-            "Groups",
-            [
-                (
-                    [_part(v) for v in g["group"].values()] or [_part("all rows")],
-                    g["available"],
-                    g["target"],
-                )
-                for g in groups
-            ],
-        ),
-    ]
-    published = [{**p, "same": p["planned"] == p["found"]} for p in result.get("published", [])]
-    template = environment.get_template("template.html.j2")
-    return template.render(**{**result, "published": published, "charts": charts})
+    return environment().get_template("template.html.j2").render(_view(result))
 
 
 def write(result: Mapping[str, Any], path: Path) -> Path:
     """Write the report to a file and return its path."""
-    path.write_text(render(result), encoding="utf-8")
+    # A lone half of a surrogate pair is valid in JSON and in Python, but not in UTF-8.
+    path.write_text(render(result), encoding="utf-8", errors="backslashreplace")
     return path
 
 
-def _part(value: Any) -> dict[str, Any]:
-    return {"null": value is None, "text": value if isinstance(value, str) else json.dumps(value)}
+@cache
+def environment() -> Environment:
+    """The templates beside this file, with the filters that write numbers and values."""
+    made = Environment(
+        loader=PackageLoader("lakebalance.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "clip": values.clip,
+        "count": numbers.count,
+        "epochs": numbers.epochs,
+        "moment": numbers.moment,
+        "ratio": numbers.ratio,
+        "seconds": numbers.seconds,
+        "share": numbers.share,
+        "shown": values.shown,
+    }
+    return made
 
 
-def _chart(title: str, counts: list[tuple[list[dict[str, Any]], int, int]]) -> dict[str, Any]:
-    merged: dict[str, list[Any]] = {}
-    for label, before, after in counts:
-        entry = merged.setdefault(json.dumps(label), [label, 0, 0])
-        entry[1] += before
-        entry[2] += after
-    ordered = sorted(merged.values(), key=lambda e: -e[1])
-    shown, rest = ordered[:MOST_BARS], ordered[MOST_BARS:]
-    if rest:
-        other = [_part(f"other ({len(rest):,} groups)")]
-        shown.append([other, sum(e[1] for e in rest), sum(e[2] for e in rest)])
-    sizes = [n for _, before, after in shown for n in (before, after) if n]
-    log = bool(sizes) and max(sizes) / min(sizes) > 100
-    largest = max(sizes, default=1)
-
-    def width(n: int) -> float:
-        return 100 * (math.log1p(n) / math.log1p(largest) if log else n / largest)
-
-    rows = [
-        {
-            "label": label,
-            "before": b,
-            "after": a,
-            "epochs": a / b if b else 0.0,
-            "before_width": round(width(b), 2),
-            "after_width": round(width(a), 2),
-        }
-        for label, b, a in shown
-    ]
-    return {"title": title, "log": log, "rows": rows}
+def _view(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the template shows; a part that was not recorded is empty."""
+    entries = result.get("groups") or []
+    both, groups = per_both(entries), per_group(entries)
+    curve = size_curve([p.before for p in groups], [p.after for p in groups])
+    groups_chart = bar_chart(groups)
+    repeated = sorted((p for p in both if p.epochs > 1), key=lambda p: -p.epochs)
+    stages = result.get("stages") or []
+    summary = facts(result, groups, both)
+    return {
+        "name": result.get("name") or "run",
+        **{
+            part: result.get(part)
+            for part in (
+                "run_id",
+                "recipe_hash",
+                "package_version",
+                "finished",
+                "output",
+                "quarantined",
+                "matches",
+                "repeated",
+            )
+        },
+        **{part: list(result.get(part) or []) for part in ("sources", "pruned", "warnings")},
+        "paths": dict(result.get("paths") or {}),
+        "facts": summary,
+        "steps": flow(result, summary.sampler),
+        "sources_chart": bar_chart(per_source(entries)),
+        "groups_chart": groups_chart,
+        "curve": curve if groups_chart.rest else None,
+        "epoch_classes": epoch_classes(both),
+        "most_repeated": repeated[:MOST_REPEATED],
+        "repeated_parts": len(repeated),
+        "heavy_epochs": HEAVY_EPOCHS,
+        "gates": gate_lines(result.get("gates") or []),
+        "comparison": comparison(result.get("published")),
+        "stages": stages,
+        "slowest": max((s.get("seconds") or 0 for s in stages), default=0),
+        "recipe": values.clip(result.get("recipe") or "", MOST_RECIPE_CHARACTERS),
+        "most_rows": MOST_TABLE_ROWS,
+    }
