@@ -301,6 +301,8 @@ def main() -> None:
     except Exception as error:
         if _Settings.debug:
             raise
-        first = (str(error).strip().splitlines() or [""])[0]
-        err.print(f"unexpected {type(error).__name__}: {first} (--debug shows more)", markup=False)
+        from lakebalance.core.tables import first_line
+
+        what = f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)"
+        err.print(what, markup=False, soft_wrap=True)
         raise SystemExit(1) from None

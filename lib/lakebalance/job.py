@@ -21,6 +21,7 @@ from pyspark.sql import SparkSession
 import lakebalance
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.session import cluster_session
+from lakebalance.core.tables import first_line
 from lakebalance.recipe import Recipe
 
 Work = Callable[[Namespace, Recipe, SparkSession], tuple[dict[str, Any], str]]
@@ -70,8 +71,7 @@ def run(args: Namespace, work: Work) -> int:
         if isinstance(error, LakebalanceError):
             log(f"error: {error}")
             return error.exit_code
-        first = (str(error).strip().splitlines() or [""])[0]
-        log(f"unexpected {type(error).__name__}: {first} (--debug shows more)")
+        log(f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)")
         return 1
     print(json.dumps(data, default=str, allow_nan=False) if args.json else text, flush=True)
     return 0

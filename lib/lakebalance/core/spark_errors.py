@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyspark.errors import PySparkException
-
 from lakebalance.core.errors import LakebalanceError, TableError
 from lakebalance.core.tables import first_line
 
@@ -23,7 +21,7 @@ GONE = re.compile(
 FULL = re.compile(r"No space left on device|Disk quota exceeded|File too large")
 DENIED = re.compile(
     r"Permission denied|AccessControlException|AccessDenied|Mkdirs failed|Read-only file system"
-    r"|FileSystemException.*Operation not permitted|INSUFFICIENT_PERMISSIONS"
+    r"|Operation not permitted|INSUFFICIENT_PERMISSIONS|DELTA_CANNOT_CREATE_LOG_PATH"
 )
 
 
@@ -40,6 +38,7 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
     error : the failure.
     place : table or stage, for the message.
     """
+    # The cause stands deep in what Spark says: driver and executor traces are all in the text.
     text = str(error)
     if FULL.search(text):
         return TableError(f"{place}: the disk is full; make room and run again")
@@ -58,13 +57,17 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
 def said_for_users(place: str) -> Iterator[None]:
     """Turn known failures of Spark within the block into errors for users.
 
+    A failed task reaches Python as Py4J's exception in classic Spark and as PySpark's in Connect.
+
     Raises
     ------
     TableError : in place of Spark's exception, which stays its cause.
     """
     try:
         yield
-    except PySparkException as error:
+    except LakebalanceError:
+        raise
+    except Exception as error:
         known = for_users(error, place)
         if known is None:
             raise

@@ -90,5 +90,9 @@ def run_of_commit(commit: Row) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's text, where Spark says what was wrong."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The line of an exception's text in which Spark says what was wrong."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if not lines[0].startswith("An error occurred while calling"):
+        return lines[0]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    return (causes[-1] if causes else lines[min(1, len(lines) - 1)]).removeprefix(": ")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -131,7 +130,7 @@ def again_on_conflict(write: Callable[[], None]) -> None:
         try:
             write()
             return
-        except PySparkException as error:
+        except Exception as error:
             if left == 1 or not is_conflict(error):
                 raise
         time.sleep(random.uniform(0.1, 0.5))

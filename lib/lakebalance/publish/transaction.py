@@ -7,7 +7,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from lakebalance.core.errors import TableError
@@ -68,7 +67,7 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
             writer.save(target.name)
         else:
             writer.saveAsTable(target.sql)
-    except PySparkException as error:
+    except Exception as error:
         if not is_conflict(error):
             raise _for_users(error, target) from error
         version = published_version(spark, target, run)
@@ -152,7 +151,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
-def _for_users(error: PySparkException, target: Table) -> Exception:
+def _for_users(error: Exception, target: Table) -> Exception:
     known = for_users(error, target.name)
     if known is not None:
         return known
