@@ -7,6 +7,7 @@ read under another session time zone, hashes the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -94,8 +95,10 @@ def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
 
 
 def _mixed(salt: str, parts: Sequence[Column]) -> Column:
+    # The salt as a number: hashing a text again for each row costs more than hashing the row.
+    number = int.from_bytes(sha256(salt.encode()).digest()[:8], signed=True)
     # The second round takes out what structure xxhash64 leaves in short inputs.
-    return F.xxhash64(F.xxhash64(F.lit(salt), *parts), F.lit(salt))
+    return F.xxhash64(F.xxhash64(F.lit(number).cast("bigint"), *parts))
 
 
 def hash64(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
@@ -143,12 +146,15 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
 def rehash(key: Column, *salt: str | int) -> Column:
     """A 64-bit hash of a 128-bit one: the number that decides about a row in one stage.
 
+    Of its upper half alone, so that the scan that samples need not compute the lower: rows that
+    agree in it are ties, which sampling breaks exactly.
+
     Parameters
     ----------
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return _mixed("|".join(str(part) for part in salt), [key.getField("hi"), key.getField("lo")])
+    return _mixed("|".join(str(part) for part in salt), [key.getField("hi")])
 
 
 def key_text(key: tuple[int, int]) -> str:
