@@ -273,3 +273,22 @@ def test_partitioned_and_clustered_targets(spark, table, recipe, tmp_path):
             detail = spark.sql(f"DESCRIBE DETAIL delta.`{result.table}`").collect()[0]
             assert detail[column] == ["label"]
             assert spark.read.format("delta").load(result.table).count() == 600
+
+
+def test_a_hundred_thousand_groups_are_planned_met_and_explained(spark, recipe, tmp_path):
+    groups = 100_000
+    # Sizes 1 and 3, so that half of the groups are repeated and half are sampled.
+    df = spark.range(2 * groups).selectExpr(
+        "id", f"IF(id < {groups}, id, (id % {groups}) DIV 2 * 2) AS label"
+    )
+    df.write.format("delta").save(str(tmp_path / "t"))
+    r = recipe(
+        {"name": "s", "table": str(tmp_path / "t"), "key": ["id"]},
+        allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 2 * groups},
+    )
+    result = lb.run(r, spark)
+    assert len(result.plan.groups) == groups
+    assert {g.available for g in result.plan.groups} == {1, 3}
+    written = spark.read.format("delta").load(result.table).groupBy("label").count()
+    assert written.where("count <> 2").count() == 0 and written.count() == groups
+    assert sum(f["copies"] for f in explain(r, spark, "label = 4")) == 2

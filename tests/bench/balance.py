@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+import lakebalance
 import report
 from contestants import CONTESTANTS, EXPECTATIONS, Job, proof
 from generate import COLUMNS, GROUPS, SHARES, TEXT_LENGTH, Lake
-from lakebalance import pipeline
 from lakebalance.core import session
 from measure import Timings, jvm_peak, timed
 
@@ -88,7 +88,7 @@ def _warm_up(spark: SparkSession, asked: argparse.Namespace, lake: Lake) -> None
 
 def _job(spark: SparkSession, lake: Lake, rows: int) -> Job:
     recipe = Job(spark, lake, rows, {}).recipe(lake.folder / "out" / "planned")
-    planned = pipeline.plan(recipe, spark)
+    planned = lakebalance.plan(recipe, spark)
     groups = {(g.source, g.group["label"]): (g.available, g.target) for g in planned.groups}
     return Job(spark, lake, rows, groups)
 

@@ -12,8 +12,8 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import lakebalance
 from generate import Lake
-from lakebalance import pipeline
 from lakebalance.recipe import Recipe
 from lakebalance.report import html
 
@@ -105,13 +105,13 @@ def group_count(job: Job, target: Path) -> Parts:
 
 def plan(job: Job, target: Path) -> Parts:
     """Plan of balance and mixture alone."""
-    pipeline.plan(job.recipe(target, gates=False), job.spark)
+    lakebalance.plan(job.recipe(target, gates=False), job.spark)
     return {}
 
 
 def plan_with_gates(job: Job, target: Path) -> Parts:
     """Plan with the three expectations."""
-    pipeline.plan(job.recipe(target), job.spark)
+    lakebalance.plan(job.recipe(target), job.spark)
     return {}
 
 
@@ -122,7 +122,7 @@ def floor(job: Job, target: Path) -> Parts:
 
 def run(job: Job, target: Path) -> Parts:
     """Key check, gates, plan, sample, publish, audit, ledger, report."""
-    result = pipeline.run(job.recipe(target), job.spark)
+    result = lakebalance.run(job.recipe(target), job.spark)
     html.write({**result.to_dict(), "name": "bench"}, target.parent / "report.html")
     parts = [
         s["seconds"]

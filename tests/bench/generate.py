@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
-GENERATOR = 1  # another number makes another lake, so that older ones are not taken for it
+GENERATOR = 2  # another number makes another lake, so that older ones are not taken for it
 GROUPS = 1000
 TEXT_LENGTH = 2048
 ROWS_PER_FILE = 500_000
@@ -54,8 +54,8 @@ COLUMNS = {
     "item_id": below(300_000, "item"),
     "session_id": bits("session"),
     "bytes": below(1_000_000_000, "bytes"),
-    # One row in 5,000 is wrong: what the recipe's expectation sets aside.
-    "quantity": f"cast(if({below(5000, 'wrong')} = 0, -1, {below(1000, 'quantity')}) as int)",
+    # One row in 100,003 is wrong: what the recipe's expectation sets aside.
+    "quantity": f"cast(if(id % 100003 = 17, -1, {below(1000, 'quantity')}) as int)",
     "age": f"cast(18 + {below(72, 'age')} as int)",
     "score": unit("score"),
     "price": f"-50D * ln(1D - {unit('price')})",
