@@ -129,6 +129,7 @@ def validate(
     recipe: Annotated[Path | None, typer.Argument(help="The recipe.")] = None,
     sets: Sets = [],  # noqa: B006  typer reads the default, nobody changes it
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of all fields.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check a recipe without Spark. Example: lakebalance validate conf/flights.yaml"""
@@ -136,6 +137,11 @@ def validate(
 
     if schema:
         _print_json(Recipe.model_json_schema())
+        return
+    if markdown:
+        from lakebalance.recipe.reference import recipe_page
+
+        sys.stdout.write(recipe_page())
         return
     if recipe is None:
         raise RecipeError("name a recipe, or write --schema")
@@ -260,8 +266,16 @@ def explain(
 
 
 @app.command()
-def methods(as_json: Json = False) -> None:
+def methods(
+    as_json: Json = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of all methods.")] = False,
+) -> None:
     """List all methods and their options. Example: lakebalance methods"""
+    if markdown:
+        from lakebalance.recipe.reference import methods_page
+
+        sys.stdout.write(methods_page())
+        return
     from lakebalance.core.registry import Stage
     from lakebalance.core.registry import methods as known
 

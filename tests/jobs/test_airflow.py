@@ -10,8 +10,11 @@ import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
 pytestmark = pytest.mark.airflow
-PACKAGES = ["apache-airflow==3.3.2", "apache-airflow-providers-apache-spark",
-            "apache-airflow-providers-standard"]
+PACKAGES = [
+    "apache-airflow==3.3.2",
+    "apache-airflow-providers-apache-spark",
+    "apache-airflow-providers-standard",
+]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag
@@ -82,8 +85,14 @@ def test_the_dag_is_plan_then_run_each_with_retries(airflow):
 
 def test_the_dag_publishes_and_a_second_time_changes_nothing(airflow, recipe, spark):
     path, target = recipe
-    test = ["airflow", "dags", "test", "lakebalance_flights", "--conf",
-            json.dumps({"recipe": str(path)})]
+    test = [
+        "airflow",
+        "dags",
+        "test",
+        "lakebalance_flights",
+        "--conf",
+        json.dumps({"recipe": str(path)}),
+    ]
     airflow(*test)
     written = spark.read.format("delta").load(str(target)).count()
     assert written == 2_000

@@ -44,4 +44,4 @@ def equal(groups: Sequence[Group], rows: int | None, options: Equal) -> list[int
     return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
 
 
-METHOD = Method("equal", Equal, equal)
+METHOD = Method("equal", Equal, equal, example="{method: equal, min_rows: 500, max_epochs: 10}")

@@ -93,4 +93,6 @@ def _check_names(groups: Sequence[Group], wanted: Mapping[str, float]) -> None:
             raise RecipeError(f'target for "{name}", a group with no rows')
 
 
-METHOD = Method("targets", Targets, targets)
+METHOD = Method(
+    "targets", Targets, targets, example="{method: targets, shares: {cat: 0.5, dog: 0.5}}"
+)

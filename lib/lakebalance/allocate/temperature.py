@@ -60,4 +60,9 @@ def temperature(groups: Sequence[Group], rows: int | None, options: Temperature)
     return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
 
 
-METHOD = Method("temperature", Temperature, temperature)
+METHOD = Method(
+    "temperature",
+    Temperature,
+    temperature,
+    example="{method: temperature, temperature: 2.0, max_epochs: 4}",
+)

@@ -41,12 +41,14 @@ class Method:
     """A method: its name in recipes, its options, and the function that does it.
 
     ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
+    ``example`` is for the documentation: the options as one line of YAML.
     """
 
     name: str
     options: type[MethodOptions]
     function: Callable[..., Any]
     rows_out: Callable[[int, int], int] = target_rows
+    example: str = ""
 
     @property
     def summary(self) -> str:

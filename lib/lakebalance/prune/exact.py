@@ -19,7 +19,7 @@ CONTENT = "__lb_content"
 class FirstBy(MethodOptions):
     """Keep the row that comes first by a column; nulls come last."""
 
-    first_by: str
+    first_by: str = Field(min_length=1, description="Column whose least value stays.")
 
 
 class Exact(MethodOptions):
@@ -79,4 +79,6 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     )
 
 
-METHOD = Method("exact", Exact, exact)
+METHOD = Method(
+    "exact", Exact, exact, example="{method: exact, columns: [text], keep: {first_by: created}}"
+)

@@ -34,7 +34,7 @@ class Source(Part):
 
     name: str = Field(min_length=1, description="What the recipe and the plan call this source.")
     table: str = Field(min_length=1, description="Path or catalog name of the table.")
-    format: Literal["delta", "parquet"] = "delta"
+    format: Literal["delta", "parquet"] = Field("delta", description="What the table is.")
     version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
     timestamp: str | None = Field(None, description="Delta version as of this time.")
     where: str | None = Field(None, description="Spark SQL condition; other rows are filtered.")
@@ -71,14 +71,18 @@ class Expectation(Part):
 
     expectation: str = Field(description="Class name, such as ExpectColumnValuesToNotBeNull.")
     args: dict[str, Any] = Field(default_factory=dict, description="The class's own arguments.")
-    on_fail: OnFail = "quarantine"
+    on_fail: OnFail = Field(
+        "quarantine", description="Set rows aside, only say so, or publish nothing."
+    )
     source: str | None = Field(None, description="Only rows of this source; all if left out.")
 
 
 class Expect(Part):
     """The quality gate: expectations written here, or in a file beside the recipe."""
 
-    expectations: list[Expectation] = Field(default_factory=list)
+    expectations: list[Expectation] = Field(
+        default_factory=list, description="What rows or tables must be like."
+    )
     suite: str | None = Field(None, description="YAML file with a list of expectations.")
 
 
@@ -131,8 +135,12 @@ class Publish(Part):
     """Where the output goes and how it is laid out."""
 
     table: str = Field(min_length=1, description="Path or catalog name of the Delta table.")
-    partition_by: list[str] = Field(default_factory=list)
-    cluster_by: list[str] = Field(default_factory=list)
+    partition_by: list[str] = Field(
+        default_factory=list, description="Columns that partition the table."
+    )
+    cluster_by: list[str] = Field(
+        default_factory=list, description="Columns of Delta's liquid clustering."
+    )
     merge_schema: bool = Field(False, description="Let the output change the target's schema.")
     source_column: str | None = Field(None, description="New column with the source's name.")
     state: str | None = Field(
@@ -153,14 +161,16 @@ class Publish(Part):
 class Recipe(Part):
     """One balanced table: sources, gates, pruning, allocation, sampling, publication."""
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, description="Names the run in ledger and reports.")
     seed: int = Field(0, description="Another seed picks other rows of the same numbers.")
-    sources: list[Source] = Field(min_length=1)
-    expect: Expect = Expect()
-    prune: list[PruneOptions] = Field(default_factory=list)
-    allocate: Allocate = Allocate()
-    sample: SampleOptions = Field(default_factory=Repeat)
-    publish: Publish
+    sources: list[Source] = Field(min_length=1, description="The tables that are read.")
+    expect: Expect = Field(Expect(), description="The quality gate.")
+    prune: list[PruneOptions] = Field(
+        default_factory=list, description="How redundant rows are found, in order."
+    )
+    allocate: Allocate = Field(Allocate(), description="How many rows of what.")
+    sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
+    publish: Publish = Field(description="Where the output goes.")
 
     @model_validator(mode="after")
     def _names_agree(self) -> Recipe:

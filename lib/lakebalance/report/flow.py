@@ -37,7 +37,7 @@ def rows_published(result: Mapping[str, Any]) -> int | None:
     """Rows counted in the output, or said to be in it; None for a plan."""
     published = result.get("published")
     if published:
-        return sum(p["found"] for p in published)
+        return int(sum(p["found"] for p in published))
     output = result.get("output")
     return None if output is None else int(output["rows"])
 

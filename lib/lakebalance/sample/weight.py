@@ -54,4 +54,6 @@ def every_row(available: int, target: int) -> int:
     return available if target else 0
 
 
-METHOD = Method("weight", Weight, weight, rows_out=every_row)
+METHOD = Method(
+    "weight", Weight, weight, rows_out=every_row, example="{method: weight, column: weight}"
+)
