@@ -116,7 +116,7 @@ def _default(field: FieldInfo) -> str:
     if value is None or value is PydanticUndefined:
         return "none"
     if isinstance(value, BaseModel):
-        shown = value.model_dump(exclude_defaults=True)
+        shown = value.model_dump(exclude_defaults=not hasattr(value, "method"))
         return f"`{json.dumps(shown)}`" if shown else "empty"
     return f"`{json.dumps(value)}`"
 

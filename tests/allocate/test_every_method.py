@@ -1,0 +1,95 @@
+"""What must hold for every allocation rule, those of other packages too."""
+
+import inspect
+import time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.allocate.rules import Group
+from lakebalance.core.registry import methods
+from lakebalance.recipe.reference import example_of
+
+NAMES = sorted(methods("allocate"))
+OWN_TARGETS = {"targets"}  # says by name who gets what, so most groups of a test get nothing
+
+
+def rule(name, **changes):
+    method = methods("allocate")[name]
+    options = {**yaml.safe_load(example_of(method)), **changes}
+    if name in OWN_TARGETS:
+        options = {"method": name, "shares": {"g0": 0.75, "g1": 0.25}, **changes}
+    allowed = method.options.model_fields
+    chosen = method.options(**{k: v for k, v in options.items() if k in allowed})
+    return lambda groups, rows: method.function(groups, rows, chosen)
+
+
+def groups(counts):
+    return [Group({"c": f"g{i}"}, n) for i, n in enumerate(counts)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 10**6), min_size=2, max_size=20),
+    rows=st.none() | st.integers(0, 10**6),
+    cap=st.floats(0.5, 20),
+)
+def test_the_budget_is_met_within_the_caps_or_refused(name, counts, rows, cap):
+    given_groups = groups(counts)
+    try:
+        result = rule(name, max_epochs=cap, min_rows=0)(given_groups, rows)
+    except (InfeasibleBudget, ValueError):
+        return
+    except Exception as error:
+        assert "with no rows" in str(error) or "isn't there" in str(error), error
+        return
+    assert result == rule(name, max_epochs=cap, min_rows=0)(given_groups, rows)
+    assert len(result) == len(counts)
+    assert all(isinstance(target, int) and target >= 0 for target in result)
+    if rows is not None:
+        assert sum(result) == rows
+    for target, available in zip(result, counts, strict=True):
+        if name != "none":
+            assert target <= int(cap * available)
+        if available == 0:
+            assert target == 0
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in OWN_TARGETS | {"none"}])
+def test_the_order_of_groups_moves_at_most_the_rounded_row(name):
+    counts = [58665, 54635, 714, 32, 9000, 120]
+    forward = rule(name)(groups(counts), 10_000)
+    backward = rule(name)(groups(counts[::-1]), 10_000)[::-1]
+    assert all(abs(a - b) <= 1 for a, b in zip(forward, backward, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hundred_thousand_groups_take_seconds(name):
+    counts = [1 + i * i % 997 for i in range(100_000)]
+    start = time.process_time()
+    assert len(rule(name)(groups(counts), None)) == len(counts)
+    assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_refuse_what_they_do_not_know(name):
+    options = yaml.safe_load(example_of(methods("allocate")[name]))
+    with pytest.raises(ValidationError):
+        methods("allocate")[name].options(**options, no_such_option=1)
+
+
+@pytest.mark.parametrize("stage", ["prune", "allocate", "sample"])
+def test_every_method_is_documented(stage):
+    for method in methods(stage).values():
+        assert method.summary.endswith(".")
+        doc = inspect.getdoc(method.function) or ""
+        assert "Parameters\n-" in doc, method.name
+        if stage == "allocate":
+            assert "Raises\n-" in doc and "Examples\n-" in doc, method.name
+        else:
+            assert "Returns\n-" in doc, method.name
