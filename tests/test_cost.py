@@ -52,7 +52,7 @@ def plain_count(spark, recipe):
 def test_counting_rows_groups_and_gates_costs_one_group_by(spark, wide):
     frames = Frames(wide, spark)
     gate = frames.gate
-    arguments = (gate.flagged, ["label"], ["s"], gate.passes, gate.counted)
+    arguments = (gate.flagged, ["label"], ["s"], gate.left, gate.counted)
     plain = jobs_of(spark, lambda: plain_count(spark, wide))
     # Collecting by Arrow takes up to two more than collecting rows, whatever the query.
     assert jobs_of(spark, lambda: count_groups(*arguments)) <= plain + 2

@@ -152,15 +152,13 @@ def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, Data
     recipe, names = frames.recipe, [s.name for s in frames.recipe.sources]
     with watch.stage("expect and count") as entry:
         gate = frames.gate
-        census = count_groups(
-            gate.flagged, recipe.allocate.by, names, left=gate.passes, sums=gate.counted
-        )
+        census = count_groups(gate.flagged, recipe.allocate.by, names, gate.left, gate.counted)
         entry["rows_in"] = sum(group.rows for group in census.groups)
         entry["rows_out"] = passed = sum(group.left for group in census.groups)
         if not census.groups:
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
             raise TableError(f"sources: none of them has a row{filtered}")
-        verdicts = gate.verdicts(census.sums)
+        verdicts = gate.verdicts(census.sums, entry["rows_in"])
         _stop(verdicts)
     left, groups = gate.passed(), census.groups
     pruned: list[dict[str, Any]] = []

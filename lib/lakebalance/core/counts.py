@@ -15,7 +15,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import LakebalanceError
-from lakebalance.core.hashing import canonical, hash64
+from lakebalance.core.hashing import canonical, mixed
 from lakebalance.core.sources import SOURCE
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -53,7 +53,18 @@ class Census:
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group: a hash of its source and its ``by`` values."""
-    return hash64(df, [SOURCE, *by], "group")
+    return _id(F.col(SOURCE), _group_values(df, by))
+
+
+def _id(source: Column, values: Sequence[Column]) -> Column:
+    flagged = [part for value in values for part in (value, value.isNull())]
+    # The source is a constant in each branch of the union: its own hash is worked out only once.
+    return mixed("group", [F.xxhash64(source), *flagged])
+
+
+def _group_values(df: DataFrame, by: Sequence[str]) -> list[Column]:
+    kinds = {f.name: f.dataType for f in df.schema.fields}
+    return [_shown(column(name), kinds[name]) for name in by]
 
 
 def count_groups(
@@ -82,14 +93,20 @@ def count_groups(
     """
     require(df, by, "allocate.balance.by")
     kinds = {f.name: f.dataType for f in df.schema.fields}
-    values = [_shown(column(b), kinds[b]).alias(f"v{i}") for i, b in enumerate(by)]
-    counted = {"rows": F.lit(True), "left": F.lit(True) if left is None else left}
+    names = [f"v{i}" for i in range(len(by))]
+    values = [value.alias(n) for n, value in zip(names, _group_values(df, by), strict=True)]
+    counted = {} if left is None else {"left": left}
     counted |= {f"s_{name}": condition for name, condition in (sums or {}).items()}
     flags = [condition.alias(name) for name, condition in counted.items()]
+    # The id follows from the values, so it is worked out once a group and not once a row.
     table = (
-        df.select(F.col(SOURCE), group_id(df, by).alias("id"), *values, *flags)
-        .groupBy(SOURCE, "id", *[f"v{i}" for i in range(len(by))])
-        .agg(*[F.count_if(F.col(name)).alias(name) for name in counted])
+        df.select(F.col(SOURCE), *values, *flags)
+        .groupBy(SOURCE, *names)
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            *[F.count_if(F.col(name)).alias(name) for name in counted],
+        )
+        .withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names]))
         .toArrow()
     )
     groups = [
@@ -98,7 +115,7 @@ def count_groups(
             row[SOURCE],
             {b: _value(row[f"v{i}"], kinds[b]) for i, b in enumerate(by)},
             row["rows"],
-            row["left"],
+            row.get("left", row["rows"]),
         )
         for row in table.drop_columns([f"s_{name}" for name in sums or {}]).to_pylist()
     ]

@@ -94,7 +94,14 @@ def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
     return parts
 
 
-def _mixed(salt: str, parts: Sequence[Column]) -> Column:
+def mixed(salt: str, parts: Sequence[Column]) -> Column:
+    """A 64-bit hash of columns that are in canonical form already, with flags for nulls.
+
+    Parameters
+    ----------
+    salt : what makes this hash another one than others of the same columns.
+    parts : the columns.
+    """
     # The salt as a number: hashing a text again for each row costs more than hashing the row.
     number = int.from_bytes(sha256(salt.encode()).digest()[:8], signed=True)
     # The second round takes out what structure xxhash64 leaves in short inputs.
@@ -121,7 +128,7 @@ def hash64(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     >>> df.select(hash64(df, ["id"], 7, "sample")).count()
     1
     """
-    return _mixed("|".join(str(part) for part in salt), _parts(df, names))
+    return mixed("|".join(str(part) for part in salt), _parts(df, names))
 
 
 def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
@@ -138,9 +145,7 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     A column of type ``struct<hi:bigint,lo:bigint>``, never null.
     """
     parts, text = _parts(df, names), "|".join(str(part) for part in salt)
-    return F.struct(
-        _mixed(f"{text}|hi", parts).alias("hi"), _mixed(f"{text}|lo", parts).alias("lo")
-    )
+    return F.struct(mixed(f"{text}|hi", parts).alias("hi"), mixed(f"{text}|lo", parts).alias("lo"))
 
 
 def rehash(key: Column, *salt: str | int) -> Column:
@@ -154,7 +159,7 @@ def rehash(key: Column, *salt: str | int) -> Column:
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return _mixed("|".join(str(part) for part in salt), [key.getField("hi")])
+    return mixed("|".join(str(part) for part in salt), [key.getField("hi")])
 
 
 def key_text(key: tuple[int, int]) -> str:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.errors import TableError
-from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, unite
+from lakebalance.core.sources import KEY, ROW_ID, Pinned, unite
 
 EXAMPLES = 3
 
@@ -29,25 +29,28 @@ def check_unique(pinned: Sequence[Pinned]) -> None:
     places = {s.name: i for i, s in enumerate(pinned) if s.key and s.key != [ROW_ID]}
     if not places:
         return
-    keys = reduce(
-        DataFrame.unionByName, [unite([pinned[i]]).select(SOURCE, KEY) for i in places.values()]
-    )
+    halves = [
+        unite([pinned[i]]).select(F.col(KEY).getField("hi").alias("hi")) for i in places.values()
+    ]
+    hashes = reduce(DataFrame.unionByName, halves)
     # Nearly every key is alone: without this, Spark would first aggregate within each partition.
-    apart = keys.repartition(KEY)
-    repeated = apart.groupBy(SOURCE, KEY).count().where("count > 1")
-    found = {
-        r[SOURCE]: r["keys"]
-        for r in repeated.groupBy(SOURCE).agg(F.count(F.lit(1)).alias("keys")).collect()
-    }
-    for name, total in found.items():
-        raise TableError(_not_unique(pinned[places[name]], places[name], total))
+    # Half of the hash is enough to find whoever shares a key; who does not is told apart below.
+    repeated = hashes.repartition(F.col("hi")).groupBy("hi").count().where("count > 1")
+    if repeated.limit(1).count() == 0:
+        return
+    for place in places.values():
+        if message := _not_unique(pinned[place], place):
+            raise TableError(message)
 
 
-def _not_unique(source: Pinned, place: int, total: int) -> str:
+def _not_unique(source: Pinned, place: int) -> str | None:
     names = source.key or []
     keys = [column(name) for name in names]
     repeated = source.df.groupBy(*keys).count().where("count > 1")
     examples = repeated.orderBy(F.col("count").desc(), *keys).limit(EXAMPLES).collect()
+    if not examples:
+        return None
+    total = repeated.count()
     shown = "; ".join(
         "/".join(str(value) for value in row[:-1]) + f" ({row[-1]:,} rows)" for row in examples
     )

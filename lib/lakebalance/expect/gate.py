@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -115,21 +116,35 @@ class Gate:
         return ~failed
 
     @property
+    def left(self) -> Column | None:
+        """``passes``, or None where nothing can be set aside."""
+        return self.passes if self._sets_aside else None
+
+    @property
+    def _sets_aside(self) -> bool:
+        return any(check.expectation.on_fail == "quarantine" for check in self.checks)
+
+    @property
     def counted(self) -> dict[str, Column]:
         """The conditions, over ``flagged``, whose counts ``verdicts`` needs."""
         conditions = {check.flag: F.col(check.flag) for check in self.checks}
-        return conditions | {f"{c.flag}_asked": _asked_of(c) for c in self.checks}
+        for check in self.checks:
+            asked = _asked_of(check)
+            if asked is not None:
+                conditions[f"{check.flag}_asked"] = asked
+        return conditions
 
-    def verdicts(self, sums: Mapping[str, int]) -> list[Verdict]:
+    def verdicts(self, sums: Mapping[str, int], rows: int) -> list[Verdict]:
         """What each expectation found; those about whole tables are asked here.
 
         Parameters
         ----------
         sums : the counts of ``counted``.
+        rows : all rows.
         """
         results = [_whole_verdict(self.rows, expectation) for expectation in self.whole]
         for check in self.checks:
-            unexpected, asked = sums[check.flag], sums[f"{check.flag}_asked"]
+            unexpected, asked = sums[check.flag], sums.get(f"{check.flag}_asked", rows)
             good = unexpected == 0 or (asked - unexpected) / max(asked, 1) >= check.mostly
             results.append(
                 Verdict(
@@ -145,7 +160,7 @@ class Gate:
 
     def passed(self) -> DataFrame:
         """The rows that are not set aside."""
-        if not any(c.expectation.on_fail == "quarantine" for c in self.checks):
+        if not self._sets_aside:
             return self.rows
         return self.flagged.where(self.passes).drop(*[c.flag for c in self.checks])
 
@@ -186,17 +201,17 @@ def _whole_verdict(df: DataFrame, expectation: Expectation) -> Verdict:
     )
 
 
-def _asked_of(check: RowCheck) -> Column:
-    """The rows that ``mostly`` is a share of: the source's, without nulls as in GX."""
-    asked = F.lit(True)
+def _asked_of(check: RowCheck) -> Column | None:
+    """The rows that ``mostly`` is a share of: without nulls, as in GX; None for all rows."""
+    conditions: list[Column] = []
     if check.expectation.source is not None:
-        asked = F.col(SOURCE) == check.expectation.source
+        conditions.append(F.col(SOURCE) == check.expectation.source)
     args = check.expectation.args
     if check.skips_null:
-        asked = asked & column(args["column"]).isNotNull()
+        conditions.append(column(args["column"]).isNotNull())
     if isinstance(args.get("row_condition"), str):
-        asked = asked & F.expr(args["row_condition"])
-    return asked
+        conditions.append(F.expr(args["row_condition"]))
+    return reduce(Column.__and__, conditions) if conditions else None
 
 
 def _configure(expectation: Expectation, place: str) -> Any:
