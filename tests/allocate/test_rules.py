@@ -100,6 +100,7 @@ def test_targets_for_a_group_that_is_not_there_shows_the_nearest():
         {"shares": {"a": 0.4}},
         {"counts": {"a": -1}},
         {"shares": {"a": float("nan")}},
+        {"counts": {"a": 1}, "min_rows": 2},
     ],
 )
 def test_targets_refuses_contradictions(fields):

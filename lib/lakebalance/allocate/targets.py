@@ -29,6 +29,8 @@ class Targets(RuleOptions):
     def _one_of_both(self) -> Targets:
         if (self.counts is None) == (self.shares is None):
             raise ValueError("write either counts or shares")
+        if self.min_rows:
+            raise ValueError("each group's rows are written here; leave out min_rows")
         if any(count < 0 for count in (self.counts or {}).values()):
             raise ValueError("a count must be at least 0")
         if self.shares is not None:
