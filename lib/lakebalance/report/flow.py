@@ -28,7 +28,7 @@ def rows_read(result: Mapping[str, Any]) -> int:
     """Rows of all sources after their filters."""
     sources = result.get("sources")
     if sources:
-        return sum(source["rows"] for source in sources)
+        return sum(int(source["rows"]) for source in sources)
     groups = result.get("groups", [])
     return sum(g["available"] if g.get("rows") is None else g["rows"] for g in groups)
 
@@ -37,7 +37,7 @@ def rows_published(result: Mapping[str, Any]) -> int | None:
     """Rows counted in the output, or said to be in it; None for a plan."""
     published = result.get("published")
     if published:
-        return sum(p["found"] for p in published)
+        return sum(int(p["found"]) for p in published)
     output = result.get("output")
     return None if output is None else int(output["rows"])
 

@@ -106,6 +106,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "gates": gate_lines(result.get("gates") or []),
         "comparison": comparison(result.get("published")),
         "stages": stages,
+        "total_seconds": sum(s.get("seconds") or 0 for s in stages),
         "slowest": max((s.get("seconds") or 0 for s in stages), default=0),
         "recipe": values.clip(result.get("recipe") or "", MOST_RECIPE_CHARACTERS),
         "most_rows": MOST_TABLE_ROWS,

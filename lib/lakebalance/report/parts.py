@@ -97,7 +97,7 @@ def _merged(
         _, counts = sums.setdefault(key_of(g), (g, [0, 0, 0]))
         for i, n in enumerate((_before(g), g["available"], g["target"])):
             counts[i] += n
-    return [Part(label_of(g), *counts) for g, counts in sums.values()]
+    return [Part(label_of(g), n[0], n[1], n[2]) for g, n in sums.values()]
 
 
 def _before(group: Mapping[str, Any]) -> int:
