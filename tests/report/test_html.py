@@ -70,8 +70,9 @@ def test_a_mismatch_is_shown():
     data = result([group({"c": "right"}), group({"c": "wrong"}, target=70)])
     data["published"][1]["found"] = 68
     text = Page(render(data)).text
-    assert "✗ 1 differ" in text and "1 of 2 groups as planned" in text
-    assert "wrong s 70 68 -2" in text
+    assert "✗ 1 differ" in text and "1 of 2 counts as planned" in text
+    assert "wrongs7068-2" in text.replace(" ", "")
+    assert "−2 against the plan" in text
     data["published"][1]["found"] = 70
     assert "✓ exact" in Page(render(data)).text
 
@@ -79,7 +80,7 @@ def test_a_mismatch_is_shown():
 def test_a_repeated_run_claims_no_new_check():
     text = Page(render(result([group({"c": "x"})], repeated=True, published=[]))).text
     assert "repeating it changed nothing" in text
-    assert "groups as planned" not in text and "✓ exact" not in text
+    assert "counts as planned" not in text and "✓ exact" not in text
     assert "50" in text
 
 

@@ -65,7 +65,8 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
     steps.append(_sampled(groups, result.get("rows"), sampler))
     published = rows_published(result)
     if published is not None:
-        steps.append(Step("Published", published))
+        more = published - steps[-1].rows
+        steps.append(Step("Published", published, _changes([(more, "against the plan")])))
     return steps
 
 

@@ -9,7 +9,7 @@ from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison
 from lakebalance.report.facts import facts
 from lakebalance.report.html import environment
-from lakebalance.report.parts import per_both, per_group, per_source
+from lakebalance.report.parts import per_both, per_group, per_source, recorded
 
 MOST_GROUPS = 200
 MOST_WARNINGS = 20
@@ -44,7 +44,8 @@ def result_html(result: Mapping[str, Any]) -> str:
 
 
 def _fragment(data: Mapping[str, Any], kind: str) -> str:
-    entries = data.get("groups") or []
+    data = recorded(data)
+    entries = data.get("groups", [])
     groups = per_group(entries)
     view = {
         "kind": kind,
