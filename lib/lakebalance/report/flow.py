@@ -60,7 +60,10 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
             Step("Passed the gates", read - quarantined, _changes([(-quarantined, "quarantined")]))
         )
     pruned = result.get("pruned") or [{"method": "", "dropped": result.get("matches") or 0}]
-    dropped = [(-p["dropped"], f"duplicates {p['method']}".strip()) for p in pruned]
+    dropped = [
+        (-p["dropped"], f"duplicates ({p['method']})" if p["method"] else "duplicates")
+        for p in pruned
+    ]
     steps.append(Step("Left after pruning", available, _changes(dropped)))
     steps.append(_sampled(groups, result.get("rows"), sampler))
     published = rows_published(result)
