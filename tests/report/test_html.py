@@ -14,12 +14,11 @@ OPTIONAL = [name for name in result([]) if name not in {"name", "groups"}]
 
 def test_no_text_leaves_its_place():
     tame = Page(render(result([group({"c": "x"}, target=900), group({"c": "y"})])))
-    html = render(hostile())
-    page = Page(html)
+    page = Page(render(hostile()))
     # The table of mismatches is the only part that the tame page lacks; it has no tags of its own.
     assert page.tags <= tame.tags
     assert {(t, a) for t, a, _ in page.attributes} <= {(t, a) for t, a, _ in tame.attributes}
-    assert "49" not in re.findall(r">\D*(\d+)&amp;lt;", html)
+    assert "{{ 7*7 }}&lt;" in page.text
     assert page.text.count("<script>alert(1)</script>") > 15
 
 
