@@ -45,8 +45,9 @@ class GateLine:
 
 
 def comparison(published: Sequence[Mapping[str, Any]] | None) -> Comparison | None:
-    """Count the groups that hold exactly the planned rows; None where nothing was published."""
-    if published is None:
+    """Count the groups that hold exactly the planned rows; None where none were counted."""
+    # A repeated run has an empty list: "0 of 0 groups exact" would claim a check never made.
+    if not published:
         return None
     wrong = [p for p in published if p["planned"] != p["found"]]
     wrong.sort(key=lambda p: -abs(p["planned"] - p["found"]))

@@ -28,7 +28,7 @@ def rows_read(result: Mapping[str, Any]) -> int:
     """Rows of all sources after their filters."""
     sources = result.get("sources")
     if sources:
-        return sum(source["rows"] for source in sources)
+        return sum(int(source["rows"]) for source in sources)
     groups = result.get("groups", [])
     return sum(g["available"] if g.get("rows") is None else g["rows"] for g in groups)
 
@@ -37,7 +37,7 @@ def rows_published(result: Mapping[str, Any]) -> int | None:
     """Rows counted in the output, or said to be in it; None for a plan."""
     published = result.get("published")
     if published:
-        return int(sum(p["found"] for p in published))
+        return sum(int(p["found"]) for p in published)
     output = result.get("output")
     return None if output is None else int(output["rows"])
 
@@ -60,12 +60,16 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
             Step("Passed the gates", read - quarantined, _changes([(-quarantined, "quarantined")]))
         )
     pruned = result.get("pruned") or [{"method": "", "dropped": result.get("matches") or 0}]
-    dropped = [(-p["dropped"], f"duplicates {p['method']}".strip()) for p in pruned]
+    dropped = [
+        (-p["dropped"], f"duplicates ({p['method']})" if p["method"] else "duplicates")
+        for p in pruned
+    ]
     steps.append(Step("Left after pruning", available, _changes(dropped)))
     steps.append(_sampled(groups, result.get("rows"), sampler))
     published = rows_published(result)
     if published is not None:
-        steps.append(Step("Published", published))
+        more = published - steps[-1].rows
+        steps.append(Step("Published", published, _changes([(more, "against the plan")])))
     return steps
 
 

@@ -15,7 +15,7 @@ from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.curve import size_curve
 from lakebalance.report.facts import epoch_classes, facts
 from lakebalance.report.flow import flow
-from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source
+from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source, recorded
 
 MOST_TABLE_ROWS = 100
 MOST_REPEATED = 12
@@ -70,7 +70,8 @@ def environment() -> Environment:
 
 def _view(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows; a part that was not recorded is empty."""
-    entries = result.get("groups") or []
+    result = recorded(result)
+    entries = result.get("groups", [])
     both, groups = per_both(entries), per_group(entries)
     curve = size_curve([p.before for p in groups], [p.after for p in groups])
     groups_chart = bar_chart(groups)
@@ -106,6 +107,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "gates": gate_lines(result.get("gates") or []),
         "comparison": comparison(result.get("published")),
         "stages": stages,
+        "total_seconds": sum(s.get("seconds") or 0 for s in stages),
         "slowest": max((s.get("seconds") or 0 for s in stages), default=0),
         "recipe": values.clip(result.get("recipe") or "", MOST_RECIPE_CHARACTERS),
         "most_rows": MOST_TABLE_ROWS,

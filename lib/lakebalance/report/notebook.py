@@ -1,63 +1,63 @@
-"""Plans and results as a notebook shows them: a headline and two small tables with bars."""
+"""What a notebook shows of a plan or a result: the headline, small tables, and the warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Template
-
-from lakebalance.report.charts import Scale, bar_chart
+from lakebalance.report.charts import bar_chart
+from lakebalance.report.checks import comparison
+from lakebalance.report.facts import facts
 from lakebalance.report.html import environment
-from lakebalance.report.parts import Part, per_group, per_source
+from lakebalance.report.parts import per_both, per_group, per_source, recorded
 
 MOST_GROUPS = 200
+MOST_WARNINGS = 20
 
 
 def plan_html(plan: Mapping[str, Any]) -> str:
-    """A plan, as ``plan --json`` prints it, as a piece of HTML; every value is escaped.
+    """A plan for a notebook's cell.
 
     Parameters
     ----------
-    plan : the plan; of its groups at most 200 are shown.
+    plan : as ``plan --json`` prints it.
 
-    Examples
-    --------
-    >>> "<b>t</b>" in plan_html({"name": "t", "groups": [], "rows": 0})
-    True
+    Returns
+    -------
+    Escaped HTML with its own style, to be put into a page.
     """
-    rows = int(plan.get("rows", 0))
-    return _view(plan, f"{rows:,} rows planned; nothing was written")
+    return _fragment(plan, "plan")
 
 
 def result_html(result: Mapping[str, Any]) -> str:
-    """A finished run, as ``run --json`` prints it, as a piece of HTML; every value is escaped.
+    """A finished run for a notebook's cell.
 
     Parameters
     ----------
-    result : the run; of its groups at most 200 are shown.
+    result : as ``run --json`` prints it.
+
+    Returns
+    -------
+    Escaped HTML with its own style, to be put into a page.
     """
-    output = result["output"]
-    headline = f"{output['rows']:,} rows in {output['table']}, version {output['version']}"
-    if result.get("repeated"):
-        headline += "; this run was finished before, nothing was changed"
-    return _view(result, headline)
+    return _fragment(result, "run")
 
 
-def _view(data: Mapping[str, Any], headline: str) -> str:
-    groups = data.get("groups") or []
-    tables = [("source", per_source(groups)), ("group", per_group(groups))]
-    template: Template = environment().get_template("notebook.html.j2")
-    return template.render(
-        name=data.get("name", ""),
-        headline=headline,
-        warnings=data.get("warnings") or [],
-        tables=[_table(title, parts) for title, parts in tables if parts],
-    )
-
-
-def _table(title: str, parts: Sequence[Part]) -> dict[str, Any]:
-    chart = bar_chart(parts, MOST_GROUPS)
-    scale: Scale = chart.scale
-    lines = [{"part": p, "before": scale(p.before), "after": scale(p.after)} for p in chart.bars]
-    return {"title": title, "lines": lines, "rest": chart.rest, "log": scale.log}
+def _fragment(data: Mapping[str, Any], kind: str) -> str:
+    data = recorded(data)
+    entries = data.get("groups", [])
+    groups = per_group(entries)
+    view = {
+        "kind": kind,
+        "name": data.get("name") or kind,
+        "run_id": data.get("run_id"),
+        "output": data.get("output"),
+        "repeated": bool(data.get("repeated")),
+        "warnings": list(data.get("warnings") or []),
+        "most_warnings": MOST_WARNINGS,
+        "comparison": comparison(data.get("published")),
+        "facts": facts(data, groups, per_both(entries)),
+        "sources_chart": bar_chart(per_source(entries), MOST_GROUPS),
+        "groups_chart": bar_chart(groups, MOST_GROUPS),
+    }
+    return environment().get_template("notebook.html.j2").render(view)

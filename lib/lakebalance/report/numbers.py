@@ -70,7 +70,7 @@ def seconds(value: float | None) -> str:
 
     Examples
     --------
-    >>> seconds(0.04), seconds(12.34), seconds(200), seconds(7260)
+    >>> seconds(0.04), seconds(12.34), seconds(200), seconds(7300)
     ('0.04 s', '12.3 s', '3 min 20 s', '2 h 1 min')
     """
     if value is None:

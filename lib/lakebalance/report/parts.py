@@ -45,6 +45,11 @@ class Balance:
     effective: float
 
 
+def recorded(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a result that have a value: null in JSON is as good as missing."""
+    return {name: part for name, part in result.items() if part is not None}
+
+
 def per_source(groups: Iterable[Mapping[str, Any]]) -> list[Part]:
     """One part per source, in the order of the plan."""
     return _merged(groups, lambda g: g.get("source"), lambda g: (shown(g.get("source")),))
