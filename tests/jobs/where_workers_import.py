@@ -10,4 +10,5 @@ def where(batches):
         yield batch.assign(path=lakebalance.__file__)[["path"]]
 
 
-print(job.session("where").range(1).mapInPandas(where, "path string").collect())
+if __name__ == "__main__":
+    print(job.session("where").range(1).mapInPandas(where, "path string").collect())
