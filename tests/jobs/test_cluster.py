@@ -120,29 +120,33 @@ def test_the_rows_are_the_same_when_a_worker_dies_midway(
 
 
 def frozen_at_work(cluster, job):
-    """A worker stopped while it works on a task and the output is being written."""
-    if "stage: sample and publish" not in job.out.read_text():
+    """A worker stopped while it has a task, once rows are being sampled and written."""
+    at_work = busy(cluster, job) if "stage: sample" in job.out.read_text() else []
+    if not at_work:
         return None
-    for worker in busy(cluster, job):
-        # What is frozen can't finish: so the kill that follows hits a task that runs.
-        worker.signal(signal.SIGSTOP)
-        time.sleep(1)
-        if worker in busy(cluster, job):
-            return worker
-        worker.signal(signal.SIGCONT)
-    return None
+    # What is frozen can't finish its task, nor the next that it is given: so one will be lost.
+    at_work[0].signal(signal.SIGSTOP)
+    until(lambda: stays_busy(at_work[0], cluster, job), job)
+    return at_work[0]
+
+
+def stays_busy(worker, cluster, job):
+    """Whether the job's pages show a worker at work now, and still when they are newer."""
+    if worker not in busy(cluster, job):
+        return False
+    time.sleep(0.5)
+    return worker in busy(cluster, job)
 
 
 def busy(cluster, job):
-    """The workers that the job's own pages show at work on a stage of several tasks."""
+    """The workers that the job's own pages show at work."""
     port = job.wait_for(r"service 'SparkUI' on port (\d+)")[1]
-    page = f"http://127.0.0.1:{port}/api/v1/applications"
-    page = f"{page}/{fetch(page)[0]['id']}"
-    if not any(stage["numTasks"] > 1 for stage in fetch(f"{page}/stages?status=active") or []):
-        return []
+    pages = f"http://127.0.0.1:{port}/api/v1/applications"
+    applications = fetch(pages) or []
+    executors = fetch(f"{pages}/{applications[0]['id']}/executors") if applications else []
     logs = [
         executor["executorLogs"].get("stderr", "")
-        for executor in fetch(f"{page}/executors") or []
+        for executor in executors or []
         if executor["activeTasks"]
     ]
     return [
