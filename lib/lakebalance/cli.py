@@ -121,7 +121,7 @@ def init(
         "allocate:\n  balance: {by: [label], method: equal, max_epochs: 4}\n"
         "publish: {table: path/to/my_table_balanced}\n"
     )
-    out.print(f"wrote {path}; edit it, then: lakebalance validate {path}")
+    out.print(f"wrote {path}; edit it, then: lakebalance validate {path}", soft_wrap=True)
 
 
 @app.command()
@@ -149,7 +149,7 @@ def validate(
     if as_json:
         _print_json({"valid": True, "recipe_hash": loaded.hash})
     else:
-        out.print(f"{recipe}: valid; hash {loaded.hash}")
+        out.print(f"{recipe}: valid; hash {loaded.hash}", soft_wrap=True)
 
 
 @app.command()
