@@ -58,10 +58,10 @@ def _session(show: Progress) -> Iterator[SparkSession]:
         spark.stop()
 
 
-def _load(path: Path, sets: list[str]) -> Recipe:
+def _load(path: Path, sets: list[str], environ: dict[str, str] | None = None) -> Recipe:
     from lakebalance.recipe import Recipe
 
-    return Recipe.load(path, sets)
+    return Recipe.load(path, sets, environ)
 
 
 def _print_json(data: Any) -> None:
@@ -94,8 +94,8 @@ def demo(
                 folder / "expectations",
                 dirs_exist_ok=True,
             )
-        os.environ["LAKE"] = str(lake)
-        data = _run(recipe, [], spark, show)
+        loaded = _load(recipe, [], {**os.environ, "LAKE": str(lake)})
+        data = _run(loaded, spark, show, folder.resolve() / "report.html")
     data["paths"]["recipe"] = str(recipe)
     if as_json:
         _print_json(data)
@@ -199,26 +199,23 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Make exactly what the plan says. Example: lakebalance run r.yaml --set seed=8"""
-    _load(recipe, sets)
+    loaded = _load(recipe, sets)
     with console.progress(as_json) as show, _session(show) as spark:
-        data = _run(recipe, sets, spark, show, report)
+        data = _run(loaded, spark, show, report or recipe.resolve().parent / "report.html")
     if as_json:
         _print_json(data)
     else:
         console.show_run(data)
 
 
-def _run(
-    recipe: Path, sets: list[str], spark: SparkSession, show: Progress, report: Path | None = None
-) -> dict[str, Any]:
+def _run(recipe: Recipe, spark: SparkSession, show: Progress, report: Path) -> dict[str, Any]:
     from lakebalance import pipeline
     from lakebalance.report import html
 
-    data = pipeline.run(_load(recipe, sets), spark, show).to_dict()
-    path = report or recipe.resolve().parent / "report.html"
-    data["paths"]["report"] = str(path)
+    data = pipeline.run(recipe, spark, show).to_dict()
+    data["paths"]["report"] = str(report)
     show("report")
-    html.write(data, path)
+    html.write(data, report)
     return data
 
 

@@ -21,7 +21,7 @@ from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
-from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_value
+from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_group
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import Layout, published_version, restore, write
 from lakebalance.recipe.models import Recipe
@@ -314,7 +314,7 @@ def _published(
         )
         entry["planned"] += _rows_out(recipe, g)
     for key in found.keys() - merged.keys():
-        group = {n: json_value(v) for n, v in found[key].values.items()}
+        group = json_group(found[key].values)
         merged[key] = {
             "source": key[0] or None,
             "group": group,

@@ -47,7 +47,7 @@ class PlannedGroup:
     @property
     def json_group(self) -> dict[str, Any]:
         """The group's values as JSON holds them."""
-        return {name: json_value(value) for name, value in self.group.items()}
+        return json_group(self.group)
 
     def to_dict(self) -> dict[str, Any]:
         """The group as ``plan --json`` prints it."""
@@ -133,6 +133,11 @@ def json_value(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return {"float": {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]}
     return value
+
+
+def json_group(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's values by column, as JSON holds them."""
+    return {name: json_value(value) for name, value in values.items()}
 
 
 def python_value(value: Any) -> Any:

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.counts import count_groups
 from lakebalance.frames import Frames
-from lakebalance.plans import json_value
+from lakebalance.plans import json_group
 from lakebalance.recipe.models import Recipe
 
 
@@ -40,7 +40,7 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
         "groups": [
             {
                 "source": g.source,
-                "group": {name: json_value(value) for name, value in g.values.items()},
+                "group": json_group(g.values),
                 "rows": g.rows,
             }
             for g in census.groups

@@ -1,11 +1,11 @@
 """A hash says the same of values that mean the same, and another of others."""
 
-from lakebalance.core.hashing import hash64
+from lakebalance.core.hashing import hash128
 
 
 def hashed(spark, rows, schema):
     df = spark.createDataFrame(rows, schema)
-    return [r[0] for r in df.select(hash64(df, df.columns, 7)).collect()]
+    return [r[0] for r in df.select(hash128(df, df.columns, 7)).collect()]
 
 
 def test_integrals_floats_and_decimals_hash_by_value(spark):
@@ -43,7 +43,7 @@ def test_small_decimals_hash_by_value_with_and_without_ansi(spark):
 
     def hashes(kind):
         df = spark.sql(query.format(kind, rows))
-        return [r[0] for r in df.select(hash64(df, ["a"])).collect()]
+        return [r[0] for r in df.select(hash128(df, ["a"])).collect()]
 
     narrow, wide = hashes("12, 8"), hashes("30, 15")
     assert narrow == wide and len(set(narrow)) == len(values)
@@ -63,4 +63,6 @@ def test_a_map_in_a_map_is_hashed_whatever_its_order(spark):
             "'b', map('z', 3), 'a', map('y', 2, 'x', 1)",
         )
     )
-    assert one.select(hash64(one, ["m"])).collect() == other.select(hash64(other, ["m"])).collect()
+    assert (
+        one.select(hash128(one, ["m"])).collect() == other.select(hash128(other, ["m"])).collect()
+    )

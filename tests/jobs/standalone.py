@@ -100,7 +100,7 @@ def until(found, process, timeout=60):
             return answer
         if not process.running:
             break
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"never came; the log ends with:\n{process.log.read_text()[-3000:]}")
 
 

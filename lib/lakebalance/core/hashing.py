@@ -16,7 +16,6 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column
 
 INTEGRALS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
-KEY_TYPE = "struct<hi:bigint,lo:bigint>"
 
 
 def canonical(value: Column, kind: T.DataType) -> Column:
@@ -108,29 +107,6 @@ def mixed(salt: str, parts: Sequence[Column]) -> Column:
     return F.xxhash64(F.xxhash64(F.lit(number).cast("bigint"), *parts))
 
 
-def hash64(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
-    """A 64-bit hash of some columns of a row, uniform over bigint.
-
-    Parameters
-    ----------
-    df : the frame, for the columns' types.
-    names : the columns hashed, in this order.
-    salt : what makes this hash another one than the next stage's: seed, stage.
-
-    Returns
-    -------
-    A bigint column, never null.
-
-    Examples
-    --------
-    >>> from lakebalance.core.session import local_session
-    >>> df = local_session().createDataFrame([(1, "a")], "id int, name string")
-    >>> df.select(hash64(df, ["id"], 7, "sample")).count()
-    1
-    """
-    return mixed("|".join(str(part) for part in salt), _parts(df, names))
-
-
 def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     """A 128-bit hash of some columns of a row, for telling 10^10 rows apart.
 
@@ -143,6 +119,13 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     Returns
     -------
     A column of type ``struct<hi:bigint,lo:bigint>``, never null.
+
+    Examples
+    --------
+    >>> from lakebalance.core.session import local_session
+    >>> df = local_session().createDataFrame([(1, "a")], "id int, name string")
+    >>> df.select(hash128(df, ["id"], "key").alias("key")).columns
+    ['key']
     """
     parts, text = _parts(df, names), "|".join(str(part) for part in salt)
     return F.struct(mixed(f"{text}|hi", parts).alias("hi"), mixed(f"{text}|lo", parts).alias("lo"))

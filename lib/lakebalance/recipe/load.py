@@ -135,14 +135,15 @@ def _fields(path: Sequence[int | str]) -> list[str]:
     for part in path:
         if isinstance(part, int):
             continue
-        inner = _models_in(model.model_fields[part].annotation)
+        inner = models_in(model.model_fields[part].annotation)
         if not inner:
             return []
         model = inner[0]
     return sorted(model.model_fields)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """All models that a field's type admits."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for arg in get_args(annotation) for model in _models_in(arg)]
+    return [model for arg in get_args(annotation) for model in models_in(arg)]

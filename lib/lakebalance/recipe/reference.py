@@ -6,13 +6,14 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from lakebalance.core.registry import Method, Stage, methods
+from lakebalance.recipe.load import models_in
 from lakebalance.recipe.models import Recipe
 
 STAGES: dict[Stage, str] = {
@@ -77,7 +78,7 @@ def _section(method: Method, title: str) -> str:
 def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
         full = f"{path}{name}"
-        inner = _models_in(field.annotation)
+        inner = models_in(field.annotation)
         listed = "list" in str(field.annotation)
         meaning = _cell(field.description)
         if full in METHOD_FIELDS:
@@ -94,7 +95,7 @@ def _type(field: FieldInfo) -> str:
         values = re.findall(r"'([^']*)'", str(field.annotation))
         others = ["list of names"] if "list[str]" in str(field.annotation) else []
         return " or ".join([f"`{value}`" for value in values] + others)
-    inner = _models_in(field.annotation)
+    inner = models_in(field.annotation)
     if inner:
         return "list of mappings" if "list" in str(field.annotation) else "mapping"
     plain = {
@@ -123,9 +124,3 @@ def _default(field: FieldInfo) -> str:
 
 def _cell(text: str | None) -> str:
     return (text or "").replace("|", "\\|").replace("\n", " ")
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for arg in get_args(annotation) for model in _models_in(arg)]
