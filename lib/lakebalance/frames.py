@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,9 +15,9 @@ from lakebalance.core.counts import group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import function_of
-from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, pin, unite
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
 from lakebalance.expect.gate import Gate
-from lakebalance.plans import Plan, run_id
+from lakebalance.plans import Plan, PlannedGroup, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
 from lakebalance.sample.thresholds import GROUP, HASH, Share
@@ -45,9 +45,14 @@ class Frames:
         return run_id(self.recipe.hash, versions, __version__)
 
     @cached_property
+    def branches(self) -> list[DataFrame]:
+        """Each source as a frame, with ``__lb_source`` and ``__lb_key``."""
+        return branches(self.pinned)
+
+    @cached_property
     def all_rows(self) -> DataFrame:
-        """All sources as one frame, with ``__lb_source`` and ``__lb_key``."""
-        return unite(self.pinned)
+        """All sources as one frame."""
+        return unite(self.branches)
 
     @cached_property
     def gate(self) -> Gate:
@@ -74,12 +79,18 @@ class Frames:
         require(output, publish.partition_by, "publish.partition_by")
         require(output, publish.cluster_by, "publish.cluster_by")
 
-    def pruned(self, rows: DataFrame, found: Found) -> DataFrame:
+    def passed(self) -> list[DataFrame]:
+        """The rows that no expectation sets aside: a frame for each source where it can be."""
+        return self.gate.passed(self.branches)
+
+    def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
+        left = list(rows)
         for i, options in enumerate(self.recipe.prune):
-            matches = function_of("prune", options)(rows, options, f"prune.{i}")
-            rows = remove(rows, found(i, matches), self.unique_keys)
-        return rows
+            matches = function_of("prune", options)(unite(left), options, f"prune.{i}")
+            kept = found(i, matches)
+            left = [remove(frame, kept, self.unique_keys) for frame in left]
+        return left
 
     def hashed(self, rows: DataFrame) -> DataFrame:
         """The rows with ``__lb_group`` and ``__lb_hash``, the number that decides about each."""
@@ -90,16 +101,36 @@ class Frames:
             }
         )
 
-    def sampled(self, rows: DataFrame, plan: Plan) -> DataFrame:
-        """Exactly the planned rows, as they are published."""
-        shares = {
-            g.id: Share(g.available, g.target, g.threshold)
-            for g in plan.groups
-            if g.threshold is not None
-        }
+    def sampled(self, rows: Sequence[DataFrame], plan: Plan) -> DataFrame:
+        """Exactly the planned rows, as they are published.
+
+        Sampled below the union: a row that is left out is then never copied from its column batch.
+        """
         sampler = function_of("sample", self.recipe.sample)
-        output: DataFrame = sampler(self.hashed(rows).drop(KEY), shares, self.recipe.sample)
-        return self.named(output)
+        outputs = []
+        for frame, groups in self.with_groups(rows, plan.groups):
+            shares = {
+                g.id: Share(g.available, g.target, g.threshold)
+                for g in groups
+                if g.threshold is not None
+            }
+            outputs.append(sampler(self.hashed(frame).drop(KEY), shares, self.recipe.sample))
+        return self.named(unite(outputs))
+
+    def with_groups(
+        self, rows: Sequence[DataFrame], groups: Sequence[PlannedGroup]
+    ) -> list[tuple[DataFrame, list[PlannedGroup]]]:
+        """Each frame with the groups that its rows can belong to; those without any are left out.
+
+        Where frames are those of the sources, a row meets only the groups of its own.
+        """
+        if len(rows) != len(self.pinned):
+            return [(frame, list(groups)) for frame in rows]
+        named = [
+            (frame, [g for g in groups if g.source == source.name])
+            for frame, source in zip(rows, self.pinned, strict=True)
+        ]
+        return [(frame, own) for frame, own in named if any(g.target for g in own)] or named[:1]
 
     def named(self, rows: DataFrame) -> DataFrame:
         """The rows with the source's name where the recipe wants it, and no column of ours."""

@@ -17,7 +17,7 @@ from lakebalance.core.errors import AuditError, GateError, RecipeError, TableErr
 from lakebalance.core.keys import check_unique
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import SOURCE
+from lakebalance.core.sources import SOURCE, unite
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
@@ -147,7 +147,7 @@ def _state(recipe: Recipe) -> State:
     return State.beside(recipe.publish.table, recipe.publish.state)
 
 
-def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, DataFrame]:
+def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, list[DataFrame]]:
     """The plan without thresholds, and the rows that are left to sample."""
     recipe, names = frames.recipe, [s.name for s in frames.recipe.sources]
     with watch.stage("expect and count") as entry:
@@ -160,7 +160,7 @@ def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, Data
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
         _stop(verdicts)
-    left, groups = gate.passed(), census.groups
+    left, groups = frames.passed(), census.groups
     pruned: list[dict[str, Any]] = []
     if recipe.prune:
         with watch.stage("prune", passed) as entry:
@@ -193,8 +193,8 @@ def _stop(verdicts: Sequence[Verdict]) -> None:
 
 
 def _pruned(
-    frames: Frames, rows: DataFrame, census: Census, found: Found
-) -> tuple[DataFrame, list[GroupCount], list[dict[str, Any]]]:
+    frames: Frames, rows: list[DataFrame], census: Census, found: Found
+) -> tuple[list[DataFrame], list[GroupCount], list[dict[str, Any]]]:
     """The rows left after pruning, their counts per group, and what each method dropped."""
     recipe = frames.recipe
     steps: list[DataFrame] = []
@@ -204,7 +204,7 @@ def _pruned(
         return steps[-1]
 
     left = frames.pruned(rows, seen)
-    counted = count_groups(left, recipe.allocate.by, [s.name for s in recipe.sources])
+    counted = count_groups(unite(left), recipe.allocate.by, [s.name for s in recipe.sources])
     left_in = {group.id: group.rows for group in counted.groups}
     groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
@@ -266,9 +266,15 @@ def _rows_out(recipe: Recipe, group: PlannedGroup) -> int:
     return method_of("sample", recipe.sample).rows_out(group.available, group.target)
 
 
-def _with_thresholds(frames: Frames, planned: Plan, left: DataFrame) -> Plan:
-    wanted = {g.id: (g.available, _rows_out(frames.recipe, g)) for g in planned.groups}
-    found = find_thresholds(frames.hashed(left).select(GROUP, HASH), wanted)
+def _with_thresholds(frames: Frames, planned: Plan, left: list[DataFrame]) -> Plan:
+    asked = [
+        (
+            frames.hashed(rows).select(GROUP, HASH),
+            {g.id: (g.available, _rows_out(frames.recipe, g)) for g in groups},
+        )
+        for rows, groups in frames.with_groups(left, planned.groups)
+    ]
+    found = find_thresholds(asked)
     groups = [replace(g, threshold=found.get(g.id, Threshold(0))) for g in planned.groups]
     return replace(planned, groups=groups)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from standalone import DELTA, JOBS, Process, environment, fetch, submission, until
 
-from lakebalance.core.session import DELTA_SETTINGS
+from lakebalance.core.delta import DELTA_SETTINGS
 
 BALANCE = JOBS / "balance.py"
 EVENTS = {

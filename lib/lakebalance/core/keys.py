@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.errors import TableError
-from lakebalance.core.sources import KEY, ROW_ID, Pinned, unite
+from lakebalance.core.sources import KEY, ROW_ID, Pinned, branches, unite
 
 EXAMPLES = 3
 
@@ -29,10 +27,14 @@ def check_unique(pinned: Sequence[Pinned]) -> None:
     places = {s.name: i for i, s in enumerate(pinned) if s.key and s.key != [ROW_ID]}
     if not places:
         return
-    halves = [
-        unite([pinned[i]]).select(F.col(KEY).getField("hi").alias("hi")) for i in places.values()
-    ]
-    hashes = reduce(DataFrame.unionByName, halves)
+    hashes = unite(
+        [
+            branch.select(F.col(KEY).getField("hi").alias("hi"))
+            for source in pinned
+            if source.name in places
+            for branch in branches([source])
+        ]
+    )
     # Nearly every key is alone: without this, Spark would first aggregate within each partition.
     # Half of the hash is enough to find whoever shares a key; who does not is told apart below.
     repeated = hashes.repartition(F.col("hi")).groupBy("hi").count().where("count > 1")

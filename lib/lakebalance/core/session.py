@@ -14,14 +14,9 @@ from pyspark import SparkConf, SparkContext
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from lakebalance.core.delta import DELTA_SETTINGS, without_delta
 from lakebalance.core.errors import LakebalanceError
 
-DELTA_SETTINGS = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-}
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
-NO_DELTA = ("[DATA_SOURCE_NOT_FOUND]", "[DELTA_CONFIGURE_SPARK_SESSION")
 LOCAL_SETTINGS = {
     **DELTA_SETTINGS,
     "spark.ui.enabled": "false",
@@ -108,12 +103,9 @@ def cluster_session(name: str) -> SparkSession:
     try:
         spark.read.format("delta").load("/lakebalance/looks/for/delta").schema  # noqa: B018
     except Exception as error:
-        # A missing class comes as a plain Java error, a missing table is what is hoped for.
-        if any(mark in str(error) for mark in NO_DELTA):
-            delta = " ".join(f"--conf {key}={value}" for key, value in DELTA_SETTINGS.items())
-            raise LakebalanceError(
-                f"the Spark session has no Delta; submit with --packages {DELTA_PACKAGE} {delta}"
-            ) from error
+        # A missing table is what is hoped for.
+        if without := without_delta(error):
+            raise without from error
     return spark
 
 

@@ -186,8 +186,8 @@ def _without_nan(field: T.StructField) -> Column:
     return value
 
 
-def unite(pinned: Sequence[Pinned]) -> DataFrame:
-    """All sources as one frame: columns by name, types widened, with source and key hash.
+def branches(pinned: Sequence[Pinned]) -> list[DataFrame]:
+    """Each source as a frame: columns by name, types widened, with source and key hash.
 
     Parameters
     ----------
@@ -195,31 +195,39 @@ def unite(pinned: Sequence[Pinned]) -> DataFrame:
 
     Returns
     -------
-    The first source's columns in its order, ``__lb_source`` string and ``__lb_key``
-    struct<hi bigint, lo bigint>.
+    Frames of one schema: the first source's columns in its order, ``__lb_source`` string and
+    ``__lb_key`` struct<hi bigint, lo bigint>.
 
     Raises
     ------
     RecipeError : the sources' columns differ, or two types have no common wider one.
     """
     schema = _common_schema(pinned)
-    frames = [_as(source, schema) for source in pinned]
+    return [_as(source, schema) for source in pinned]
+
+
+def unite(frames: Sequence[DataFrame]) -> DataFrame:
+    """The rows of all frames, which have one schema, as one frame."""
     united = frames[0]
     for frame in frames[1:]:
-        united = united.unionByName(frame)
+        united = united.union(frame)
     return united
 
 
 def _as(source: Pinned, schema: T.StructType) -> DataFrame:
     own = {field.name: field.dataType for field in source.columns}
+    key = hash128(source.df, source.key or list(own), "key", source.name)
+    tags = [F.lit(source.name).alias(SOURCE), key.alias(KEY)]
+    if list(own.items()) == [(f.name, f.dataType) for f in schema.fields]:
+        tagged = source.df.select("*", *tags)
+        return tagged.drop(ROW_ID) if source.key == [ROW_ID] else tagged
     columns = [
         column(f.name)
         if own[f.name] == f.dataType
         else column(f.name).cast(f.dataType).alias(f.name)
         for f in schema.fields
     ]
-    key = hash128(source.df, source.key or list(own), "key", source.name)
-    return source.df.select(*columns, F.lit(source.name).alias(SOURCE), key.alias(KEY))
+    return source.df.select(*columns, *tags)
 
 
 def _common_schema(pinned: Sequence[Pinned]) -> T.StructType:

@@ -10,9 +10,11 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 
+from lakebalance.core.delta import without_delta
 from lakebalance.core.errors import TableError
 
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
+NO_VERSION = 2**62
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,33 @@ def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | No
 
 def newest_version(spark: SparkSession, table: Table) -> int | None:
     """The newest version of a Delta table; None if it is no Delta table."""
+    # Delta refuses a version that cannot be there by naming the newest: no Spark job, and a tenth
+    # of the time of DESCRIBE HISTORY, which decides where the refusal says something else.
+    try:
+        _at(spark, table, NO_VERSION)
+    except Exception as error:  # a missing log comes as a plain Java error
+        if without := without_delta(error):
+            raise without from error
+        if newest := _newest_named(error):
+            return int(newest)
     commits = history(spark, table)
     return int(commits[0]["version"]) if commits else None
+
+
+def _newest_named(error: Exception) -> str | None:
+    if not isinstance(error, PySparkException):
+        return None
+    if error.getCondition() != "DELTA_VERSION_NOT_FOUND":
+        return None
+    newest: str | None = (error.getMessageParameters() or {}).get("latest")
+    return newest
+
+
+def _at(spark: SparkSession, table: Table, version: int) -> DataFrame:
+    reader = spark.read.format("delta").option("versionAsOf", version)
+    df = reader.load(table.name) if table.is_path else reader.table(table.sql)
+    df.schema  # noqa: B018  Connect reports a missing version only here
+    return df
 
 
 def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:
@@ -68,15 +95,12 @@ def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:
     ------
     TableError : the version or its files are not there.
     """
-    reader = spark.read.format("delta").option("versionAsOf", version)
     try:
-        df = reader.load(table.name) if table.is_path else reader.table(table.sql)
-        df.schema  # noqa: B018  Connect reports a missing version only here
+        return _at(spark, table, version)
     except PySparkException as error:
         raise TableError(
             f"{table.name}: version {version} cannot be read: {first_line(error)}"
         ) from error
-    return df
 
 
 def run_of_commit(commit: Row) -> str | None:

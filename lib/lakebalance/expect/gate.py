@@ -12,9 +12,10 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -26,6 +27,12 @@ from lakebalance.recipe.models import Expectation
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
 
 REASONS = "__lb_reasons"
+ASKED_ALWAYS = (
+    "table.columns",
+    "table.column_types",
+    "table.row_count",
+    "table.row_count.aggregate_fn",
+)
 NULL_METRICS = ("column_values.nonnull", "column_values.null")
 
 
@@ -46,6 +53,7 @@ class RowCheck:
     """A row-level expectation as a flag column of the frame."""
 
     flag: str
+    unexpected: Column
     title: str
     expectation: Expectation
     mostly: float
@@ -77,7 +85,7 @@ class Gate:
         self.rows = df
         self.whole: list[Expectation] = []
         self.checks: list[RowCheck] = []
-        flags: dict[str, Column] = {}
+        empty = df.limit(0)
         for i, expectation in enumerate(expectations):
             place = f"expect.expectations.{i}"
             configured = _configure(expectation, place)
@@ -86,17 +94,21 @@ class Gate:
             if metric is None:
                 self._bind_whole(expectation, place)
                 continue
-            unexpected = _unexpected(df, configured, metric)
+            unexpected = _unexpected(df, empty, configured, metric)
             if expectation.source is not None:
                 unexpected = unexpected & (F.col(SOURCE) == expectation.source)
-            flags[f"__lb_gate_{i}"] = F.coalesce(unexpected, F.lit(False))
             mostly = float(getattr(configured, "mostly", 1.0) or 1.0)
             skips_null = "column" in expectation.args and metric not in NULL_METRICS
             self.checks.append(
-                RowCheck(f"__lb_gate_{i}", title(expectation), expectation, mostly, skips_null)
+                RowCheck(
+                    f"__lb_gate_{i}",
+                    unexpected,
+                    title(expectation),
+                    expectation,
+                    mostly,
+                    skips_null,
+                )
             )
-        # Uniqueness is a window expression, which a filter cannot hold: project it first.
-        self.flagged = df.withColumns(flags) if flags else df
 
     def _bind_whole(self, expectation: Expectation, place: str) -> None:
         if expectation.on_fail == "quarantine":
@@ -106,23 +118,40 @@ class Gate:
             )
         self.whole.append(expectation)
 
+    @cached_property
+    def flagged(self) -> DataFrame:
+        """The rows with a flag for each row-level expectation."""
+        flags = {c.flag: F.coalesce(c.unexpected, F.lit(False)) for c in self.checks}
+        return self.rows.withColumns(flags) if flags else self.rows
+
     @property
-    def passes(self) -> Column:
-        """The condition, over ``flagged``, of rows that are not set aside."""
-        failed = F.lit(False)
-        for check in self.checks:
-            if check.expectation.on_fail == "quarantine":
-                failed = failed | F.col(check.flag)
-        return ~failed
+    def setting_aside(self) -> list[RowCheck]:
+        """The checks whose unexpected rows go to quarantine."""
+        return [check for check in self.checks if check.expectation.on_fail == "quarantine"]
 
     @property
     def left(self) -> Column | None:
-        """``passes``, or None where nothing can be set aside."""
-        return self.passes if self._sets_aside else None
+        """The condition, over ``flagged``, of rows not set aside; None where none can be."""
+        return ~self._flagged if self.setting_aside else None
 
     @property
-    def _sets_aside(self) -> bool:
-        return any(check.expectation.on_fail == "quarantine" for check in self.checks)
+    def _flagged(self) -> Column:
+        return reduce(Column.__or__, [F.col(check.flag) for check in self.setting_aside])
+
+    @cached_property
+    def local(self) -> bool:
+        """Whether each row's passing depends on that row alone, not on others as uniqueness."""
+        try:
+            self.rows.where(self._failed).schema  # noqa: B018  Connect analyses only here
+        except PySparkException:
+            return False  # a filter cannot hold a window expression
+        return True
+
+    @property
+    def _failed(self) -> Column:
+        """True where a row is set aside, else false or null: as it is, a scan can use it."""
+        conditions = [check.unexpected for check in self.setting_aside]
+        return reduce(Column.__or__, conditions) if conditions else F.lit(False)
 
     @property
     def counted(self) -> dict[str, Column]:
@@ -158,19 +187,29 @@ class Gate:
             )
         return results
 
-    def passed(self) -> DataFrame:
-        """The rows that are not set aside."""
-        if not self._sets_aside:
-            return self.rows
-        return self.flagged.where(self.passes).drop(*[c.flag for c in self.checks])
+    def passed(self, branches: Sequence[DataFrame]) -> list[DataFrame]:
+        """The rows that are not set aside, branch by branch where rows can be told alone.
+
+        Parameters
+        ----------
+        branches : frames that together hold the gate's rows.
+        """
+        if not self.setting_aside:
+            return list(branches)
+        if self.local:
+            return [branch.where(~F.coalesce(self._failed, F.lit(False))) for branch in branches]
+        flagged = self.flagged.where(~self._flagged)
+        return [flagged.drop(*[check.flag for check in self.checks])]
 
     def quarantined(self) -> DataFrame:
         """The rows set aside, with ``__lb_reasons``: all expectations that the row failed."""
-        setting_aside = [c for c in self.checks if c.expectation.on_fail == "quarantine"]
-        titles = [F.when(F.col(c.flag), F.lit(c.title)) for c in setting_aside]
+        failed = self.rows.where(self._failed) if self.local else self.flagged.where(self._flagged)
+        titles = [
+            F.when(check.unexpected if self.local else F.col(check.flag), F.lit(check.title))
+            for check in self.setting_aside
+        ]
         reasons = F.array_compact(F.array(*titles)).cast("array<string>")
-        failed = self.flagged.where(~self.passes).withColumn(REASONS, reasons)
-        return failed.drop(*[c.flag for c in self.checks])
+        return failed.withColumn(REASONS, reasons).drop(*[check.flag for check in self.checks])
 
 
 def _check_columns(df: DataFrame, expectation: Expectation, place: str) -> None:
@@ -251,12 +290,16 @@ def _engine(df: DataFrame) -> Any:
     )
 
 
-def _unexpected(df: DataFrame, configured: Any, metric: str) -> Column:
-    """Great Expectations' own condition for unexpected rows."""
+def _unexpected(df: DataFrame, empty: DataFrame, configured: Any, metric: str) -> Column:
+    """Great Expectations' own condition for unexpected rows.
+
+    Every condition's graph asks for the number of rows, which no condition uses: it is resolved on
+    a frame without rows unless it asks for more, as a z-score does for the mean.
+    """
     from great_expectations.validator.metric_configuration import MetricConfiguration
     from great_expectations.validator.validation_graph import ValidationGraph
 
-    engine = _engine(df)
+    engine = _engine(empty)
     config = configured.configuration
     wanted = configured.get_validation_dependencies(execution_engine=engine)
     name = f"{metric}.condition"
@@ -267,6 +310,9 @@ def _unexpected(df: DataFrame, configured: Any, metric: str) -> Column:
     condition = MetricConfiguration(name, domain, dict(parent.metric_value_kwargs or {}))
     graph = ValidationGraph(execution_engine=engine)
     graph.build_metric_dependency_graph(metric_configuration=condition)
+    if not {edge.left.metric_name for edge in graph.edges} <= {name, *ASKED_ALWAYS}:
+        graph = ValidationGraph(execution_engine=_engine(df))
+        graph.build_metric_dependency_graph(metric_configuration=condition)
     resolved, failed = graph.resolve(runtime_configuration=None, show_progress_bars=False)
     if condition.id not in resolved:
         raise RecipeError(f"expect: {config.type}: {next(iter(failed.values()), 'cannot be used')}")

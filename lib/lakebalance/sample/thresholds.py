@@ -4,6 +4,9 @@ In a group of n rows the k of smallest hash are kept. The k-th smallest lies nea
 range; one pass counts what lies below a narrow band around it and ranks only what lies inside,
 which gives the exact threshold. The keep itself is then a filter with a broadcast table.
 
+Both work on frames below a union where they can, so that rows which are left out are never copied
+from their column batches.
+
 After Meng, "Scalable Simple Random Sampling and Stratified Sampling", ICML 2013 (ScaSRS).
 """
 
@@ -12,19 +15,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.errors import AuditError
 from lakebalance.core.hashing import hash128
+from lakebalance.core.sources import unite
 
 GROUP = "__lb_group"
 HASH = "__lb_hash"
+BASE, LIMIT, LAST, AT_LAST = "__lb_base", "__lb_limit", "__lb_last", "__lb_at"
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
-BAND_SIGMAS = 7.5
+WITHIN_BAND = 0.99
+Wanted = Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -67,21 +74,23 @@ class Share:
 
 
 def find_thresholds(
-    rows: DataFrame, wanted: Mapping[int, tuple[int, int]], sigmas: float = BAND_SIGMAS
+    frames: Sequence[tuple[DataFrame, Wanted]], sigmas: float | None = None
 ) -> dict[int, Threshold]:
     """The exact threshold of each group, in one Spark job unless a band missed.
 
     Parameters
     ----------
-    rows : frame with columns ``__lb_group`` and ``__lb_hash``, both bigint.
-    wanted : per group (rows available, target rows).
-    sigmas : half width of the band in standard deviations of the rank.
+    frames : frames with columns ``__lb_group`` and ``__lb_hash``, both bigint, each with
+        (rows available, target rows) per group that it holds all rows of.
+    sigmas : half width of the band in standard deviations of the rank; where left out, as wide as
+        makes it 99 % likely that no group's threshold lies outside of its band.
 
     Raises
     ------
     AuditError : a group does not hold the rows that were counted.
     """
     found: dict[int, Threshold] = {}
+    wanted = {group: counts for _, groups in frames for group, counts in groups.items()}
     open_: dict[int, tuple[int, int]] = {}
     for group, (available, target) in wanted.items():
         base, rest = divmod(target, available) if available else (0, 0)
@@ -89,9 +98,9 @@ def find_thresholds(
             open_[group] = (available, rest)
         else:
             found[group] = Threshold(base)
-    width = sigmas
+    first = width = sigmas or _sigmas(len(open_))
     while open_:
-        located = _locate(rows, open_, width)
+        located = _locate(frames, open_, width)
         for group, (last, at_last, whole) in located.items():
             available, target = wanted[group]
             found[group] = Threshold(target // available, last, at_last, whole)
@@ -101,8 +110,14 @@ def find_thresholds(
                 f"{len(open_)} groups hold fewer rows than were counted; a source changed or an "
                 "expression in the recipe is not a function of the row"
             )
-        width = math.inf if width > sigmas else width * 8
+        width = math.inf if width > first else width * 8
     return found
+
+
+def _sigmas(groups: int) -> float:
+    """How many standard deviations all groups' thresholds stay within, but for 1 in 100 times."""
+    each = (1 - WITHIN_BAND) / max(groups, 1)
+    return NormalDist().inv_cdf(1 - each / 2)
 
 
 def small_table(
@@ -134,19 +149,14 @@ def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
 
 
 def _locate(
-    rows: DataFrame, open_: Mapping[int, tuple[int, int]], sigmas: float
+    frames: Sequence[tuple[DataFrame, Wanted]], open_: Wanted, sigmas: float
 ) -> dict[int, tuple[int, int, bool]]:
     """For each group whose threshold lies in its band: threshold, rows kept at it, all of them?"""
-    bands = [
-        (group, *_band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
-    ]
-    table = small_table(rows.sparkSession, [GROUP, "low", "high", "rest"], bands)
-    bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH))
-    counted = (
-        rows.join(F.broadcast(table), GROUP)
-        .where(F.col(HASH) <= F.col("high"))
-        .groupBy(GROUP, "rest", bucket.alias("bucket"))
-        .agg(F.count(F.lit(1)).alias("here"))
+    lowest = unite([_upto_band(rows, g, open_, sigmas) for rows, g in frames if g.keys() & open_])
+    counted = lowest.groupBy(GROUP, "bucket").agg(F.count(F.lit(1)).alias("here"))
+    rests = [(group, rest) for group, (_, rest) in open_.items()]
+    counted = counted.join(
+        F.broadcast(small_table(lowest.sparkSession, [GROUP, "rest"], rests)), GROUP
     )
     upto = F.sum("here").over(
         Window.partitionBy(GROUP)
@@ -157,10 +167,26 @@ def _locate(
         counted.withColumn("upto", upto)
         .where((F.col("upto") >= F.col("rest")) & (F.col("upto") - F.col("here") < F.col("rest")))
         .where(F.col("bucket").isNotNull())
-        .select(GROUP, "bucket", (F.col("rest") - F.col("upto") + F.col("here")), "here")
-        .collect()
+        .select(
+            GROUP, "bucket", (F.col("rest") - F.col("upto") + F.col("here")).alias("at"), "here"
+        )
+        .toArrow()
     )
-    return {group: (last, at, at == here) for group, last, at, here in hits}
+    return {
+        group: (last, at, at == here)
+        for group, last, at, here in zip(*(c.to_pylist() for c in hits.columns), strict=True)
+    }
+
+
+def _upto_band(rows: DataFrame, groups: Wanted, open_: Wanted, sigmas: float) -> DataFrame:
+    """Group and hash of the rows up to each group's band; null for the hash of those below it."""
+    bands = [(g, *_band(*open_[g], sigmas)) for g in groups.keys() & open_]
+    table = small_table(rows.sparkSession, [GROUP, "low", "high"], bands)
+    return (
+        rows.join(F.broadcast(table), GROUP)
+        .where(F.col(HASH) <= F.col("high"))
+        .select(GROUP, F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket"))
+    )
 
 
 def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
@@ -176,37 +202,45 @@ def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
     The frame without the two columns. No shuffle of rows, but for the few rows that share the
     hash at a threshold where only some of them are kept.
     """
-    kept = [(g, t) for g, t in thresholds.items() if t.base or t.last is not None]
+    kept = {g: t for g, t in thresholds.items() if t.base or t.last is not None}
     table = small_table(
         df.sparkSession,
-        [GROUP, "__lb_base", "__lb_last", "__lb_cut", "__lb_whole", "__lb_at"],
-        [(g, t.base, t.last or 0, t.last is not None, t.whole, t.at_last) for g, t in kept],
+        [GROUP, BASE, LIMIT],
+        [(g, t.base, _limit(t)) for g, t in kept.items()],
     )
+    below = F.col(HASH) < F.col(LIMIT)
+    copies = F.col(BASE) + F.when(below, 1).otherwise(0)
     joined = df.join(F.broadcast(table), GROUP)
-    cut, whole = F.col("__lb_cut") == 1, F.col("__lb_whole") == 1
-    below = cut & (
-        (F.col(HASH) < F.col("__lb_last")) | ((F.col(HASH) == F.col("__lb_last")) & whole)
-    )
-    torn = cut & ~whole & (F.col(HASH) == F.col("__lb_last"))
-    copies = F.col("__lb_base") + F.when(below, 1).otherwise(0)
-    most = max((t.base + (t.last is not None) for _, t in kept), default=0)
-    if all(t.whole for _, t in kept):
-        return _repeat(joined.withColumn("__lb_copies", copies), most, df.columns)
+    torn = {g: t for g, t in kept.items() if not t.whole}
+    most = max((t.base + (t.last is not None) for t in kept.values()), default=0)
+    if not torn:
+        return _repeat(joined.where((F.col(BASE) > 0) | below), copies, most, df.columns)
+    cuts = [(g, t.last or 0, t.at_last) for g, t in torn.items()]
+    cut = small_table(df.sparkSession, [GROUP, LAST, AT_LAST], cuts)
+    joined = joined.join(F.broadcast(cut), GROUP, "left")
+    at_cut = F.coalesce(F.col(HASH) == F.col(LAST), F.lit(False))
     # Rows of one hash within a group are equal in their key; any of them is as good as another,
     # so their order needs only to be the same in content.
     content = hash128(df, [c for c in df.columns if c not in (GROUP, HASH)], "tie")
     rank = F.row_number().over(Window.partitionBy(GROUP).orderBy(content))
-    tied = joined.where(torn).withColumn(
-        "__lb_copies", F.col("__lb_base") + F.when(rank <= F.col("__lb_at"), 1).otherwise(0)
+    tied = joined.where(at_cut).withColumn(
+        "__lb_copies", F.col(BASE) + F.when(rank <= F.col(AT_LAST), 1).otherwise(0)
     )
-    clear = joined.where(~torn).withColumn("__lb_copies", copies)
-    return _repeat(clear.unionByName(tied), most, df.columns)
+    clear = joined.where(~at_cut).withColumn("__lb_copies", copies)
+    both = clear.unionByName(tied).where("__lb_copies > 0")
+    return _repeat(both, F.col("__lb_copies"), most, df.columns)
 
 
-def _repeat(df: DataFrame, most: int, columns: list[str]) -> DataFrame:
+def _limit(threshold: Threshold) -> int:
+    """The least hash whose rows get no further copy; rows at a torn threshold stand apart."""
+    if threshold.last is None:
+        return LOWEST
+    return threshold.last + 1 if threshold.whole else threshold.last
+
+
+def _repeat(df: DataFrame, copies: Column, most: int, columns: list[str]) -> DataFrame:
     names = [column(c) for c in columns if c not in (GROUP, HASH)]
-    kept = df.where(F.col("__lb_copies") > 0)
     if most <= 1:
-        return kept.select(*names)
-    copy = F.explode(F.sequence(F.lit(1).cast("bigint"), F.col("__lb_copies"))).alias("__lb_copy")
-    return kept.select(*names, copy).drop("__lb_copy")
+        return df.select(*names)
+    copy = F.explode(F.array_repeat(F.lit(True), copies.cast("int"))).alias("__lb_copy")
+    return df.select(*names, copy).drop("__lb_copy")
