@@ -17,7 +17,7 @@ from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import function_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
 from lakebalance.expect.gate import Gate
-from lakebalance.plans import Plan, PlannedGroup, run_id
+from lakebalance.plans import Plan, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
 from lakebalance.sample.thresholds import GROUP, HASH, Share
@@ -57,7 +57,7 @@ class Frames:
     @cached_property
     def gate(self) -> Gate:
         """The recipe's expectations bound to the rows."""
-        return Gate(self.all_rows, self.recipe.expect.expectations)
+        return Gate(self.branches, self.recipe.expect.expectations)
 
     @property
     def unique_keys(self) -> bool:
@@ -79,10 +79,6 @@ class Frames:
         require(output, publish.partition_by, "publish.partition_by")
         require(output, publish.cluster_by, "publish.cluster_by")
 
-    def passed(self) -> list[DataFrame]:
-        """The rows that no expectation sets aside: a frame for each source where it can be."""
-        return self.gate.passed(self.branches)
-
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
         left = list(rows)
@@ -94,43 +90,21 @@ class Frames:
 
     def hashed(self, rows: DataFrame) -> DataFrame:
         """The rows with ``__lb_group`` and ``__lb_hash``, the number that decides about each."""
-        return rows.withColumns(
-            {
-                GROUP: group_id(rows, self.recipe.allocate.by),
-                HASH: rehash(F.col(KEY), self.recipe.seed, "sample"),
-            }
-        )
+        group = group_id(rows, self.recipe.allocate.by)
+        chance = rehash(F.col(KEY), self.recipe.seed, "sample")
+        return rows.select("*", group.alias(GROUP), chance.alias(HASH))
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan) -> DataFrame:
-        """Exactly the planned rows, as they are published.
-
-        Sampled below the union: a row that is left out is then never copied from its column batch.
-        """
+        """Exactly the planned rows, as they are published."""
+        shares = {
+            g.id: Share(g.available, g.target, g.threshold)
+            for g in plan.groups
+            if g.threshold is not None
+        }
         sampler = function_of("sample", self.recipe.sample)
-        outputs = []
-        for frame, groups in self.with_groups(rows, plan.groups):
-            shares = {
-                g.id: Share(g.available, g.target, g.threshold)
-                for g in groups
-                if g.threshold is not None
-            }
-            outputs.append(sampler(self.hashed(frame).drop(KEY), shares, self.recipe.sample))
-        return self.named(unite(outputs))
-
-    def with_groups(
-        self, rows: Sequence[DataFrame], groups: Sequence[PlannedGroup]
-    ) -> list[tuple[DataFrame, list[PlannedGroup]]]:
-        """Each frame with the groups that its rows can belong to; those without any are left out.
-
-        Where frames are those of the sources, a row meets only the groups of its own.
-        """
-        if len(rows) != len(self.pinned):
-            return [(frame, list(groups)) for frame in rows]
-        named = [
-            (frame, [g for g in groups if g.source == source.name])
-            for frame, source in zip(rows, self.pinned, strict=True)
-        ]
-        return [(frame, own) for frame, own in named if any(g.target for g in own)] or named[:1]
+        hashed = [self.hashed(frame).drop(KEY) for frame in rows]
+        output: DataFrame = sampler(hashed, shares, self.recipe.sample)
+        return self.named(output)
 
     def named(self, rows: DataFrame) -> DataFrame:
         """The rows with the source's name where the recipe wants it, and no column of ours."""

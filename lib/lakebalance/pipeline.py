@@ -17,7 +17,7 @@ from lakebalance.core.errors import AuditError, GateError, RecipeError, TableErr
 from lakebalance.core.keys import check_unique
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import SOURCE, unite
+from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
@@ -160,7 +160,7 @@ def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, list
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
         _stop(verdicts)
-    left, groups = frames.passed(), census.groups
+    left, groups = gate.passed(), census.groups
     pruned: list[dict[str, Any]] = []
     if recipe.prune:
         with watch.stage("prune", passed) as entry:
@@ -204,7 +204,7 @@ def _pruned(
         return steps[-1]
 
     left = frames.pruned(rows, seen)
-    counted = count_groups(unite(left), recipe.allocate.by, [s.name for s in recipe.sources])
+    counted = count_groups(left, recipe.allocate.by, [s.name for s in recipe.sources])
     left_in = {group.id: group.rows for group in counted.groups}
     groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
@@ -267,14 +267,8 @@ def _rows_out(recipe: Recipe, group: PlannedGroup) -> int:
 
 
 def _with_thresholds(frames: Frames, planned: Plan, left: list[DataFrame]) -> Plan:
-    asked = [
-        (
-            frames.hashed(rows).select(GROUP, HASH),
-            {g.id: (g.available, _rows_out(frames.recipe, g)) for g in groups},
-        )
-        for rows, groups in frames.with_groups(left, planned.groups)
-    ]
-    found = find_thresholds(asked)
+    wanted = {g.id: (g.available, _rows_out(frames.recipe, g)) for g in planned.groups}
+    found = find_thresholds([frames.hashed(rows).select(GROUP, HASH) for rows in left], wanted)
     groups = [replace(g, threshold=found.get(g.id, Threshold(0))) for g in planned.groups]
     return replace(planned, groups=groups)
 
@@ -304,7 +298,7 @@ def _published(
     name = recipe.publish.source_column
     sources = [s.name for s in recipe.sources] if name else [""]
     tagged = written.withColumn(SOURCE, column(name) if name else F.lit(""))
-    census = count_groups(tagged, recipe.allocate.by, sources)
+    census = count_groups([tagged], recipe.allocate.by, sources)
     found = {(g.source, repr(g.values)): g for g in census.groups}
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for g in planned.groups:

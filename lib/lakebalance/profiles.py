@@ -30,7 +30,7 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
     """
     frames = Frames(recipe, spark)
     names = [source.name for source in recipe.sources]
-    census = count_groups(frames.all_rows, recipe.allocate.by, names)
+    census = count_groups(frames.branches, recipe.allocate.by, names)
     rows = census.rows_of(names)
     return {
         "sources": [

@@ -22,7 +22,7 @@ def rows(spark):
 @pytest.mark.parametrize("sigmas", [7.5, 1e-9])  # a band that misses is widened
 def test_threshold_is_the_kth_smallest_hash(rows, sigmas):
     wanted = {1: (18_000, 700), 2: (1_990, 1_989), 3: (10, 25)}
-    found = find_thresholds([(rows, wanted)], sigmas)
+    found = find_thresholds([rows], wanted, sigmas)
     for group, (_, target) in wanted.items():
         hashes = sorted(r[0] for r in rows.where(F.col(GROUP) == group).select(HASH).collect())
         rest = target % len(hashes)
@@ -32,7 +32,7 @@ def test_threshold_is_the_kth_smallest_hash(rows, sigmas):
 
 def test_keep_gives_exactly_the_target_without_a_shuffle(rows, capsys):
     wanted = {1: (18_000, 700), 2: (1_990, 0), 3: (10, 25)}
-    kept = keep(rows, find_thresholds([(rows, wanted)]))
+    kept = keep([rows], find_thresholds([rows], wanted))
     assert kept.columns == ["id"]
     assert kept.where("id < 18000").count() == 700
     assert kept.where("id >= 19990").count() == 25
@@ -48,5 +48,5 @@ def test_ties_at_the_threshold_are_split_exactly(spark):
         F.lit("x").alias("v"),
     )
     for target in (1, 37, 99, 100, 137):
-        found = find_thresholds([(rows, {5: (100, target)})])
-        assert keep(rows, found).count() == target
+        found = find_thresholds([rows], {5: (100, target)})
+        assert keep([rows], found).count() == target

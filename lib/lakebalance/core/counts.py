@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.hashing import canonical, mixed
-from lakebalance.core.sources import SOURCE
+from lakebalance.core.sources import SOURCE, unite
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 NESTED = (T.ArrayType, T.StructType, T.MapType, T.VariantType)
@@ -53,22 +53,22 @@ class Census:
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group: a hash of its source and its ``by`` values."""
-    return _id(F.col(SOURCE), _group_values(df, by))
+    return _id(F.col(SOURCE), _group_values({f.name: f.dataType for f in df.schema.fields}, by))
 
 
 def _id(source: Column, values: Sequence[Column]) -> Column:
     flagged = [part for value in values for part in (value, value.isNull())]
-    # The source is a constant in each branch of the union: its own hash is worked out only once.
-    return mixed("group", [F.xxhash64(source), *flagged])
+    # A source is a constant in its own branch, so Spark works these eight bytes out only once.
+    named = F.unhex(F.hex(F.xxhash64(source)))
+    return mixed("group", [named, *flagged])
 
 
-def _group_values(df: DataFrame, by: Sequence[str]) -> list[Column]:
-    kinds = {f.name: f.dataType for f in df.schema.fields}
+def _group_values(kinds: Mapping[str, T.DataType], by: Sequence[str]) -> list[Column]:
     return [_shown(column(name), kinds[name]) for name in by]
 
 
 def count_groups(
-    df: DataFrame,
+    frames: Sequence[DataFrame],
     by: Sequence[str],
     sources: Sequence[str],
     left: Column | None = None,
@@ -80,7 +80,8 @@ def count_groups(
 
     Parameters
     ----------
-    df : frame with ``__lb_source``.
+    frames : frames of one schema with ``__lb_source``. Where it is a constant in each, rows are
+        counted before they are united, by ``by`` alone.
     by : the columns that make the groups; none for one group per source.
     sources : source names in the recipe's order.
     left : condition of the rows that go on; all of them where left out.
@@ -91,24 +92,17 @@ def count_groups(
     RecipeError : a ``by`` column does not exist.
     LakebalanceError : two groups have one id.
     """
-    require(df, by, "allocate.balance.by")
-    kinds = {f.name: f.dataType for f in df.schema.fields}
+    require(frames[0], by, "allocate.balance.by")
+    kinds = {f.name: f.dataType for f in frames[0].schema.fields}
     names = [f"v{i}" for i in range(len(by))]
-    values = [value.alias(n) for n, value in zip(names, _group_values(df, by), strict=True)]
+    values = [value.alias(n) for n, value in zip(names, _group_values(kinds, by), strict=True)]
     counted = {} if left is None else {"left": left}
     counted |= {f"s_{name}": condition for name, condition in (sums or {}).items()}
-    flags = [condition.alias(name) for name, condition in counted.items()]
+    counts = [F.count(F.lit(1)).alias("rows")]
+    counts += [F.count_if(condition).alias(name) for name, condition in counted.items()]
+    grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
-    table = (
-        df.select(F.col(SOURCE), *values, *flags)
-        .groupBy(SOURCE, *names)
-        .agg(
-            F.count(F.lit(1)).alias("rows"),
-            *[F.count_if(F.col(name)).alias(name) for name in counted],
-        )
-        .withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names]))
-        .toArrow()
-    )
+    table = unite(grouped).withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names])).toArrow()
     groups = [
         GroupCount(
             row["id"],

@@ -101,10 +101,11 @@ def mixed(salt: str, parts: Sequence[Column]) -> Column:
     salt : what makes this hash another one than others of the same columns.
     parts : the columns.
     """
-    # The salt as a number: hashing a text again for each row costs more than hashing the row.
-    number = int.from_bytes(sha256(salt.encode()).digest()[:8], signed=True)
+    # As eight bytes: a text would be hashed at length for each row, and a number would stand in the
+    # code that Spark generates, which then had to be compiled again for each source.
+    salted = F.lit(sha256(salt.encode()).digest()[:8])
     # The second round takes out what structure xxhash64 leaves in short inputs.
-    return F.xxhash64(F.xxhash64(F.lit(number).cast("bigint"), *parts))
+    return F.xxhash64(F.xxhash64(salted, *parts))
 
 
 def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:

@@ -24,6 +24,10 @@ LOCAL_SETTINGS = {
     # Delta's defaults suit a cluster; with them a tiny local write takes 20 s.
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.shuffle.partitions": "8",
+    # Spark compiles generated code anew for each stage and each source, and forgets all but 100
+    # classes: half of what a short job costs. These let equal code be compiled once.
+    "spark.sql.codegen.useIdInClassName": "false",
+    "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.driver.memory": "4g",
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any
@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, nearest
-from lakebalance.core.sources import RESERVED, SOURCE
+from lakebalance.core.sources import RESERVED, SOURCE, unite
 from lakebalance.recipe.models import Expectation
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
@@ -69,12 +69,12 @@ def title(expectation: Expectation) -> str:
 class Gate:
     """The expectations of a recipe bound to one frame."""
 
-    def __init__(self, df: DataFrame, expectations: Sequence[Expectation]) -> None:
+    def __init__(self, branches: Sequence[DataFrame], expectations: Sequence[Expectation]) -> None:
         """Bind.
 
         Parameters
         ----------
-        df : the rows, with the source's name in ``__lb_source``.
+        branches : frames of one schema, the rows, with the source's name in ``__lb_source``.
         expectations : what to check, in order.
 
         Raises
@@ -82,10 +82,10 @@ class Gate:
         RecipeError : an expectation is unknown, its arguments are wrong, or ``quarantine`` is asked
             of one that says nothing of single rows.
         """
-        self.rows = df
+        self.branches = branches
         self.whole: list[Expectation] = []
         self.checks: list[RowCheck] = []
-        empty = df.limit(0)
+        df, empty = branches[0], branches[0].limit(0)
         for i, expectation in enumerate(expectations):
             place = f"expect.expectations.{i}"
             configured = _configure(expectation, place)
@@ -94,7 +94,7 @@ class Gate:
             if metric is None:
                 self._bind_whole(expectation, place)
                 continue
-            unexpected = _unexpected(df, empty, configured, metric)
+            unexpected = _unexpected(lambda: self.rows, empty, configured, metric)
             if expectation.source is not None:
                 unexpected = unexpected & (F.col(SOURCE) == expectation.source)
             mostly = float(getattr(configured, "mostly", 1.0) or 1.0)
@@ -119,10 +119,18 @@ class Gate:
         self.whole.append(expectation)
 
     @cached_property
-    def flagged(self) -> DataFrame:
-        """The rows with a flag for each row-level expectation."""
+    def rows(self) -> DataFrame:
+        """All rows as one frame."""
+        return unite(self.branches)
+
+    @cached_property
+    def flagged(self) -> list[DataFrame]:
+        """The rows with a flag for each row-level expectation, by branch where it can be."""
         flags = {c.flag: F.coalesce(c.unexpected, F.lit(False)) for c in self.checks}
-        return self.rows.withColumns(flags) if flags else self.rows
+        if not flags:
+            return list(self.branches)
+        apart = self._local([c.unexpected for c in self.checks])
+        return [frame.withColumns(flags) for frame in (self.branches if apart else [self.rows])]
 
     @property
     def setting_aside(self) -> list[RowCheck]:
@@ -140,9 +148,13 @@ class Gate:
 
     @cached_property
     def local(self) -> bool:
-        """Whether each row's passing depends on that row alone, not on others as uniqueness."""
+        """Whether a row is set aside by what it is alone, not by others as with uniqueness."""
+        return self._local([check.unexpected for check in self.setting_aside])
+
+    def _local(self, conditions: Sequence[Column]) -> bool:
         try:
-            self.rows.where(self._failed).schema  # noqa: B018  Connect analyses only here
+            for condition in conditions:
+                self.branches[0].where(condition).schema  # noqa: B018  Connect analyses only here
         except PySparkException:
             return False  # a filter cannot hold a window expression
         return True
@@ -187,23 +199,22 @@ class Gate:
             )
         return results
 
-    def passed(self, branches: Sequence[DataFrame]) -> list[DataFrame]:
-        """The rows that are not set aside, branch by branch where rows can be told alone.
-
-        Parameters
-        ----------
-        branches : frames that together hold the gate's rows.
-        """
+    def passed(self) -> list[DataFrame]:
+        """The rows that are not set aside, branch by branch where it can be."""
         if not self.setting_aside:
-            return list(branches)
+            return list(self.branches)
         if self.local:
-            return [branch.where(~F.coalesce(self._failed, F.lit(False))) for branch in branches]
-        flagged = self.flagged.where(~self._flagged)
-        return [flagged.drop(*[check.flag for check in self.checks])]
+            kept = ~F.coalesce(self._failed, F.lit(False))
+            return [branch.where(kept) for branch in self.branches]
+        flags = [check.flag for check in self.checks]
+        return [frame.where(~self._flagged).drop(*flags) for frame in self.flagged]
 
     def quarantined(self) -> DataFrame:
         """The rows set aside, with ``__lb_reasons``: all expectations that the row failed."""
-        failed = self.rows.where(self._failed) if self.local else self.flagged.where(self._flagged)
+        if self.local:
+            failed = unite([branch.where(self._failed) for branch in self.branches])
+        else:
+            failed = unite([frame.where(self._flagged) for frame in self.flagged])
         titles = [
             F.when(check.unexpected if self.local else F.col(check.flag), F.lit(check.title))
             for check in self.setting_aside
@@ -290,7 +301,9 @@ def _engine(df: DataFrame) -> Any:
     )
 
 
-def _unexpected(df: DataFrame, empty: DataFrame, configured: Any, metric: str) -> Column:
+def _unexpected(
+    rows: Callable[[], DataFrame], empty: DataFrame, configured: Any, metric: str
+) -> Column:
     """Great Expectations' own condition for unexpected rows.
 
     Every condition's graph asks for the number of rows, which no condition uses: it is resolved on
@@ -311,7 +324,7 @@ def _unexpected(df: DataFrame, empty: DataFrame, configured: Any, metric: str) -
     graph = ValidationGraph(execution_engine=engine)
     graph.build_metric_dependency_graph(metric_configuration=condition)
     if not {edge.left.metric_name for edge in graph.edges} <= {name, *ASKED_ALWAYS}:
-        graph = ValidationGraph(execution_engine=_engine(df))
+        graph = ValidationGraph(execution_engine=_engine(rows()))
         graph.build_metric_dependency_graph(metric_configuration=condition)
     resolved, failed = graph.resolve(runtime_configuration=None, show_progress_bars=False)
     if condition.id not in resolved:

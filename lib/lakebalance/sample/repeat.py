@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pyspark.sql import DataFrame
@@ -17,22 +17,22 @@ class Repeat(MethodOptions):
     method: Literal["repeat"] = "repeat"
 
 
-def repeat(df: DataFrame, shares: Mapping[int, Share], options: Repeat) -> DataFrame:
+def repeat(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Repeat) -> DataFrame:
     """Exactly the target number of rows of every group.
 
     Every row is kept ``target // available`` times, those of smallest hash once more.
 
     Parameters
     ----------
-    df : frame with ``__lb_group`` and ``__lb_hash``.
+    frames : frames of one schema with ``__lb_group`` and ``__lb_hash``.
     shares : per group: rows available, target rows, threshold.
     options : none.
 
     Returns
     -------
-    The frame without the two columns.
+    One frame without the two columns.
     """
-    return keep(df, {group: share.threshold for group, share in shares.items()})
+    return keep(frames, {group: share.threshold for group, share in shares.items()})
 
 
 METHOD = Method("repeat", Repeat, repeat)

@@ -21,7 +21,6 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column
 from lakebalance.core.errors import AuditError
 from lakebalance.core.hashing import hash128
 from lakebalance.core.sources import unite
@@ -29,9 +28,9 @@ from lakebalance.core.sources import unite
 GROUP = "__lb_group"
 HASH = "__lb_hash"
 BASE, LIMIT, LAST, AT_LAST = "__lb_base", "__lb_limit", "__lb_last", "__lb_at"
+COPIES, COPY = "__lb_copies", "__lb_copy"
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
-Wanted = Mapping[int, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -74,14 +73,16 @@ class Share:
 
 
 def find_thresholds(
-    frames: Sequence[tuple[DataFrame, Wanted]], sigmas: float | None = None
+    frames: Sequence[DataFrame],
+    wanted: Mapping[int, tuple[int, int]],
+    sigmas: float | None = None,
 ) -> dict[int, Threshold]:
     """The exact threshold of each group, in one Spark job unless a band missed.
 
     Parameters
     ----------
-    frames : frames with columns ``__lb_group`` and ``__lb_hash``, both bigint, each with
-        (rows available, target rows) per group that it holds all rows of.
+    frames : frames with columns ``__lb_group`` and ``__lb_hash``, both bigint; together all rows.
+    wanted : per group (rows available, target rows).
     sigmas : half width of the band in standard deviations of the rank; where left out, as wide as
         makes it 99 % likely that no group's threshold lies outside of its band.
 
@@ -90,7 +91,6 @@ def find_thresholds(
     AuditError : a group does not hold the rows that were counted.
     """
     found: dict[int, Threshold] = {}
-    wanted = {group: counts for _, groups in frames for group, counts in groups.items()}
     open_: dict[int, tuple[int, int]] = {}
     for group, (available, target) in wanted.items():
         base, rest = divmod(target, available) if available else (0, 0)
@@ -149,15 +149,21 @@ def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
 
 
 def _locate(
-    frames: Sequence[tuple[DataFrame, Wanted]], open_: Wanted, sigmas: float
+    frames: Sequence[DataFrame], open_: Mapping[int, tuple[int, int]], sigmas: float
 ) -> dict[int, tuple[int, int, bool]]:
     """For each group whose threshold lies in its band: threshold, rows kept at it, all of them?"""
-    lowest = unite([_upto_band(rows, g, open_, sigmas) for rows, g in frames if g.keys() & open_])
-    counted = lowest.groupBy(GROUP, "bucket").agg(F.count(F.lit(1)).alias("here"))
-    rests = [(group, rest) for group, (_, rest) in open_.items()]
-    counted = counted.join(
-        F.broadcast(small_table(lowest.sparkSession, [GROUP, "rest"], rests)), GROUP
-    )
+    bands = [
+        (group, *_band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
+    ]
+    table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
+    bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket")
+    upto_band = [
+        rows.join(F.broadcast(table), GROUP)
+        .where(F.col(HASH) <= F.col("high"))
+        .select(GROUP, "rest", bucket)
+        for rows in frames
+    ]
+    counted = unite(upto_band).groupBy(GROUP, "rest", "bucket").agg(F.count(F.lit(1)).alias("here"))
     upto = F.sum("here").over(
         Window.partitionBy(GROUP)
         .orderBy(F.col("bucket").asc_nulls_first())
@@ -178,57 +184,48 @@ def _locate(
     }
 
 
-def _upto_band(rows: DataFrame, groups: Wanted, open_: Wanted, sigmas: float) -> DataFrame:
-    """Group and hash of the rows up to each group's band; null for the hash of those below it."""
-    bands = [(g, *_band(*open_[g], sigmas)) for g in groups.keys() & open_]
-    table = small_table(rows.sparkSession, [GROUP, "low", "high"], bands)
-    return (
-        rows.join(F.broadcast(table), GROUP)
-        .where(F.col(HASH) <= F.col("high"))
-        .select(GROUP, F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket"))
-    )
-
-
-def keep(df: DataFrame, thresholds: Mapping[int, Threshold]) -> DataFrame:
+def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> DataFrame:
     """The rows that the thresholds keep, repeated as often as they say.
 
     Parameters
     ----------
-    df : frame with ``__lb_group`` and ``__lb_hash``; any other columns.
+    frames : frames of one schema with ``__lb_group`` and ``__lb_hash``; any other columns.
     thresholds : per group; rows of groups that are not there are dropped.
 
     Returns
     -------
-    The frame without the two columns. No shuffle of rows, but for the few rows that share the
+    One frame without the two columns. No shuffle of rows, but for the few rows that share the
     hash at a threshold where only some of them are kept.
     """
+    spark = frames[0].sparkSession
     kept = {g: t for g, t in thresholds.items() if t.base or t.last is not None}
     table = small_table(
-        df.sparkSession,
-        [GROUP, BASE, LIMIT],
-        [(g, t.base, _limit(t)) for g, t in kept.items()],
+        spark, [GROUP, BASE, LIMIT], [(g, t.base, _limit(t)) for g, t in kept.items()]
     )
     below = F.col(HASH) < F.col(LIMIT)
     copies = F.col(BASE) + F.when(below, 1).otherwise(0)
-    joined = df.join(F.broadcast(table), GROUP)
-    torn = {g: t for g, t in kept.items() if not t.whole}
     most = max((t.base + (t.last is not None) for t in kept.values()), default=0)
+    torn = {g: t for g, t in kept.items() if not t.whole}
     if not torn:
-        return _repeat(joined.where((F.col(BASE) > 0) | below), copies, most, df.columns)
+        some = (F.col(BASE) > 0) | below
+        joined = [frame.join(F.broadcast(table), GROUP).where(some) for frame in frames]
+        return unite([_repeat(frame, copies, most) for frame in joined]).drop(GROUP, HASH)
+    rows = unite(frames)
+    joined_all = rows.join(F.broadcast(table), GROUP)
     cuts = [(g, t.last or 0, t.at_last) for g, t in torn.items()]
-    cut = small_table(df.sparkSession, [GROUP, LAST, AT_LAST], cuts)
-    joined = joined.join(F.broadcast(cut), GROUP, "left")
+    joined_all = joined_all.join(
+        F.broadcast(small_table(spark, [GROUP, LAST, AT_LAST], cuts)), GROUP, "left"
+    )
     at_cut = F.coalesce(F.col(HASH) == F.col(LAST), F.lit(False))
     # Rows of one hash within a group are equal in their key; any of them is as good as another,
     # so their order needs only to be the same in content.
-    content = hash128(df, [c for c in df.columns if c not in (GROUP, HASH)], "tie")
+    content = hash128(rows, [c for c in rows.columns if c not in (GROUP, HASH)], "tie")
     rank = F.row_number().over(Window.partitionBy(GROUP).orderBy(content))
-    tied = joined.where(at_cut).withColumn(
-        "__lb_copies", F.col(BASE) + F.when(rank <= F.col(AT_LAST), 1).otherwise(0)
-    )
-    clear = joined.where(~at_cut).withColumn("__lb_copies", copies)
-    both = clear.unionByName(tied).where("__lb_copies > 0")
-    return _repeat(both, F.col("__lb_copies"), most, df.columns)
+    one_more = F.when(rank <= F.col(AT_LAST), 1).otherwise(0)
+    tied = joined_all.where(at_cut).withColumn(COPIES, F.col(BASE) + one_more)
+    clear = joined_all.where(~at_cut).withColumn(COPIES, copies)
+    both = clear.unionByName(tied).where(F.col(COPIES) > 0).drop(LAST, AT_LAST)
+    return _repeat(both, F.col(COPIES), most).drop(GROUP, HASH, COPIES)
 
 
 def _limit(threshold: Threshold) -> int:
@@ -238,9 +235,8 @@ def _limit(threshold: Threshold) -> int:
     return threshold.last + 1 if threshold.whole else threshold.last
 
 
-def _repeat(df: DataFrame, copies: Column, most: int, columns: list[str]) -> DataFrame:
-    names = [column(c) for c in columns if c not in (GROUP, HASH)]
+def _repeat(df: DataFrame, copies: Column, most: int) -> DataFrame:
     if most <= 1:
-        return df.select(*names)
-    copy = F.explode(F.array_repeat(F.lit(True), copies.cast("int"))).alias("__lb_copy")
-    return df.select(*names, copy).drop("__lb_copy")
+        return df.drop(BASE, LIMIT)
+    copy = F.explode(F.array_repeat(F.lit(True), copies.cast("int"))).alias(COPY)
+    return df.select("*", copy).drop(BASE, LIMIT, COPY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.sources import unite
 from lakebalance.sample.thresholds import GROUP, HASH, Share, small_table
 
 
@@ -21,31 +22,32 @@ class Weight(MethodOptions):
     column: str = Field("weight", min_length=1, description="Name of the new column.")
 
 
-def weight(df: DataFrame, shares: Mapping[int, Share], options: Weight) -> DataFrame:
+def weight(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Weight) -> DataFrame:
     """Every row of every group that has a target, with weight = target / available.
 
     Parameters
     ----------
-    df : frame with ``__lb_group`` and ``__lb_hash``.
+    frames : frames of one schema with ``__lb_group`` and ``__lb_hash``.
     shares : per group: rows available, target rows, threshold (of no use here).
     options : the name of the weight column.
 
     Returns
     -------
-    The frame without the two columns and with a double column of weights.
+    One frame without the two columns and with a double column of weights.
 
     Raises
     ------
     RecipeError : the column exists already.
     """
-    if options.column in df.columns:
+    rows = unite(frames)
+    if options.column in rows.columns:
         raise RecipeError(
             f'sample.column: the sources have a column "{options.column}" already; '
             "write another name"
         )
     weights = [(g, s.target / s.available) for g, s in shares.items() if s.available and s.target]
-    table = small_table(df.sparkSession, [GROUP, "__lb_weight"], weights)
-    joined = df.join(F.broadcast(table), GROUP)
+    table = small_table(rows.sparkSession, [GROUP, "__lb_weight"], weights)
+    joined = rows.join(F.broadcast(table), GROUP)
     return joined.withColumn(options.column, F.col("__lb_weight")).drop(GROUP, HASH, "__lb_weight")
 
 
