@@ -15,7 +15,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import LakebalanceError
-from lakebalance.core.hashing import canonical, mixed
+from lakebalance.core.hashing import canonical, flagged, salted
 from lakebalance.core.sources import SOURCE, unite
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -57,10 +57,9 @@ def group_id(df: DataFrame, by: Sequence[str]) -> Column:
 
 
 def _id(source: Column, values: Sequence[Column]) -> Column:
-    flagged = [part for value in values for part in (value, value.isNull())]
     # A source is a constant in its own branch, so Spark works these eight bytes out only once.
-    named = F.unhex(F.hex(F.xxhash64(source)))
-    return mixed("group", [named, *flagged])
+    named = F.unhex(F.hex(salted("group", [source])))
+    return F.xxhash64(named, *flagged(values))
 
 
 def _group_values(kinds: Mapping[str, T.DataType], by: Sequence[str]) -> list[Column]:

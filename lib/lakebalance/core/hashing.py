@@ -84,17 +84,24 @@ def _kept_null(value: Column) -> Column:
     return F.struct(value.isNull().alias("n"), value.alias("v"))
 
 
+def flagged(values: Sequence[Column]) -> list[Column]:
+    """The columns, with flags for nulls where there are several.
+
+    Spark's hash passes over nulls: without flags, a, null would hash as null, a. A null that stands
+    alone needs none.
+    """
+    if len(values) == 1:
+        return list(values)
+    return [part for value in values for part in (value, value.isNull())]
+
+
 def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
     kinds = {field.name: field.dataType for field in df.schema.fields}
-    parts = []
-    for name in names:
-        value = canonical(column(name), kinds[name])
-        parts += [value, value.isNull()]
-    return parts
+    return flagged([canonical(column(name), kinds[name]) for name in names])
 
 
-def mixed(salt: str, parts: Sequence[Column]) -> Column:
-    """A 64-bit hash of columns that are in canonical form already, with flags for nulls.
+def salted(salt: str, parts: Sequence[Column]) -> Column:
+    """A 64-bit hash of columns that are hashes already, or of which only equality matters.
 
     Parameters
     ----------
@@ -103,9 +110,19 @@ def mixed(salt: str, parts: Sequence[Column]) -> Column:
     """
     # As eight bytes: a text would be hashed at length for each row, and a number would stand in the
     # code that Spark generates, which then had to be compiled again for each source.
-    salted = F.lit(sha256(salt.encode()).digest()[:8])
+    return F.xxhash64(F.lit(sha256(salt.encode()).digest()[:8]), *parts)
+
+
+def mixed(salt: str, parts: Sequence[Column]) -> Column:
+    """A 64-bit hash of columns in canonical form, such that each of its bits looks like chance.
+
+    Parameters
+    ----------
+    salt : what makes this hash another one than others of the same columns.
+    parts : the columns.
+    """
     # The second round takes out what structure xxhash64 leaves in short inputs.
-    return F.xxhash64(F.xxhash64(salted, *parts))
+    return F.xxhash64(salted(salt, parts))
 
 
 def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
@@ -143,7 +160,7 @@ def rehash(key: Column, *salt: str | int) -> Column:
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return mixed("|".join(str(part) for part in salt), [key.getField("hi")])
+    return salted("|".join(str(part) for part in salt), [key.getField("hi")])
 
 
 def key_text(key: tuple[int, int]) -> str:
