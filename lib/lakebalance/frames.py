@@ -66,18 +66,17 @@ class Frames:
 
     def check_columns(self) -> None:
         """Raise where the recipe names a column that is not there, before any job runs."""
-        recipe, publish = self.recipe, self.recipe.publish
-        require(self.all_rows, recipe.allocate.by, "allocate.balance.by")
-        if publish.source_column in self.all_rows.columns:
+        recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
+        require(rows, recipe.allocate.by, "allocate.balance.by")
+        if publish.source_column in rows.columns:
             raise RecipeError(
                 f'publish.source_column: the sources have a column "{publish.source_column}"; '
                 "write another name"
             )
-        output = self.all_rows
         if publish.source_column:
-            output = output.withColumn(publish.source_column, F.lit(""))
-        require(output, publish.partition_by, "publish.partition_by")
-        require(output, publish.cluster_by, "publish.cluster_by")
+            rows = rows.withColumn(publish.source_column, F.lit(""))
+        require(rows, publish.partition_by, "publish.partition_by")
+        require(rows, publish.cluster_by, "publish.cluster_by")
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
@@ -102,7 +101,7 @@ class Frames:
             if g.threshold is not None
         }
         sampler = function_of("sample", self.recipe.sample)
-        hashed = [self.hashed(frame).drop(KEY) for frame in rows]
+        hashed = [self.hashed(frame) for frame in rows]
         output: DataFrame = sampler(hashed, shares, self.recipe.sample)
         return self.named(output)
 

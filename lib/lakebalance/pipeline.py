@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.core.columns import column
 from lakebalance.core.counts import Census, GroupCount, count_groups
 from lakebalance.core.errors import AuditError, GateError, RecipeError, TableError
-from lakebalance.core.keys import check_unique
+from lakebalance.core.keys import check_unique, number_key
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
@@ -26,7 +26,7 @@ from lakebalance.publish.state import State
 from lakebalance.publish.transaction import Layout, published_version, restore, write
 from lakebalance.recipe.models import Recipe
 from lakebalance.result import Result, remember, remember_plan, remembered
-from lakebalance.sample.thresholds import GROUP, HASH, Threshold, find_thresholds
+from lakebalance.sample.thresholds import Threshold, find_thresholds
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -56,7 +56,8 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
         frames.check_columns()
-    return _planned(frames, watch, lambda _, matches: matches)[0]
+    census, verdicts = _counted(frames, watch)
+    return _planned(frames, watch, census, verdicts, lambda _, matches: matches)[0]
 
 
 def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Result:
@@ -94,14 +95,15 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         )
     if known is not None:
         return known
+    census, verdicts = _counted(frames, watch, number_key(frames.pinned))
     with watch.stage("check keys"):
-        check_unique(frames.pinned)
+        check_unique(frames.pinned, census)
 
     def kept(i: int, matches: DataFrame) -> DataFrame:
         # Written once, so that counting, thresholds and output all see the same matches.
         return state.write(matches, f"matches-{recipe.name}-{i}", frames.run_id)
 
-    planned, left = _planned(frames, watch, kept)
+    planned, left = _planned(frames, watch, census, verdicts, kept)
     with watch.stage("sample", sum(g.available for g in planned.groups)) as entry:
         planned = _with_thresholds(frames, planned, left)
         entry["rows_out"] = planned_rows = sum(_rows_out(recipe, g) for g in planned.groups)
@@ -147,20 +149,37 @@ def _state(recipe: Recipe) -> State:
     return State.beside(recipe.publish.table, recipe.publish.state)
 
 
-def _planned(frames: Frames, watch: Stopwatch, found: Found) -> tuple[Plan, list[DataFrame]]:
-    """The plan without thresholds, and the rows that are left to sample."""
-    recipe, names = frames.recipe, [s.name for s in frames.recipe.sources]
+def _counted(
+    frames: Frames, watch: Stopwatch, span_of: Column | None = None
+) -> tuple[Census, list[Verdict]]:
+    """Rows per group, and what the expectations found."""
+    recipe, names = frames.recipe, [source.name for source in frames.recipe.sources]
     with watch.stage("expect and count") as entry:
         gate = frames.gate
-        census = count_groups(gate.flagged, recipe.allocate.by, names, gate.left, gate.counted)
+        census = count_groups(
+            gate.flagged, recipe.allocate.by, names, gate.left, gate.counted, span_of
+        )
         entry["rows_in"] = sum(group.rows for group in census.groups)
-        entry["rows_out"] = passed = sum(group.left for group in census.groups)
+        entry["rows_out"] = sum(group.left for group in census.groups)
         if not census.groups:
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
         _stop(verdicts)
-    left, groups = gate.passed(), census.groups
+    return census, verdicts
+
+
+def _planned(
+    frames: Frames,
+    watch: Stopwatch,
+    census: Census,
+    verdicts: list[Verdict],
+    found: Found,
+) -> tuple[Plan, list[DataFrame]]:
+    """The plan without thresholds, and the rows that are left to sample."""
+    recipe, names = frames.recipe, [s.name for s in frames.recipe.sources]
+    left, groups = frames.gate.passed(), census.groups
+    passed = sum(group.left for group in groups)
     pruned: list[dict[str, Any]] = []
     if recipe.prune:
         with watch.stage("prune", passed) as entry:
@@ -268,7 +287,7 @@ def _rows_out(recipe: Recipe, group: PlannedGroup) -> int:
 
 def _with_thresholds(frames: Frames, planned: Plan, left: list[DataFrame]) -> Plan:
     wanted = {g.id: (g.available, _rows_out(frames.recipe, g)) for g in planned.groups}
-    found = find_thresholds([frames.hashed(rows).select(GROUP, HASH) for rows in left], wanted)
+    found = find_thresholds([frames.hashed(rows) for rows in left], wanted)
     groups = [replace(g, threshold=found.get(g.id, Threshold(0))) for g in planned.groups]
     return replace(planned, groups=groups)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -38,10 +39,11 @@ class GroupCount:
 
 @dataclass(frozen=True)
 class Census:
-    """What one job counted: the groups in order, and sums over all rows."""
+    """What one job counted: the groups in order, sums over all rows, spans by source."""
 
     groups: list[GroupCount]
     sums: dict[str, int]
+    spans: dict[str, tuple[int, int]]
 
     def rows_of(self, sources: Sequence[str]) -> dict[str, int]:
         """Rows per source; sources without rows are there with 0."""
@@ -72,6 +74,7 @@ def count_groups(
     sources: Sequence[str],
     left: Column | None = None,
     sums: Mapping[str, Column] | None = None,
+    span_of: Column | None = None,
 ) -> Census:
     """Rows per source and group, in order of source and values; one Spark job.
 
@@ -85,6 +88,7 @@ def count_groups(
     sources : source names in the recipe's order.
     left : condition of the rows that go on; all of them where left out.
     sums : conditions to count over all rows in the same job, by name.
+    span_of : an integral column to find the least and greatest value of, by source.
 
     Raises
     ------
@@ -99,24 +103,42 @@ def count_groups(
     counted |= {f"s_{name}": condition for name, condition in (sums or {}).items()}
     counts = [F.count(F.lit(1)).alias("rows")]
     counts += [F.count_if(condition).alias(name) for name, condition in counted.items()]
+    if span_of is not None:
+        counts += [F.min(span_of).alias("least"), F.max(span_of).alias("greatest")]
     grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
     table = unite(grouped).withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names])).toArrow()
+    shown = [
+        [_value(v, kinds[b]) for v in table[n].to_pylist()] for n, b in zip(names, by, strict=True)
+    ]
+    rows = table["rows"].to_pylist()
+    kept = rows if left is None else table["left"].to_pylist()
     groups = [
-        GroupCount(
-            row["id"],
-            row[SOURCE],
-            {b: _value(row[f"v{i}"], kinds[b]) for i, b in enumerate(by)},
-            row["rows"],
-            row.get("left", row["rows"]),
+        GroupCount(id_, source, dict(zip(by, values, strict=True)), *counts)
+        for id_, source, values, *counts in zip(
+            table["id"].to_pylist(),
+            table[SOURCE].to_pylist(),
+            zip(*shown, strict=True) if by else [()] * len(rows),
+            rows,
+            kept,
+            strict=True,
         )
-        for row in table.drop_columns([f"s_{name}" for name in sums or {}]).to_pylist()
     ]
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
     groups.sort(key=lambda g: (place[g.source], [_order(v) for v in g.values.values()]))
-    return Census(groups, {n: pc.sum(table[f"s_{n}"]).as_py() or 0 for n in sums or {}})
+    totals = {n: pc.sum(table[f"s_{n}"]).as_py() or 0 for n in sums or {}}
+    return Census(groups, totals, {} if span_of is None else _spans(table))
+
+
+def _spans(table: pa.Table) -> dict[str, tuple[int, int]]:
+    found = table.group_by(SOURCE).aggregate([("least", "min"), ("greatest", "max")])
+    return {
+        row[SOURCE]: (row["least_min"], row["greatest_max"])
+        for row in found.to_pylist()
+        if row["least_min"] is not None
+    }
 
 
 def _shown(value: Column, kind: T.DataType) -> Column:
@@ -133,11 +155,13 @@ def _shown(value: Column, kind: T.DataType) -> Column:
 
 
 def _value(value: Any, kind: T.DataType) -> Any:
-    if isinstance(kind, T.TimestampType) and value is not None:
-        return (EPOCH + dt.timedelta(microseconds=value)).isoformat()
-    if isinstance(kind, T.DecimalType) and value is not None:
-        return _decimal_text(value)
-    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        if isinstance(value, int) and isinstance(kind, T.TimestampType):
+            return (EPOCH + dt.timedelta(microseconds=value)).isoformat()
+        if isinstance(value, str) and isinstance(kind, T.DecimalType):
+            return _decimal_text(value)
+        return value
+    return str(value)
 
 
 def _decimal_text(text: str) -> str:

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
+from lakebalance.core.counts import Census
 from lakebalance.core.errors import TableError
+from lakebalance.core.hashing import INTEGRALS
 from lakebalance.core.sources import KEY, ROW_ID, Pinned, branches, unite
 
 EXAMPLES = 3
+BITS = 32768
+"""How many numbers Spark's bitmap functions put into one bitmap, of 4 kB."""
+ROWS_PER_BITMAP = 1024
+"""From so many on, bitmaps take less room in a shuffle than hashes do."""
 
 
-def check_unique(pinned: Sequence[Pinned]) -> None:
+def number_key(pinned: Sequence[Pinned]) -> Column | None:
+    """The one integral column that is the key of every source; None where there is none."""
+    keys = {tuple(source.key or ()) for source in pinned}
+    if len(keys) != 1 or len(names := next(iter(keys))) != 1:
+        return None
+    kinds = [field.dataType for s in pinned for field in s.columns if field.name == names[0]]
+    if len(kinds) < len(pinned) or not all(isinstance(kind, INTEGRALS) for kind in kinds):
+        return None
+    return column(names[0])
+
+
+def check_unique(pinned: Sequence[Pinned], census: Census) -> None:
     """Raise where rows of a source share a key; one Spark job over the key columns.
+
+    Numbers that lie close together are marked in bitmaps, which shuffles next to nothing; other
+    keys are shuffled by hash.
 
     Parameters
     ----------
     pinned : the sources; those without a key, or with row ids, need no check.
+    census : their rows, with the span of ``number_key`` where they have one.
 
     Raises
     ------
@@ -27,22 +49,49 @@ def check_unique(pinned: Sequence[Pinned]) -> None:
     places = {s.name: i for i, s in enumerate(pinned) if s.key and s.key != [ROW_ID]}
     if not places:
         return
-    hashes = unite(
-        [
-            branch.select(F.col(KEY).getField("hi").alias("hi"))
-            for source in pinned
-            if source.name in places
-            for branch in branches([source])
-        ]
-    )
-    # Nearly every key is alone: without this, Spark would first aggregate within each partition.
-    # Half of the hash is enough to find whoever shares a key; who does not is told apart below.
-    repeated = hashes.repartition(F.col("hi")).groupBy("hi").count().where("count > 1")
-    if repeated.limit(1).count() == 0:
+    number = number_key(pinned)
+    if number is not None and _dense(census):
+        unique = _unique_numbers(pinned, number)
+    else:
+        unique = _unique_hashes([pinned[i] for i in places.values()])
+    if unique:
         return
     for place in places.values():
         if message := _not_unique(pinned[place], place):
             raise TableError(message)
+
+
+def _dense(census: Census) -> bool:
+    bitmaps = sum((high - low) // BITS + 2 for low, high in census.spans.values())
+    ends = [abs(end) for span in census.spans.values() for end in span]
+    if not ends:
+        return False
+    return bitmaps <= sum(g.rows for g in census.groups) / ROWS_PER_BITMAP and max(ends) < 2**62
+
+
+def _unique_numbers(pinned: Sequence[Pinned], number: Column) -> bool:
+    marked = F.bitmap_count(F.bitmap_construct_agg(F.bitmap_bit_position(number)))
+    counted = unite(
+        [
+            s.df.groupBy(F.bitmap_bucket_number(number))
+            .agg(marked.alias("marked"), F.count(F.lit(1)).alias("rows"))
+            .select("marked", "rows")
+            for s in pinned
+        ]
+    )
+    return counted.where("marked < rows").count() == 0
+
+
+def _unique_hashes(pinned: Sequence[Pinned]) -> bool:
+    """Whether all keys' half hashes differ: whoever shares one is told apart by its key itself."""
+    halves = [
+        branch.select(F.col(KEY).getField("hi").alias("hi"))
+        for source in pinned
+        for branch in branches([source])
+    ]
+    # Nearly every key is alone: without this, Spark would first aggregate within each partition.
+    hashes = unite(halves).repartition(F.col("hi"))
+    return hashes.groupBy("hi").count().where("count > 1").count() == 0
 
 
 def _not_unique(source: Pinned, place: int) -> str | None:
