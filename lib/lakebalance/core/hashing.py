@@ -87,17 +87,21 @@ def _kept_null(value: Column) -> Column:
 def flagged(values: Sequence[Column]) -> list[Column]:
     """The columns, with flags for nulls where there are several.
 
-    Spark's hash passes over nulls: without flags, a, null would hash as null, a. A null that stands
-    alone needs none.
+    Spark's hash passes over nulls: without flags, (a, null) would hash as (null, a). A null that
+    stands alone needs none, unless it is of a type whose empty value hashes as nothing too.
     """
-    if len(values) == 1:
-        return list(values)
+    return list(values) if len(values) == 1 else _with_flags(values)
+
+
+def _with_flags(values: Sequence[Column]) -> list[Column]:
     return [part for value in values for part in (value, value.isNull())]
 
 
 def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
     kinds = {field.name: field.dataType for field in df.schema.fields}
-    return flagged([canonical(column(name), kinds[name]) for name in names])
+    values = [canonical(column(name), kinds[name]) for name in names]
+    nested = any(isinstance(kinds[name], T.ArrayType | T.MapType) for name in names)
+    return _with_flags(values) if nested else flagged(values)
 
 
 def salted(salt: str, parts: Sequence[Column]) -> Column:
