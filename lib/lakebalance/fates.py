@@ -190,7 +190,9 @@ class Inquiry:
     def after_filter(self) -> dict[Key, tuple[int, int]]:
         """Group and hash of each picked row that the sources' filters let through."""
         rows = self._of_picked(self.frames.hashed(self.frames.all_rows))
-        return {_key(r[KEY]): (r[GROUP], r[HASH]) for r in rows.select(KEY, GROUP, HASH).collect()}
+        # Equal rows share a key where it is their content: one line for each key is enough.
+        found = rows.select(KEY, GROUP, HASH).distinct().collect()
+        return {_key(r[KEY]): (r[GROUP], r[HASH]) for r in found}
 
     @cached_property
     def reasons(self) -> dict[Key, list[str]]:
@@ -198,7 +200,7 @@ class Inquiry:
         if not self.entry["plan"]["quarantined"]:
             return {}
         bad = self._of_picked(self.frames.gate.quarantined())
-        return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).collect()}
+        return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).distinct().collect()}
 
     @cached_property
     def kept_instead(self) -> dict[Key, tuple[int, Key]]:
@@ -217,10 +219,11 @@ class Inquiry:
     def kept_rows(self) -> dict[Key, dict[str, Any]]:
         """The rows that were kept in place of picked ones."""
         keys = {kept for _, kept in self.kept_instead.values()}
-        rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).limit(MOST).collect()
+        rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).dropDuplicates([KEY])
+        found = rows.limit(MOST).collect()
         return {
             _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
-            for r in rows
+            for r in found
         }
 
     @cached_property
