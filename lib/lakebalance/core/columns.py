@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from lakebalance.core.errors import RecipeError, nearest
 
@@ -18,6 +19,11 @@ def column(name: str) -> Column:
     name : a top-level column's name.
     """
     return F.col("`" + name.replace("`", "``") + "`")
+
+
+def kinds(df: DataFrame) -> dict[str, T.DataType]:
+    """The type of each column, by name."""
+    return {field.name: field.dataType for field in df.schema.fields}
 
 
 def require(df: DataFrame, names: Sequence[str], place: str) -> None:

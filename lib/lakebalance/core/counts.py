@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, require
+from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.hashing import canonical, flagged, salted
 from lakebalance.core.sources import SOURCE, unite
@@ -55,7 +55,7 @@ class Census:
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group: a hash of its source and its ``by`` values."""
-    return _id(F.col(SOURCE), _group_values({f.name: f.dataType for f in df.schema.fields}, by))
+    return _id(F.col(SOURCE), _group_values(df, by))
 
 
 def _id(source: Column, values: Sequence[Column]) -> Column:
@@ -64,8 +64,9 @@ def _id(source: Column, values: Sequence[Column]) -> Column:
     return F.xxhash64(named, *flagged(values))
 
 
-def _group_values(kinds: Mapping[str, T.DataType], by: Sequence[str]) -> list[Column]:
-    return [_shown(column(name), kinds[name]) for name in by]
+def _group_values(df: DataFrame, by: Sequence[str]) -> list[Column]:
+    kind_of = kinds(df)
+    return [_shown(column(name), kind_of[name]) for name in by]
 
 
 def count_groups(
@@ -96,9 +97,8 @@ def count_groups(
     LakebalanceError : two groups have one id.
     """
     require(frames[0], by, "allocate.balance.by")
-    kinds = {f.name: f.dataType for f in frames[0].schema.fields}
     names = [f"v{i}" for i in range(len(by))]
-    values = [value.alias(n) for n, value in zip(names, _group_values(kinds, by), strict=True)]
+    values = [value.alias(n) for n, value in zip(names, _group_values(frames[0], by), strict=True)]
     counted = {} if left is None else {"left": left}
     counted |= {f"s_{name}": condition for name, condition in (sums or {}).items()}
     counts = [F.count(F.lit(1)).alias("rows")]
@@ -108,28 +108,28 @@ def count_groups(
     grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
     table = unite(grouped).withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names])).toArrow()
-    shown = [
-        [_value(v, kinds[b]) for v in table[n].to_pylist()] for n, b in zip(names, by, strict=True)
-    ]
-    rows = table["rows"].to_pylist()
-    kept = rows if left is None else table["left"].to_pylist()
-    groups = [
-        GroupCount(id_, source, dict(zip(by, values, strict=True)), *counts)
-        for id_, source, values, *counts in zip(
-            table["id"].to_pylist(),
-            table[SOURCE].to_pylist(),
-            zip(*shown, strict=True) if by else [()] * len(rows),
-            rows,
-            kept,
-            strict=True,
-        )
-    ]
+    groups = _groups(table, dict(zip(names, by, strict=True)), kinds(frames[0]))
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
     groups.sort(key=lambda g: (place[g.source], [_order(v) for v in g.values.values()]))
     totals = {n: pc.sum(table[f"s_{n}"]).as_py() or 0 for n in sums or {}}
     return Census(groups, totals, {} if span_of is None else _spans(table))
+
+
+def _groups(
+    table: pa.Table, by: Mapping[str, str], kind_of: Mapping[str, T.DataType]
+) -> list[GroupCount]:
+    return [
+        GroupCount(
+            row["id"],
+            row[SOURCE],
+            {name: _value(row[v], kind_of[name]) for v, name in by.items()},
+            row["rows"],
+            row.get("left", row["rows"]),
+        )
+        for row in table.to_pylist()
+    ]
 
 
 def _spans(table: pa.Table) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column
+from lakebalance.core.columns import column, kinds
 
 INTEGRALS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 
@@ -84,24 +84,27 @@ def _kept_null(value: Column) -> Column:
     return F.struct(value.isNull().alias("n"), value.alias("v"))
 
 
-def flagged(values: Sequence[Column]) -> list[Column]:
-    """The columns, with flags for nulls where there are several.
+def flagged(values: Sequence[Column], *, may_be_empty: bool = False) -> list[Column]:
+    """The columns, with flags for nulls where they are needed.
 
     Spark's hash passes over nulls: without flags, (a, null) would hash as (null, a). A null that
-    stands alone needs none, unless it is of a type whose empty value hashes as nothing too.
+    stands alone needs none, unless it could be taken for an empty array.
+
+    Parameters
+    ----------
+    values : the columns.
+    may_be_empty : whether one of them is an array, which hashes as nothing when it is empty.
     """
-    return list(values) if len(values) == 1 else _with_flags(values)
-
-
-def _with_flags(values: Sequence[Column]) -> list[Column]:
+    if len(values) == 1 and not may_be_empty:
+        return list(values)
     return [part for value in values for part in (value, value.isNull())]
 
 
 def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
-    kinds = {field.name: field.dataType for field in df.schema.fields}
-    values = [canonical(column(name), kinds[name]) for name in names]
-    nested = any(isinstance(kinds[name], T.ArrayType | T.MapType) for name in names)
-    return _with_flags(values) if nested else flagged(values)
+    kind_of = kinds(df)
+    values = [canonical(column(name), kind_of[name]) for name in names]
+    arrays = any(isinstance(kind_of[name], T.ArrayType | T.MapType) for name in names)
+    return flagged(values, may_be_empty=arrays)
 
 
 def salted(salt: str, parts: Sequence[Column]) -> Column:

@@ -11,7 +11,7 @@ from lakebalance.core.columns import column
 from lakebalance.core.counts import Census
 from lakebalance.core.errors import TableError
 from lakebalance.core.hashing import INTEGRALS
-from lakebalance.core.sources import KEY, ROW_ID, Pinned, branches, unite
+from lakebalance.core.sources import ROW_ID, Pinned, unite
 
 EXAMPLES = 3
 BITS = 32768
@@ -84,11 +84,7 @@ def _unique_numbers(pinned: Sequence[Pinned], number: Column) -> bool:
 
 def _unique_hashes(pinned: Sequence[Pinned]) -> bool:
     """Whether all keys' half hashes differ: whoever shares one is told apart by its key itself."""
-    halves = [
-        branch.select(F.col(KEY).getField("hi").alias("hi"))
-        for source in pinned
-        for branch in branches([source])
-    ]
+    halves = [s.df.select(s.key_hash.getField("hi").alias("hi")) for s in pinned]
     # Nearly every key is alone: without this, Spark would first aggregate within each partition.
     hashes = unite(halves).repartition(F.col("hi"))
     return hashes.groupBy("hi").count().where("count > 1").count() == 0

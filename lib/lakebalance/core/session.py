@@ -17,6 +17,9 @@ from pyspark.sql import SparkSession
 from lakebalance.core.delta import DELTA_SETTINGS, without_delta
 from lakebalance.core.errors import LakebalanceError
 
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+# On few cores, G1's concurrent threads take a fifth of the time from the tasks.
+COLLECTOR = "-XX:+UseParallelGC"
 LOCAL_SETTINGS = {
     **DELTA_SETTINGS,
     "spark.ui.enabled": "false",
@@ -30,10 +33,9 @@ LOCAL_SETTINGS = {
     "spark.sql.codegen.cache.maxEntries": "1000",
     # Each Column made in Python would else ask the JVM for the line that made it: 0.8 ms apiece.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
+    JAVA_OPTIONS: COLLECTOR,
     "spark.driver.memory": "4g",
 }
-# On few cores, G1's concurrent threads take a fifth of the time from the tasks.
-JAVA_OPTIONS = "-XX:+UseParallelGC"
 
 JAVA_WRAPPER = """#!/bin/sh
 # Spark asks for a module that this JRE is built without; drop that one argument.
@@ -72,7 +74,6 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
 
     try:
         if verbose:
-            builder = builder.config("spark.driver.extraJavaOptions", JAVA_OPTIONS)
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session
         for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
@@ -80,8 +81,7 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
             PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
             builder = builder.config(
-                "spark.driver.extraJavaOptions",
-                f"{JAVA_OPTIONS} -Dlog4j2.configurationFile={_log_settings()}",
+                JAVA_OPTIONS, f"{COLLECTOR} -Dlog4j2.configurationFile={_log_settings()}"
             )
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session

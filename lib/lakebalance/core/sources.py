@@ -64,6 +64,12 @@ class Pinned:
         """The columns that users know of."""
         return [field for field in self.df.schema.fields if field.name != ROW_ID]
 
+    @property
+    def key_hash(self) -> Column:
+        """The 128-bit hash that tells a row from all others: of its key, or of all columns."""
+        names = self.key or [field.name for field in self.columns]
+        return hash128(self.df, names, "key", self.name)
+
 
 def pin(
     spark: SparkSession,
@@ -216,8 +222,7 @@ def unite(frames: Sequence[DataFrame]) -> DataFrame:
 
 def _as(source: Pinned, schema: T.StructType) -> DataFrame:
     own = {field.name: field.dataType for field in source.columns}
-    key = hash128(source.df, source.key or list(own), "key", source.name)
-    tags = [F.lit(source.name).alias(SOURCE), key.alias(KEY)]
+    tags = [F.lit(source.name).alias(SOURCE), source.key_hash.alias(KEY)]
     if list(own.items()) == [(f.name, f.dataType) for f in schema.fields]:
         tagged = source.df.select("*", *tags)
         return tagged.drop(ROW_ID) if source.key == [ROW_ID] else tagged

@@ -140,30 +140,28 @@ class Gate:
     @property
     def left(self) -> Column | None:
         """The condition, over ``flagged``, of rows not set aside; None where none can be."""
-        return ~self._flagged if self.setting_aside else None
-
-    @property
-    def _flagged(self) -> Column:
-        return reduce(Column.__or__, [F.col(check.flag) for check in self.setting_aside])
+        return ~_any([F.col(c.flag) for c in self.setting_aside]) if self.setting_aside else None
 
     @cached_property
-    def local(self) -> bool:
-        """Whether a row is set aside by what it is alone, not by others as with uniqueness."""
-        return self._local([check.unexpected for check in self.setting_aside])
+    def _aside(self) -> tuple[list[DataFrame], list[Column]]:
+        """Frames of the rows, and the conditions over them of the checks that set aside.
+
+        The branches and Great Expectations' own conditions, which a scan can use, where a row is
+        set aside by what it is alone; the flagged rows and their flags where not.
+        """
+        unexpected = [check.unexpected for check in self.setting_aside]
+        if self._local(unexpected):
+            return list(self.branches), unexpected
+        return self.flagged, [F.col(check.flag) for check in self.setting_aside]
 
     def _local(self, conditions: Sequence[Column]) -> bool:
+        """Whether conditions depend on the row alone, not on others as uniqueness does."""
         try:
             for condition in conditions:
                 self.branches[0].where(condition).schema  # noqa: B018  Connect analyses only here
         except PySparkException:
             return False  # a filter cannot hold a window expression
         return True
-
-    @property
-    def _failed(self) -> Column:
-        """True where a row is set aside, else false or null: as it is, a scan can use it."""
-        conditions = [check.unexpected for check in self.setting_aside]
-        return reduce(Column.__or__, conditions) if conditions else F.lit(False)
 
     @property
     def counted(self) -> dict[str, Column]:
@@ -203,24 +201,25 @@ class Gate:
         """The rows that are not set aside, branch by branch where it can be."""
         if not self.setting_aside:
             return list(self.branches)
-        if self.local:
-            kept = ~F.coalesce(self._failed, F.lit(False))
-            return [branch.where(kept) for branch in self.branches]
-        flags = [check.flag for check in self.checks]
-        return [frame.where(~self._flagged).drop(*flags) for frame in self.flagged]
+        frames, conditions = self._aside
+        kept = ~F.coalesce(_any(conditions), F.lit(False))
+        return [frame.where(kept).drop(*[c.flag for c in self.checks]) for frame in frames]
 
     def quarantined(self) -> DataFrame:
         """The rows set aside, with ``__lb_reasons``: all expectations that the row failed."""
-        if self.local:
-            failed = unite([branch.where(self._failed) for branch in self.branches])
-        else:
-            failed = unite([frame.where(self._flagged) for frame in self.flagged])
+        frames, conditions = self._aside
+        failed = unite([frame.where(_any(conditions)) for frame in frames])
         titles = [
-            F.when(check.unexpected if self.local else F.col(check.flag), F.lit(check.title))
-            for check in self.setting_aside
+            F.when(condition, F.lit(check.title))
+            for condition, check in zip(conditions, self.setting_aside, strict=True)
         ]
         reasons = F.array_compact(F.array(*titles)).cast("array<string>")
-        return failed.withColumn(REASONS, reasons).drop(*[check.flag for check in self.checks])
+        return failed.withColumn(REASONS, reasons).drop(*[c.flag for c in self.checks])
+
+
+def _any(conditions: Sequence[Column]) -> Column:
+    """True where a condition is, else false or null."""
+    return reduce(Column.__or__, conditions, F.lit(False))
 
 
 def _check_columns(df: DataFrame, expectation: Expectation, place: str) -> None:

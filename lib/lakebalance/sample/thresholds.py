@@ -29,6 +29,7 @@ GROUP = "__lb_group"
 HASH = "__lb_hash"
 BASE, LIMIT, LAST, AT_LAST = "__lb_base", "__lb_limit", "__lb_last", "__lb_at"
 COPIES, COPY = "__lb_copies", "__lb_copy"
+OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
 
@@ -138,7 +139,7 @@ def small_table(
 
 
 def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
-    """The hash range in which the threshold lies but for a chance of about 1e-12."""
+    """The hash range in which the threshold lies, but for the chance that ``sigmas`` leave."""
     if math.isinf(sigmas):
         return LOWEST, HIGHEST
     share = rest / available
@@ -179,8 +180,7 @@ def _locate(
         .toArrow()
     )
     return {
-        group: (last, at, at == here)
-        for group, last, at, here in zip(*(c.to_pylist() for c in hits.columns), strict=True)
+        row[GROUP]: (row["bucket"], row["at"], row["at"] == row["here"]) for row in hits.to_pylist()
     }
 
 
@@ -209,7 +209,7 @@ def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> Da
     if not torn:
         some = (F.col(BASE) > 0) | below
         joined = [frame.join(F.broadcast(table), GROUP).where(some) for frame in frames]
-        return unite([_repeat(frame, copies, most) for frame in joined]).drop(GROUP, HASH)
+        return unite([_repeat(frame, copies, most) for frame in joined]).drop(*OURS)
     rows = unite(frames)
     joined_all = rows.join(F.broadcast(table), GROUP)
     cuts = [(g, t.last or 0, t.at_last) for g, t in torn.items()]
@@ -224,8 +224,8 @@ def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> Da
     one_more = F.when(rank <= F.col(AT_LAST), 1).otherwise(0)
     tied = joined_all.where(at_cut).withColumn(COPIES, F.col(BASE) + one_more)
     clear = joined_all.where(~at_cut).withColumn(COPIES, copies)
-    both = clear.unionByName(tied).where(F.col(COPIES) > 0).drop(LAST, AT_LAST)
-    return _repeat(both, F.col(COPIES), most).drop(GROUP, HASH, COPIES)
+    both = clear.unionByName(tied).where(F.col(COPIES) > 0)
+    return _repeat(both, F.col(COPIES), most).drop(*OURS)
 
 
 def _limit(threshold: Threshold) -> int:
@@ -237,6 +237,6 @@ def _limit(threshold: Threshold) -> int:
 
 def _repeat(df: DataFrame, copies: Column, most: int) -> DataFrame:
     if most <= 1:
-        return df.drop(BASE, LIMIT)
+        return df
     copy = F.explode(F.array_repeat(F.lit(True), copies.cast("int"))).alias(COPY)
-    return df.select("*", copy).drop(BASE, LIMIT, COPY)
+    return df.select("*", copy)
