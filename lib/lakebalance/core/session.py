@@ -19,7 +19,9 @@ from lakebalance.core.errors import LakebalanceError
 
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 # On few cores, G1's concurrent threads take a fifth of the time from the tasks.
-COLLECTOR = "-XX:+UseParallelGC"
+# A stack trace over 8 kB goes through py4j in two parts, and the second waits 40 ms for the first's
+# acknowledgement; each failure that is looked at, such as "no such version", has two or three.
+DRIVER_JVM = "-XX:+UseParallelGC -XX:MaxJavaStackTraceDepth=32"
 LOCAL_SETTINGS = {
     **DELTA_SETTINGS,
     "spark.ui.enabled": "false",
@@ -33,7 +35,7 @@ LOCAL_SETTINGS = {
     "spark.sql.codegen.cache.maxEntries": "1000",
     # Each Column made in Python would else ask the JVM for the line that made it: 0.8 ms apiece.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
-    JAVA_OPTIONS: COLLECTOR,
+    JAVA_OPTIONS: DRIVER_JVM,
     "spark.driver.memory": "4g",
 }
 
@@ -81,7 +83,7 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
             PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
             builder = builder.config(
-                JAVA_OPTIONS, f"{COLLECTOR} -Dlog4j2.configurationFile={_log_settings()}"
+                JAVA_OPTIONS, f"{DRIVER_JVM} -Dlog4j2.configurationFile={_log_settings()}"
             )
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session
