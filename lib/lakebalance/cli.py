@@ -8,7 +8,9 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,6 +53,8 @@ def _session(show: Progress) -> Iterator[SparkSession]:
     show("starting Spark (the first time, it downloads Delta)")
     from lakebalance.core.session import local_session
 
+    # Takes as long to import as a small run takes to do, and Python only waits while Java starts.
+    Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
     spark = local_session(_Settings.master, verbose=_Settings.verbose)
     try:
         yield spark

@@ -1,6 +1,7 @@
 """Runs of the command line in processes of their own, which tests kill or starve."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,23 +13,36 @@ from pyspark.sql import functions as F
 RUN = "import sys; from lakebalance.cli import main; main()"
 
 
-@pytest.fixture
-def lake(spark, tmp_path):
-    """A skewed table of 20,000 rows with texts that do not compress, and a recipe for it."""
+@pytest.fixture(scope="session")
+def made(spark, tmp_path_factory):
+    """A skewed table of 20,000 rows with texts that do not compress."""
+    folder = tmp_path_factory.mktemp("made")
     rows = spark.range(20_000, numPartitions=4).select(
         "id",
         F.when(F.col("id") % 100 == 0, "rare").otherwise("common").alias("label"),
         F.concat_ws("", *[F.sha2(F.concat("id", F.lit(i)), 256) for i in range(4)]).alias("text"),
     )
-    rows.write.format("delta").save(str(tmp_path / "source"))
-    recipe = tmp_path / "recipe.yaml"
+    rows.write.format("delta").save(str(folder / "source"))
+    return folder
+
+
+@pytest.fixture
+def lake(made, tmp_path):
+    """A copy of the table, which the test may change, and a recipe for it."""
+    return copied(made, tmp_path)
+
+
+def copied(folder, to):
+    """A copy of a folder with the table ``source``, and the recipe for that copy."""
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    recipe = to / "recipe.yaml"
     recipe.write_text(
-        f"name: t\nsources: [{{name: s, table: {tmp_path}/source, key: [id]}}]\n"
+        f"name: t\nsources: [{{name: s, table: {to}/source, key: [id]}}]\n"
         "expect: {expectations: [{expectation: ExpectColumnValuesToBeBetween, "
         "args: {column: id, min_value: 10}}]}\n"
         "prune: [{method: exact, columns: [text]}]\n"
         "allocate: {balance: {by: [label], method: equal}, rows: 16000}\n"
-        f"publish: {{table: {tmp_path}/out/balanced}}\n"
+        f"publish: {{table: {to}/out/balanced}}\n"
     )
     return recipe
 

@@ -55,7 +55,8 @@ def airflow(airflow_python, tmp_path_factory):
         PYTHONPATH=JOBS.parent / "lib",
     )
 
-    def run(*command):
+    def run(*command, **variables):
+        env.update(variables)
         done = subprocess.run(
             command, env=env, cwd=home, capture_output=True, text=True, timeout=300, check=False
         )
@@ -83,20 +84,13 @@ def test_the_dag_is_plan_then_run_each_with_retries(airflow):
     assert found == {"errors": {}, "tasks": {"plan": [2, ["run"]], "run": [2, []]}}
 
 
-def test_the_dag_publishes_and_a_second_time_changes_nothing(airflow, recipe, spark):
+def test_the_dag_publishes_and_a_retried_task_changes_nothing(airflow, recipe, spark):
     path, target = recipe
-    test = [
-        "airflow",
-        "dags",
-        "test",
-        "lakebalance_flights",
-        "--conf",
-        json.dumps({"recipe": str(path)}),
-    ]
-    airflow(*test)
+    asked = {"AIRFLOW_VAR_LAKEBALANCE_RECIPE": str(path)}
+    airflow("airflow", "dags", "test", "lakebalance_flights", **asked)
     written = spark.read.format("delta").load(str(target)).count()
     assert written == 2_000
     commits = spark.sql(f"DESCRIBE HISTORY delta.`{target}`").collect()
-    log = airflow(*test)
+    log = airflow("airflow", "tasks", "test", "lakebalance_flights", "run", **asked)
     assert "finished before; nothing changed" in log
     assert spark.sql(f"DESCRIBE HISTORY delta.`{target}`").collect() == commits
