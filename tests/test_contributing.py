@@ -16,12 +16,12 @@ TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8
 
 
 @pytest.fixture
-def power(monkeypatch):
-    module = types.ModuleType("my_power")
-    monkeypatch.setitem(sys.modules, "my_power", module)
+def logarithm(monkeypatch):
+    module = types.ModuleType("my_logarithm")
+    monkeypatch.setitem(sys.modules, "my_logarithm", module)
     code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)[1]
     exec(compile(code, "CONTRIBUTING.md", "exec"), module.__dict__)
-    entry = EntryPoint("power", "my_power:METHOD", "lakebalance.allocate")
+    entry = EntryPoint("logarithm", "my_logarithm:METHOD", "lakebalance.allocate")
     monkeypatch.setattr(
         registry, "entry_points",
         lambda group: [entry] if group == "lakebalance.allocate" else [],
@@ -31,15 +31,15 @@ def power(monkeypatch):
     registry.methods.cache_clear()
 
 
-def test_the_example_is_found_and_does_what_it_says(power):
-    assert "power" in registry.methods("allocate")
-    assert doctest.testmod(power).failed == 0
-    options = power.Power(method="power", alpha=0.5, max_epochs=None)
-    counts = [Available("s", {"c": "a"}, 900), Available("s", {"c": "b"}, 100)]
-    assert [a.target for a in allocate(counts, 40, None, options)] == [30, 10]
+def test_the_example_is_found_and_does_what_it_says(logarithm):
+    assert "logarithm" in registry.methods("allocate")
+    assert doctest.testmod(logarithm).failed == 0
+    options = logarithm.Logarithm(method="logarithm", scale=1.0)
+    counts = [Available("s", {"c": "a"}, 63), Available("s", {"c": "b"}, 7)]
+    assert [a.target for a in allocate(counts, 40, None, options)] == [27, 13]
 
 
-def test_two_methods_of_one_name_are_refused(power, monkeypatch):
+def test_two_methods_of_one_name_are_refused(logarithm, monkeypatch):
     entry = EntryPoint("equal", "lakebalance.allocate.equal:METHOD", "lakebalance.allocate")
     monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
     registry.methods.cache_clear()

@@ -16,6 +16,7 @@ from lakebalance.recipe.reference import example_of
 
 NAMES = sorted(methods("allocate"))
 OWN_TARGETS = {"targets"}  # says by name who gets what, so most groups of a test get nothing
+OWN_TOTAL = {"none", "to_max", "to_min", "ratio"}  # take no budget but their own
 
 
 def rule(name, **changes):
@@ -46,7 +47,8 @@ def test_the_budget_is_met_within_the_caps_or_refused(name, counts, rows, cap):
     except (InfeasibleBudget, ValueError):
         return
     except Exception as error:
-        assert "with no rows" in str(error) or "isn't there" in str(error), error
+        known = ("with no rows", "isn't there", "already; write a larger number")
+        assert any(words in str(error) for words in known), error
         return
     assert result == rule(name, max_epochs=cap, min_rows=0)(given_groups, rows)
     assert len(result) == len(counts)
@@ -63,8 +65,9 @@ def test_the_budget_is_met_within_the_caps_or_refused(name, counts, rows, cap):
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in OWN_TARGETS | {"none"}])
 def test_the_order_of_groups_moves_at_most_the_rounded_row(name):
     counts = [58665, 54635, 714, 32, 9000, 120]
-    forward = rule(name)(groups(counts), 10_000)
-    backward = rule(name)(groups(counts[::-1]), 10_000)[::-1]
+    rows = None if name in OWN_TOTAL else 10_000
+    forward = rule(name)(groups(counts), rows)
+    backward = rule(name)(groups(counts[::-1]), rows)[::-1]
     assert all(abs(a - b) <= 1 for a, b in zip(forward, backward, strict=True))
 
 
@@ -73,7 +76,7 @@ def test_a_hundred_thousand_groups_take_seconds(name):
     counts = [1 + i * i % 997 for i in range(100_000)]
     start = time.process_time()
     assert len(rule(name)(groups(counts), None)) == len(counts)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,7 @@
 """The allocation rules against METHODS' worked examples and as properties."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from lakebalance.allocate.targets import Targets, targets
 from lakebalance.allocate.temperature import Temperature, temperature
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import methods
+from lakebalance.recipe.reference import example_of
 
 COUNTS = [58665, 54635, 714, 32]
 
@@ -134,10 +136,8 @@ def test_balance_without_mixture_sees_the_groups_of_all_sources_together():
 @pytest.mark.parametrize("name", sorted(methods("allocate")))
 def test_every_rule_takes_no_groups_and_a_hundred_thousand(name):
     method = methods("allocate")[name]
-    extra = {"temperature": {"temperature": 2, "max_epochs": 5}, "targets": {"counts": {}}}.get(
-        name, {}
-    )
-    options = method.options(method=name, **extra)
+    example = yaml.safe_load(example_of(method))
+    options = method.options(**({"method": name, "counts": {}} if name == "targets" else example))
     assert method.function([], None, options) == []
     many = groups([(i * 7919) % 1000 + 1 for i in range(100_000)])
     assert len(method.function(many, None, options)) == 100_000

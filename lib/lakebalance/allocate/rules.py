@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
+from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import MethodOptions
 
 Value = str | int | float | bool | None
@@ -66,3 +68,45 @@ def whole_budget(groups: Sequence[Group], caps: Sequence[int | None], rows: int 
     if any(cap is None for cap in caps):
         return available
     return min(available, sum(cap for cap in caps if cap is not None))
+
+
+def check_names(groups: Sequence[Group], named: Mapping[str, float], what: str) -> None:
+    """Raise where a name is no group's, is that of two, or is given rows that it has not.
+
+    Parameters
+    ----------
+    groups : the groups.
+    named : amounts by group name; an amount of 0 may be of a group without rows.
+    what : what a name is given, for the message.
+
+    Raises
+    ------
+    RecipeError : with the nearest names.
+    """
+    rows_of: dict[str, int] = {}
+    for group in groups:
+        if group.name in rows_of and group.name in named:
+            raise RecipeError(f'{what} "{group.name}" names more than one group')
+        rows_of[group.name] = group.available
+    for name, amount in named.items():
+        if name not in rows_of:
+            raise RecipeError(
+                f'{what} for "{name}", a group that isn\'t there; ' + nearest(name, rows_of)
+            )
+        if amount and not rows_of[name]:
+            raise RecipeError(f'{what} for "{name}", a group with no rows')
+
+
+def own_total(method: str, targets: list[int], rows: int | None) -> list[int]:
+    """The targets of a rule that says itself how many rows come out.
+
+    Raises
+    ------
+    InfeasibleBudget : another number of rows was asked for, by ``rows`` or by a mixture.
+    """
+    if rows is not None and rows != sum(targets):
+        raise InfeasibleBudget(
+            f'"{method}" makes {sum(targets):,} rows of these groups and cannot meet a budget of '
+            f'{rows:,}; leave out "rows" and "mix", or write method: equal'
+        )
+    return targets

@@ -9,8 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lakebalance.allocate.rounding import InfeasibleBudget, divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
-from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.allocate.rules import Group, RuleOptions, check_names, whole_budget
 from lakebalance.core.registry import Method
 
 
@@ -62,7 +61,7 @@ def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list
     [3, 0]
     """
     wanted: Mapping[str, float] = options.counts or options.shares or {}
-    _check_names(groups, wanted)
+    check_names(groups, wanted, "target")
     caps = options.caps(groups)
     if options.shares is not None:
         shares = [options.shares.get(group.name, 0.0) for group in groups]
@@ -78,21 +77,6 @@ def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list
             f"counts sum to {sum(counts):,} but rows is {rows:,}; leave out one of them"
         )
     return counts
-
-
-def _check_names(groups: Sequence[Group], wanted: Mapping[str, float]) -> None:
-    rows_of: dict[str, int] = {}
-    for group in groups:
-        if group.name in rows_of and group.name in wanted:
-            raise RecipeError(f'target "{group.name}" names more than one group')
-        rows_of[group.name] = group.available
-    for name, amount in wanted.items():
-        if name not in rows_of:
-            raise RecipeError(
-                f'target for "{name}", a group that isn\'t there; ' + nearest(name, rows_of)
-            )
-        if amount and not rows_of[name]:
-            raise RecipeError(f'target for "{name}", a group with no rows')
 
 
 METHOD = Method(
