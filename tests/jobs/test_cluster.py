@@ -1,7 +1,9 @@
 """The same rows on one core, on two, over Connect, on a cluster, and when a worker dies."""
 
+import hashlib
 import json
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from standalone import DELTA, JOBS, Process, environment, fetch, submission, until
 
+import lakebalance as lb
 from lakebalance.core.delta import DELTA_SETTINGS
 
 BALANCE = JOBS / "balance.py"
@@ -40,10 +43,18 @@ def same_rows(asked, rows_in, tmp_path_factory):
     assert sum(expected.values()) == 60_000
     assert len(expected) < 60_000  # some rows are repeated
 
-    def check(path):
-        assert rows_in(path) == expected
+    def check(path, where):
+        found = rows_in(path)
+        print(f"{where}: {sum(found.values()):,} rows, {digest(found)}")
+        assert found == expected
 
+    check(target, "local[1]")
     return check
+
+
+def digest(rows):
+    """One number for a multiset of rows, for notes and eyes."""
+    return hashlib.sha256(repr(sorted(rows.items())).encode()).hexdigest()[:16]
 
 
 @pytest.fixture
@@ -73,7 +84,18 @@ def test_two_cores_make_the_same_rows(asked, same_rows, tmp_path):
     args, target = asked("two-cores")
     out, _ = done(submission(BALANCE, *args, "--json", master="local[2]"), tmp_path)
     assert json.loads(out)["output"] == {"table": str(target), "version": 0, "rows": 60_000}
-    same_rows(target)
+    same_rows(target, "local[2]")
+
+
+def test_the_same_rows_after_optimize_of_the_sources(spark, lake, recipe_file, same_rows, tmp_path):
+    for name in ("big", "small"):
+        shutil.copytree(lake / name, tmp_path / name)
+        spark.sql(f"OPTIMIZE delta.`{tmp_path / name}` ZORDER BY (x)")
+    sources = [f"sources.{name}.table={tmp_path / name}" for name in ("big", "small")]
+    recipe = lb.Recipe.load(recipe_file, [*sources, f"publish.table={tmp_path / 'out'}"])
+    result = lb.run(recipe, spark)
+    assert [source.version for source in result.plan.sources] == [1, 1]
+    same_rows(tmp_path / "out", "after OPTIMIZE")
 
 
 def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
@@ -88,14 +110,14 @@ def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
         SPARK_TESTING="1",  # which lets the server take a free port
     )
     assert "Connect" in err
-    same_rows(target)
+    same_rows(target, "Connect")
 
 
 def test_a_cluster_makes_the_same_rows(submit, asked, same_rows):
     args, target = asked("cluster")
     out, _ = finished(submit(BALANCE, *args))
     assert "60,000 rows" in out.splitlines()[-1]
-    same_rows(target)
+    same_rows(target, "cluster of two workers")
 
 
 def test_python_workers_import_the_wheel(submit, wheel):
@@ -116,7 +138,7 @@ def test_the_rows_are_the_same_when_a_worker_dies_midway(
     events = [json.loads(line) for line in next(tmp_path.iterdir()).read_text().splitlines()]
     assert tasks_lost(events), "no task was running on the worker that was killed"
     assert stages_across(events, killed), "no stage was running"
-    same_rows(target)
+    same_rows(target, "cluster with a worker killed")
 
 
 def frozen_at_work(cluster, job):
