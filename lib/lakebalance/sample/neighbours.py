@@ -1,0 +1,235 @@
+"""The k nearest points of points, in one task: exact where few, by probing cells where many.
+
+Points are told apart by their position alone, so that whoever orders them the same gets the same
+neighbours. Where cells are probed (an inverted file), how many is found out by measuring: the
+recall on some points, searched exactly, says how many cells the others need.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+EXACT_UP_TO = 20_000
+BLOCK = 2048
+SPARE = 4
+TESTED = 256
+PENDING = 2_000_000
+
+
+def nearest(
+    points: Floats, same: Ints, asked: Ints, k: int, recall: float = 0.97
+) -> tuple[Ints, Floats]:
+    """The k nearest other points of some points, by Euclidean distance.
+
+    Equal points are points of their own, at a distance of 0. Ties go to the earlier position.
+
+    Parameters
+    ----------
+    points : n points of d finite coordinates.
+    same : n numbers, equal where points are equal and different where they differ.
+    asked : positions of the points whose neighbours are wanted.
+    k : how many, from 1 to n - 1.
+    recall : share of true neighbours that a search by cells must find, measured on some points.
+
+    Returns
+    -------
+    Positions of the neighbours, nearest first, and their squared distances; one row per asked point.
+
+    Examples
+    --------
+    >>> points = np.array([[0.0], [1.0], [5.0], [5.0]])
+    >>> nearest(points, np.array([7, 8, 9, 9]), np.array([0, 2]), 2)[0].tolist()
+    [[1, 2], [3, 1]]
+    """
+    # Equal points are searched once: columns of few values would else tie beyond measure.
+    _, first, inverse = np.unique(same, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    distinct, of_point = points[first[order]], rank[inverse]
+    wanted, back = np.unique(of_point[asked], return_inverse=True)
+    most = min(k + 1 + SPARE, len(distinct))
+    found = _search(distinct, wanted, most, recall)
+    members = _first_members(of_point, len(distinct), k + 1)
+    positions = np.empty((len(asked), k), dtype=np.int64)
+    distances = np.empty((len(asked), k), dtype=np.float64)
+    for start in range(0, len(asked), BLOCK):
+        part = slice(start, start + BLOCK)
+        near = found[back[part]]
+        gap = points[asked[part], None, :] - distinct[near]
+        # Coordinate by coordinate: a matrix product would round as the machine's library likes.
+        exact = np.zeros(near.shape)
+        for axis in range(points.shape[1]):
+            exact += gap[:, :, axis] ** 2
+        candidates = members[near].reshape(len(near), -1)
+        far = np.repeat(exact, members.shape[1], axis=1)
+        far[(candidates < 0) | (candidates == asked[part, None])] = np.inf
+        chosen = np.lexsort((candidates, far), axis=-1)[:, :k]
+        positions[part] = np.take_along_axis(candidates, chosen, axis=1)
+        distances[part] = np.take_along_axis(far, chosen, axis=1)
+    return positions, distances
+
+
+def _first_members(of_point: Ints, distinct: int, most: int) -> Ints:
+    """The first positions of each distinct point, at most so many, -1 where there are fewer."""
+    order = np.argsort(of_point, kind="stable")
+    starts = np.searchsorted(of_point[order], np.arange(distinct))
+    counts = np.bincount(of_point, minlength=distinct)
+    steps = np.arange(min(most, int(counts.max())))
+    at = np.minimum(starts[:, None] + steps, len(order) - 1)
+    return np.where(steps < counts[:, None], order[at], -1)
+
+
+def _search(points: Floats, asked: Ints, most: int, recall: float) -> Ints:
+    """The nearest distinct points of some, themselves among them."""
+    if len(points) <= EXACT_UP_TO:
+        return _exact(points, asked, most)
+    cells = _Cells(points)
+    probes = cells.probes_for(recall, most)
+    if probes * 2 > cells.count:
+        return _exact(points, asked, most)
+    return cells.search(asked, most, probes)
+
+
+class _Best:
+    """The nearest points seen so far of each asked point."""
+
+    def __init__(self, asked: int, most: int) -> None:
+        self.far = np.full((asked, most), np.inf)
+        self.index = np.zeros((asked, most), dtype=np.int64)
+        self.waiting: list[tuple[Ints, Ints, Floats]] = []
+        self.pending = 0
+
+    def see(self, rows: Ints, columns: Ints, far: Floats) -> None:
+        """Take distances from some asked points (rows) to some points (columns) into account."""
+        if not len(columns) or not len(rows):
+            return
+        most = self.far.shape[1]
+        if np.isinf(self.far[rows, -1]).any():
+            self.settle()
+            take = min(most, far.shape[1])
+            near = np.argpartition(far, take - 1, axis=1)[:, :take]
+            both = np.hstack([self.far[rows], np.take_along_axis(far, near, axis=1)])
+            names = np.hstack([self.index[rows], columns[near]])
+            best = np.argsort(both, axis=1, kind="stable")[:, :most]
+            self.far[rows] = np.take_along_axis(both, best, axis=1)
+            self.index[rows] = np.take_along_axis(names, best, axis=1)
+            return
+        row, column = np.nonzero(far < self.far[rows, -1][:, None])
+        if len(row):
+            self.waiting.append((rows[row], columns[column], far[row, column]))
+            self.pending += len(row)
+            if self.pending > PENDING:
+                self.settle()
+
+    def settle(self) -> None:
+        """Merge what is waiting, so that less is let through from now on."""
+        if not self.waiting:
+            return
+        row, column, far = (np.concatenate(parts) for parts in zip(*self.waiting, strict=True))
+        self.waiting, self.pending = [], 0
+        touched, at = np.unique(row, return_inverse=True)
+        most = self.far.shape[1]
+        at = np.concatenate([np.repeat(np.arange(len(touched)), most), at])
+        column = np.concatenate([self.index[touched].ravel(), column])
+        far = np.concatenate([self.far[touched].ravel(), far])
+        order = np.lexsort((column, far, at))
+        at, column, far = at[order], column[order], far[order]
+        place = np.arange(len(at)) - np.searchsorted(at, at)
+        kept = place < most
+        self.far[touched[at[kept]], place[kept]] = far[kept]
+        self.index[touched[at[kept]], place[kept]] = column[kept]
+
+
+def _left(points: Floats) -> Floats:
+    return np.hstack([points, (points**2).sum(axis=1)[:, None], np.ones((len(points), 1))])
+
+
+def _right(points: Floats) -> Floats:
+    """Such that left @ right is the squared distance: norms ride along in the matrix product."""
+    norms = (points**2).sum(axis=1)[:, None]
+    return np.hstack([-2 * points, np.ones((len(points), 1)), norms]).T
+
+
+def _exact(points: Floats, asked: Ints, most: int) -> Ints:
+    best = _Best(len(asked), most)
+    rights = [
+        (np.arange(start, min(start + BLOCK, len(points))), _right(points[start : start + BLOCK]))
+        for start in range(0, len(points), BLOCK)
+    ]
+    for start in range(0, len(asked), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(asked)))
+        left = _left(points[asked[rows]])
+        for columns, right in rights:
+            best.see(rows, columns, left @ right)
+    best.settle()
+    return best.index
+
+
+class _Cells:
+    """Points by the nearest of some pivots, which are the first points: keys come in no order."""
+
+    def __init__(self, points: Floats) -> None:
+        self.points = points
+        self.count = int(1.5 * np.sqrt(len(points)))
+        self.pivots = _right(points[: self.count])
+        cell = np.concatenate([far.argmin(axis=1) for _, far in self._to_pivots(len(points))])
+        self.order = np.argsort(cell, kind="stable")
+        self.starts = np.searchsorted(cell[self.order], np.arange(self.count + 1))
+        self.cell = cell
+
+    def _to_pivots(self, until: int) -> list[tuple[Ints, Floats]] | _Blocks:
+        return _Blocks(self.points, np.arange(until), self.pivots)
+
+    def probes_for(self, recall: float, most: int) -> int:
+        """How many cells must be probed to find the share ``recall`` of the nearest."""
+        tested = np.arange(self.count, self.count + TESTED)
+        near = _exact(self.points, tested, most)
+        (_, far), *_ = list(_Blocks(self.points, tested, self.pivots))
+        places = np.argsort(np.argsort(far, axis=1), axis=1)
+        needed = np.sort(np.take_along_axis(places, self.cell[near], axis=1).ravel())
+        return int(needed[min(int(np.ceil(recall * len(needed))), len(needed) - 1)]) + 1
+
+    def search(self, asked: Ints, most: int, probes: int) -> Ints:
+        """The nearest of some points in the cells whose pivots are nearest to each."""
+        best = _Best(len(asked), most)
+        for rows, far in _Blocks(self.points, asked, self.pivots, 8 * BLOCK):
+            near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
+            by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
+            cells = np.take_along_axis(near, by_distance, axis=1)
+            # Nearest cells first: the sooner the bounds are tight, the less must be looked at.
+            start, width = 0, 2
+            while start < probes:
+                self._probe(best, asked, rows, cells[:, start : start + width])
+                start, width = start + width, width * 4
+        best.settle()
+        return best.index
+
+    def _probe(self, best: _Best, asked: Ints, rows: Ints, cells: Ints) -> None:
+        row = np.repeat(rows, cells.shape[1])
+        order = np.argsort(cells.ravel(), kind="stable")
+        row, cell = row[order], cells.ravel()[order]
+        edges = np.flatnonzero(np.diff(cell)) + 1
+        for part in np.split(np.arange(len(cell)), edges):
+            at = cell[part[0]]
+            members = self.order[self.starts[at] : self.starts[at + 1]]
+            for start in range(0, len(members), BLOCK):
+                columns = members[start : start + BLOCK]
+                far = _left(self.points[asked[row[part]]]) @ _right(self.points[columns])
+                best.see(row[part], columns, far)
+        best.settle()
+
+
+class _Blocks:
+    """Distances from some points to pivots, a block of rows at a time."""
+
+    def __init__(self, points: Floats, asked: Ints, right: Floats, size: int = BLOCK) -> None:
+        self.points, self.asked, self.right, self.size = points, asked, right, size
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        for start in range(0, len(self.asked), self.size):
+            rows = np.arange(start, min(start + self.size, len(self.asked)))
+            yield rows, _left(self.points[self.asked[rows]]) @ self.right
