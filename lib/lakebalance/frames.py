@@ -14,7 +14,7 @@ from lakebalance.core.columns import require
 from lakebalance.core.counts import group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import function_of
+from lakebalance.core.registry import function_of, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
 from lakebalance.expect.gate import Gate
 from lakebalance.plans import Plan, run_id
@@ -77,6 +77,9 @@ class Frames:
             rows = rows.withColumn(publish.source_column, F.lit(""))
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
+        check = method_of("sample", recipe.sample).check_columns
+        if check is not None:
+            check(self.branches[0].drop(SOURCE, KEY), recipe.sample, recipe.allocate.by)
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""

@@ -246,6 +246,9 @@ def _allocated(recipe: Recipe, groups: Sequence[GroupCount]) -> list[PlannedGrou
         allocated = allocate(available, rules.rows, rules.mix, rules.balance)
     except RecipeError as error:
         raise type(error)(f"allocate: {error}") from error
+    check = method_of("sample", recipe.sample).check_group
+    for a in allocated if check is not None else []:
+        check(recipe.sample, "/".join([a.source, *map(str, a.values.values())]), a.available, a.target)
     return [
         PlannedGroup(g.id, g.source, g.values, g.rows, g.left, a.target)
         for g, a in zip(groups, allocated, strict=True)

@@ -41,6 +41,8 @@ class Method:
     """A method: its name in recipes, its options, and the function that does it.
 
     ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
+    So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
+    name, available, target)``, called for each group as soon as it is planned; both raise.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -49,6 +51,8 @@ class Method:
     function: Callable[..., Any]
     rows_out: Callable[[int, int], int] = target_rows
     example: str = ""
+    check_columns: Callable[..., None] | None = None
+    check_group: Callable[..., None] | None = None
 
     @property
     def summary(self) -> str:

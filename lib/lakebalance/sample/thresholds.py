@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import AuditError
@@ -197,19 +197,39 @@ def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> Da
     One frame without the two columns. No shuffle of rows, but for the few rows that share the
     hash at a threshold where only some of them are kept.
     """
+    most = max((t.base + (t.last is not None) for t in thresholds.values()), default=0)
+    counted = with_copies(frames, thresholds)
+    return unite([_repeat(frame, most) for frame in counted]).drop(*OURS)
+
+
+def with_copies(
+    frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold], *, least: int = 1
+) -> list[DataFrame]:
+    """The rows, each with how often it is kept, in ``__lb_copies``.
+
+    Parameters
+    ----------
+    frames : frames of one schema with ``__lb_group`` and ``__lb_hash``; any other columns.
+    thresholds : per group; rows of groups that are not there are dropped.
+    least : 1 for the rows that are kept; 0 for those of 0 copies too.
+
+    Returns
+    -------
+    The frames, or one where some rows at a threshold share its hash; with ``__lb_group``,
+    ``__lb_hash`` and other columns that begin with ``__lb_``, of no use to others.
+    """
     spark = frames[0].sparkSession
-    kept = {g: t for g, t in thresholds.items() if t.base or t.last is not None}
+    kept = {g: t for g, t in thresholds.items() if not least or t.base or t.last is not None}
     table = small_table(
         spark, [GROUP, BASE, LIMIT], [(g, t.base, _limit(t)) for g, t in kept.items()]
     )
     below = F.col(HASH) < F.col(LIMIT)
     copies = F.col(BASE) + F.when(below, 1).otherwise(0)
-    most = max((t.base + (t.last is not None) for t in kept.values()), default=0)
+    some = (F.col(BASE) > 0) | below if least else F.lit(True)
     torn = {g: t for g, t in kept.items() if not t.whole}
     if not torn:
-        some = (F.col(BASE) > 0) | below
         joined = [frame.join(F.broadcast(table), GROUP).where(some) for frame in frames]
-        return unite([_repeat(frame, copies, most) for frame in joined]).drop(*OURS)
+        return [frame.withColumn(COPIES, copies) for frame in joined]
     rows = unite(frames)
     joined_all = rows.join(F.broadcast(table), GROUP)
     cuts = [(g, t.last or 0, t.at_last) for g, t in torn.items()]
@@ -224,8 +244,7 @@ def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> Da
     one_more = F.when(rank <= F.col(AT_LAST), 1).otherwise(0)
     tied = joined_all.where(at_cut).withColumn(COPIES, F.col(BASE) + one_more)
     clear = joined_all.where(~at_cut).withColumn(COPIES, copies)
-    both = clear.unionByName(tied).where(F.col(COPIES) > 0)
-    return _repeat(both, F.col(COPIES), most).drop(*OURS)
+    return [clear.unionByName(tied).where(F.col(COPIES) >= least)]
 
 
 def _limit(threshold: Threshold) -> int:
@@ -235,8 +254,8 @@ def _limit(threshold: Threshold) -> int:
     return threshold.last + 1 if threshold.whole else threshold.last
 
 
-def _repeat(df: DataFrame, copies: Column, most: int) -> DataFrame:
+def _repeat(df: DataFrame, most: int) -> DataFrame:
     if most <= 1:
         return df
-    copy = F.explode(F.array_repeat(F.lit(True), copies.cast("int"))).alias(COPY)
+    copy = F.explode(F.array_repeat(F.lit(True), F.col(COPIES).cast("int"))).alias(COPY)
     return df.select("*", copy)

@@ -1,0 +1,54 @@
+"""Chance inside a task: numbers that follow from keys alone, in numpy."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+
+
+def salt_of(*parts: str | int) -> int:
+    """A 64-bit number for a seed and a purpose."""
+    return int.from_bytes(sha256("|".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def words(key: NDArray[np.int64], count: NDArray[np.int64], salt: int) -> Words:
+    """64 bits of chance for the ``count``-th use of a key.
+
+    Parameters
+    ----------
+    key : hashes of rows' keys.
+    count : which use of the key, from 0.
+    salt : a number for seed and purpose, see ``salt_of``.
+
+    References
+    ----------
+    Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014 (SplitMix64).
+
+    Examples
+    --------
+    >>> words(np.array([7]), np.array([0]), 1) == words(np.array([7]), np.array([1]), 1)
+    array([False])
+    """
+    with np.errstate(over="ignore"):
+        once = _mix(key.astype(np.uint64) ^ np.uint64(salt))
+        return _mix(once + (count.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _mix(z: Words) -> Words:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def unit(bits: Words) -> NDArray[np.float64]:
+    """Bits of chance as numbers from 0 to below 1."""
+    return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def below(bits: Words, n: int) -> NDArray[np.int64]:
+    """Bits of chance as whole numbers from 0 to below ``n``; by the upper bits, n < 2^31."""
+    return ((bits >> np.uint64(33)) * np.uint64(n) >> np.uint64(31)).astype(np.int64)

@@ -1,0 +1,152 @@
+"""Children of some points of a group: on the way from a parent to one of its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lakebalance.sample import chance
+from lakebalance.sample.neighbours import Floats, Ints, nearest
+from lakebalance.sample.options import NeighbourOptions, SyntheticOptions
+
+MOST_CATEGORIES = 1000
+NULLS = "lakebalance: nulls in features"
+INFINITE = "lakebalance: infinite values in features"
+CATEGORIES = "lakebalance: too many categories"
+
+
+@dataclass(frozen=True)
+class Parents:
+    """All rows of a group in the order of their keys.
+
+    ``at`` are the coordinates, NaN where there is none; ``hash`` is the number that decides about a
+    row; ``copies`` says how many children each has; ``categories`` are its categorical columns.
+    """
+
+    at: Floats
+    hash: Ints
+    copies: Ints
+    categories: Sequence[pa.Array]
+
+
+@dataclass(frozen=True)
+class Children:
+    """New rows: positions of both parents, coordinates, categorical values."""
+
+    first: Ints
+    second: Ints
+    at: Floats
+    categories: Sequence[pa.Array]
+
+    def part(self, start: int, end: int) -> Children:
+        """Some of them, in order."""
+        return Children(
+            self.first[start:end],
+            self.second[start:end],
+            self.at[start:end],
+            [values.slice(start, end - start) for values in self.categories],
+        )
+
+
+def children(parents: Parents, options: SyntheticOptions) -> Children:
+    """Make the children of a group's parents.
+
+    Parameters
+    ----------
+    parents : all rows of the group.
+    options : neighbours, scaling, what nulls mean.
+
+    Raises
+    ------
+    ValueError : a coordinate is null where that is refused, or infinite; too many categories.
+    """
+    place = measured(parents, options)
+    asked = np.flatnonzero(parents.copies > 0)
+    assert isinstance(options, NeighbourOptions)
+    k = min(options.k_neighbors, len(place) - 1)
+    if k:
+        near, _ = nearest(place, same_points(place), asked, k)
+    else:
+        near = asked[:, None]
+    return _between(parents, asked, near)
+
+
+def _between(parents: Parents, asked: Ints, near: Ints) -> Children:
+    copies = parents.copies[asked]
+    of = np.repeat(np.arange(len(asked)), copies)
+    count = np.arange(len(of)) - np.repeat(np.cumsum(copies) - copies, copies)
+    first = asked[of]
+    seed = parents.hash[first]
+    which = chance.below(chance.words(seed, count, chance.salt_of("neighbour")), near.shape[1])
+    second = near[of, which]
+    step = chance.unit(chance.words(seed, count, chance.salt_of("step")))[:, None]
+    start, end = parents.at[first], parents.at[second]
+    # A parent's null stays; towards a neighbour's null there is no way to go.
+    at = np.where(np.isnan(end), start, start + step * (end - start))
+    return Children(first, second, at, [_commonest(c, near, of) for c in parents.categories])
+
+
+def measured(parents: Parents, options: SyntheticOptions) -> Floats:
+    """The points between which distances are taken: centred, scaled, without gaps.
+
+    A differing category adds the median of the features' standard deviations, as in SMOTE-NC.
+    """
+    at, gaps = parents.at, np.isnan(parents.at)
+    if np.isinf(at).any():
+        raise ValueError(INFINITE)
+    if gaps.any():
+        if options.nulls == "refuse":
+            raise ValueError(NULLS)
+        filled = np.maximum((~gaps).sum(axis=0), 1)
+        mean = np.where(gaps, 0.0, at).sum(axis=0) / filled
+        at = np.where(gaps, mean, at)
+    spread = at.std(axis=0)
+    centred = at - at.mean(axis=0)
+    if options.scale == "standard":
+        centred = centred / np.where(spread > 0, spread, 1.0)
+        spread = np.where(spread > 0, 1.0, 0.0)
+    if not parents.categories:
+        return centred
+    # Two ends of a differing category are apart by its weight, half of it squared in each column.
+    weight = float(np.median(spread)) / np.sqrt(2)
+    return np.hstack([centred, *[_one_hot(c) * weight for c in parents.categories]])
+
+
+def _one_hot(values: pa.Array) -> Floats:
+    codes, distinct = _codes(values)
+    if len(distinct) > MOST_CATEGORIES:
+        raise ValueError(CATEGORIES)
+    hot = np.zeros((len(codes), len(distinct)))
+    hot[np.arange(len(codes)), codes] = 1.0
+    return hot
+
+
+def _codes(values: pa.Array) -> tuple[Ints, pa.Array]:
+    """Numbers for values in their order, null last, and the values."""
+    distinct = values.unique()
+    distinct = distinct.take(pc.sort_indices(distinct))
+    encoded = pc.index_in(values, value_set=distinct)
+    return encoded.to_numpy(zero_copy_only=False).astype(np.int64), distinct
+
+
+def _commonest(values: pa.Array, near: Ints, of: Ints) -> pa.Array:
+    """For each child the commonest value among its first parent's neighbours, ties to the least."""
+    codes, distinct = _codes(values)
+    of_near = codes[near]
+    votes = (of_near[:, :, None] == of_near[:, None, :]).sum(axis=2)
+    best = np.lexsort((of_near, -votes), axis=-1)[:, 0]
+    return distinct.take(pa.array(of_near[np.arange(len(near)), best][of]))
+
+
+def same_points(points: Floats) -> NDArray[np.int64]:
+    """A number for each point, equal for equal points alone, but for one chance in 2^64 a pair."""
+    number = np.zeros(len(points), dtype=np.uint64)
+    for axis in range(points.shape[1]):
+        bits = (points[:, axis] + 0.0).view(np.uint64)  # -0.0 is 0.0
+        number = chance.words((number ^ bits).view(np.int64), np.full(len(points), axis), 0)
+    return number.view(np.int64)

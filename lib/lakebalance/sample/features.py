@@ -1,0 +1,86 @@
+"""Columns as coordinates: to doubles for measuring and moving, and back to what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.errors import RecipeError
+
+NUMBERS = (
+    T.ByteType,
+    T.ShortType,
+    T.IntegerType,
+    T.LongType,
+    T.FloatType,
+    T.DoubleType,
+    T.DecimalType,
+)
+TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
+EPOCH = "TIMESTAMP_NTZ'1970-01-01 00:00:00'"
+
+
+def check_features(df: DataFrame, names: Sequence[str], place: str) -> None:
+    """Raise where a column is not there or cannot be a coordinate.
+
+    Parameters
+    ----------
+    names : columns of numbers, decimals, dates or timestamps.
+    place : path in the recipe, for the message.
+
+    Raises
+    ------
+    RecipeError : with the column, its type, and what to do with it.
+    """
+    require(df, names, place)
+    kind_of = kinds(df)
+    for name in names:
+        if not isinstance(kind_of[name], NUMBERS + TIMES):
+            raise RecipeError(
+                f'{place}: column "{name}" is {kind_of[name].simpleString()}, which is no number, '
+                "date or time; leave it out, and synthetic rows take it from their parent, or list "
+                "it under categorical"
+            )
+
+
+def coordinate(df: DataFrame, name: str) -> Column:
+    """A column as a double: dates as days, timestamps as microseconds; null and NaN as null."""
+    value, kind = column(name), kinds(df)[name]
+    if isinstance(kind, T.DateType):
+        return F.unix_date(value).cast("double")
+    if isinstance(kind, T.TimestampType):
+        return F.unix_micros(value).cast("double")
+    if isinstance(kind, T.TimestampNTZType):
+        quoted = "`" + name.replace("`", "``") + "`"
+        return F.expr(f"timestampdiff(MICROSECOND, {EPOCH}, {quoted})").cast("double")
+    double = value.cast("double")
+    return F.when(~F.isnan(double), double)
+
+
+def restored(value: Column, kind: T.DataType) -> Column:
+    """A double as a value of a column's type again; whole types are rounded, decimals to scale.
+
+    Parameters
+    ----------
+    value : a column of doubles, null where there is none.
+    kind : the type of the column that it becomes.
+    """
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        return value.cast(kind)
+    if isinstance(kind, T.DecimalType):
+        return value.cast(T.DecimalType(38, kind.scale)).cast(kind)
+    whole = F.round(value)
+    if isinstance(kind, T.DateType):
+        return F.date_from_unix_date(whole.cast("int"))
+    if isinstance(kind, T.TimestampType):
+        return F.timestamp_micros(whole.cast("bigint"))
+    if isinstance(kind, T.TimestampNTZType):
+        micros = whole.cast("bigint")
+        return F.make_timestamp_ntz(
+            F.lit(1970), F.lit(1), F.lit(1), F.lit(0), F.lit(0), F.lit(0)
+        ) + F.make_dt_interval(F.lit(0), F.lit(0), F.lit(0), micros.cast("decimal(24,0)") / 1000000)
+    return whole.cast(kind)
