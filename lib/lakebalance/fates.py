@@ -43,7 +43,8 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``sampled out``, ``kept``), ``copies``, and the numbers that decided it.
+    ``duplicate``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic rows of which it
+    is the first parent, where there can be any), and the numbers that decided it.
 
     Raises
     ------
@@ -178,8 +179,12 @@ class Inquiry:
         if most > fewest:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last
-        if not method_of("sample", self.recipe.sample).rows_out(group.available, group.target):
+        method = method_of("sample", self.recipe.sample)
+        if not method.rows_out(group.available, group.target):
             fewest = most = 0
+        if method.has_children and group.target > group.available:
+            numbers["children"] = most - 1
+            most = 1
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
     def _of_picked(self, df: DataFrame) -> DataFrame:

@@ -247,8 +247,10 @@ def _allocated(recipe: Recipe, groups: Sequence[GroupCount]) -> list[PlannedGrou
     except RecipeError as error:
         raise type(error)(f"allocate: {error}") from error
     check = method_of("sample", recipe.sample).check_group
-    for a in allocated if check is not None else []:
-        check(recipe.sample, "/".join([a.source, *map(str, a.values.values())]), a.available, a.target)
+    if check is not None:
+        for a in allocated:
+            name = "/".join([a.source, *map(str, a.values.values())])
+            check(recipe.sample, name, a.available, a.target)
     return [
         PlannedGroup(g.id, g.source, g.values, g.rows, g.left, a.target)
         for g, a in zip(groups, allocated, strict=True)

@@ -43,6 +43,7 @@ class Method:
     ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
     So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
     name, available, target)``, called for each group as soon as it is planned; both raise.
+    ``has_children`` says that what a row has beyond its first copy are new rows of its own.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -53,6 +54,7 @@ class Method:
     example: str = ""
     check_columns: Callable[..., None] | None = None
     check_group: Callable[..., None] | None = None
+    has_children: bool = False
 
     @property
     def summary(self) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lakebalance.core import errors
 from lakebalance.core.errors import LakebalanceError, TableError
 from lakebalance.core.tables import first_line
 
@@ -23,6 +24,8 @@ DENIED = re.compile(
     r"Permission denied|AccessControlException|AccessDenied|Mkdirs failed|Read-only file system"
     r"|Operation not permitted|INSUFFICIENT_PERMISSIONS|DELTA_CANNOT_CREATE_LOG_PATH"
 )
+IN_A_TASK = re.compile(r"lakebalance\.core\.errors\.((?:Recipe|Table)Error): (.*)")
+NOT_THERE = re.compile(r"ModuleNotFoundError: No module named 'lakebalance")
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -40,6 +43,14 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
     """
     # The cause stands deep in what Spark says: driver and executor traces are all in the text.
     text = str(error)
+    if said := IN_A_TASK.search(text):
+        kind: type[LakebalanceError] = getattr(errors, said[1])
+        return kind(said[2].strip())
+    if NOT_THERE.search(text):
+        return TableError(
+            "the Python of Spark's workers does not have lakebalance; install it there, or give "
+            "its wheel to spark-submit with --py-files"
+        )
     if FULL.search(text):
         return TableError(f"{place}: the disk is full; make room and run again")
     if found := DENIED.search(text):

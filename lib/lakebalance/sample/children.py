@@ -10,14 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lakebalance.core.errors import RecipeError
 from lakebalance.sample import chance
 from lakebalance.sample.neighbours import Floats, Ints, nearest
 from lakebalance.sample.options import NeighbourOptions, SyntheticOptions
 
 MOST_CATEGORIES = 1000
-NULLS = "lakebalance: nulls in features"
-INFINITE = "lakebalance: infinite values in features"
-CATEGORIES = "lakebalance: too many categories"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def children(parents: Parents, options: SyntheticOptions) -> Children:
 
     Raises
     ------
-    ValueError : a coordinate is null where that is refused, or infinite; too many categories.
+    RecipeError : a coordinate is null where that is refused, or infinite; too many categories.
     """
     place = measured(parents, options)
     asked = np.flatnonzero(parents.copies > 0)
@@ -97,16 +95,15 @@ def measured(parents: Parents, options: SyntheticOptions) -> Floats:
     A differing category adds the median of the features' standard deviations, as in SMOTE-NC.
     """
     at, gaps = parents.at, np.isnan(parents.at)
-    if np.isinf(at).any():
-        raise ValueError(INFINITE)
+    _refuse(np.isinf(at), options, "infinite", "filter such rows out")
     if gaps.any():
         if options.nulls == "refuse":
-            raise ValueError(NULLS)
+            _refuse(gaps, options, "null or NaN", "write sample.nulls: ignore, or filter them out")
         filled = np.maximum((~gaps).sum(axis=0), 1)
         mean = np.where(gaps, 0.0, at).sum(axis=0) / filled
         at = np.where(gaps, mean, at)
     spread = at.std(axis=0)
-    centred = at - at.mean(axis=0)
+    centred: Floats = at - at.mean(axis=0)
     if options.scale == "standard":
         centred = centred / np.where(spread > 0, spread, 1.0)
         spread = np.where(spread > 0, 1.0, 0.0)
@@ -114,13 +111,30 @@ def measured(parents: Parents, options: SyntheticOptions) -> Floats:
         return centred
     # Two ends of a differing category are apart by its weight, half of it squared in each column.
     weight = float(np.median(spread)) / np.sqrt(2)
-    return np.hstack([centred, *[_one_hot(c) * weight for c in parents.categories]])
+    hot = [_one_hot(values) * weight for values in parents.categories]
+    width = sum(columns.shape[1] for columns in hot)
+    if width > MOST_CATEGORIES:
+        raise RecipeError(
+            f"sample.categorical: a group that is to grow has {width:,} different values in these "
+            f"columns, and distances are taken over at most {MOST_CATEGORIES:,}; leave out columns "
+            "that are more names than categories"
+        )
+    return np.hstack([centred, *hot])
+
+
+def _refuse(wrong: NDArray[np.bool_], options: SyntheticOptions, what: str, instead: str) -> None:
+    counts = wrong.sum(axis=0)
+    if not counts.any():
+        return
+    worst = int(counts.argmax())
+    raise RecipeError(
+        f'sample.features: column "{options.features[worst]}" is {what} in {counts[worst]:,} of '
+        f"{len(wrong):,} rows of a group that is to grow; {instead}"
+    )
 
 
 def _one_hot(values: pa.Array) -> Floats:
     codes, distinct = _codes(values)
-    if len(distinct) > MOST_CATEGORIES:
-        raise ValueError(CATEGORIES)
     hot = np.zeros((len(codes), len(distinct)))
     hot[np.arange(len(codes)), codes] = 1.0
     return hot

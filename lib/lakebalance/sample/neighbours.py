@@ -7,11 +7,14 @@ recall on some points, searched exactly, says how many cells the others need.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
 EXACT_UP_TO = 20_000
 BLOCK = 2048
 SPARE = 4
@@ -20,7 +23,7 @@ PENDING = 2_000_000
 
 
 def nearest(
-    points: Floats, same: Ints, asked: Ints, k: int, recall: float = 0.97
+    points: Floats, same: Ints, asked: Ints, k: int, recall: float = 0.96
 ) -> tuple[Ints, Floats]:
     """The k nearest other points of some points, by Euclidean distance.
 
@@ -36,7 +39,7 @@ def nearest(
 
     Returns
     -------
-    Positions of the neighbours, nearest first, and their squared distances; one row per asked point.
+    Positions of the neighbours, nearest first, and their squared distances; a row per asked point.
 
     Examples
     --------
@@ -52,7 +55,8 @@ def nearest(
     distinct, of_point = points[first[order]], rank[inverse]
     wanted, back = np.unique(of_point[asked], return_inverse=True)
     most = min(k + 1 + SPARE, len(distinct))
-    found = _search(distinct, wanted, most, recall)
+    # Single precision finds them, with some to spare; double precision then puts them in order.
+    found = _search(distinct.astype(np.float32), wanted, most, min(k + 1, most), recall)
     members = _first_members(of_point, len(distinct), k + 1)
     positions = np.empty((len(asked), k), dtype=np.int64)
     distances = np.empty((len(asked), k), dtype=np.float64)
@@ -83,12 +87,12 @@ def _first_members(of_point: Ints, distinct: int, most: int) -> Ints:
     return np.where(steps < counts[:, None], order[at], -1)
 
 
-def _search(points: Floats, asked: Ints, most: int, recall: float) -> Ints:
+def _search(points: Singles, asked: Ints, most: int, needed: int, recall: float) -> Ints:
     """The nearest distinct points of some, themselves among them."""
     if len(points) <= EXACT_UP_TO:
         return _exact(points, asked, most)
     cells = _Cells(points)
-    probes = cells.probes_for(recall, most)
+    probes = cells.probes_for(recall, needed)
     if probes * 2 > cells.count:
         return _exact(points, asked, most)
     return cells.search(asked, most, probes)
@@ -98,12 +102,12 @@ class _Best:
     """The nearest points seen so far of each asked point."""
 
     def __init__(self, asked: int, most: int) -> None:
-        self.far = np.full((asked, most), np.inf)
+        self.far = np.full((asked, most), np.inf, dtype=np.float32)
         self.index = np.zeros((asked, most), dtype=np.int64)
-        self.waiting: list[tuple[Ints, Ints, Floats]] = []
+        self.waiting: list[tuple[Ints, Ints, Singles]] = []
         self.pending = 0
 
-    def see(self, rows: Ints, columns: Ints, far: Floats) -> None:
+    def see(self, rows: Ints, columns: Ints, far: Singles) -> None:
         """Take distances from some asked points (rows) to some points (columns) into account."""
         if not len(columns) or not len(rows):
             return
@@ -118,8 +122,10 @@ class _Best:
             self.far[rows] = np.take_along_axis(both, best, axis=1)
             self.index[rows] = np.take_along_axis(names, best, axis=1)
             return
-        row, column = np.nonzero(far < self.far[rows, -1][:, None])
-        if len(row):
+        # Flat, as numpy looks through one dimension several times faster than through two.
+        hits = np.flatnonzero(far < self.far[rows, -1][:, None])
+        if len(hits):
+            row, column = np.divmod(hits, far.shape[1])
             self.waiting.append((rows[row], columns[column], far[row, column]))
             self.pending += len(row)
             if self.pending > PENDING:
@@ -144,17 +150,18 @@ class _Best:
         self.index[touched[at[kept]], place[kept]] = column[kept]
 
 
-def _left(points: Floats) -> Floats:
-    return np.hstack([points, (points**2).sum(axis=1)[:, None], np.ones((len(points), 1))])
+def _left(points: Singles) -> Singles:
+    ones = np.ones((len(points), 1), dtype=np.float32)
+    return np.hstack([points, (points**2).sum(axis=1, keepdims=True), ones])
 
 
-def _right(points: Floats) -> Floats:
+def _right(points: Singles) -> Singles:
     """Such that left @ right is the squared distance: norms ride along in the matrix product."""
-    norms = (points**2).sum(axis=1)[:, None]
-    return np.hstack([-2 * points, np.ones((len(points), 1)), norms]).T
+    ones = np.ones((len(points), 1), dtype=np.float32)
+    return np.hstack([-2 * points, ones, (points**2).sum(axis=1, keepdims=True)]).T
 
 
-def _exact(points: Floats, asked: Ints, most: int) -> Ints:
+def _exact(points: Singles, asked: Ints, most: int) -> Ints:
     best = _Best(len(asked), most)
     rights = [
         (np.arange(start, min(start + BLOCK, len(points))), _right(points[start : start + BLOCK]))
@@ -172,31 +179,30 @@ def _exact(points: Floats, asked: Ints, most: int) -> Ints:
 class _Cells:
     """Points by the nearest of some pivots, which are the first points: keys come in no order."""
 
-    def __init__(self, points: Floats) -> None:
+    def __init__(self, points: Singles) -> None:
         self.points = points
         self.count = int(1.5 * np.sqrt(len(points)))
         self.pivots = _right(points[: self.count])
-        cell = np.concatenate([far.argmin(axis=1) for _, far in self._to_pivots(len(points))])
+        blocks = _blocks(points, np.arange(len(points)), self.pivots)
+        cell = np.concatenate([far.argmin(axis=1) for _, far in blocks])
         self.order = np.argsort(cell, kind="stable")
         self.starts = np.searchsorted(cell[self.order], np.arange(self.count + 1))
         self.cell = cell
 
-    def _to_pivots(self, until: int) -> list[tuple[Ints, Floats]] | _Blocks:
-        return _Blocks(self.points, np.arange(until), self.pivots)
-
-    def probes_for(self, recall: float, most: int) -> int:
+    def probes_for(self, recall: float, needed: int) -> int:
         """How many cells must be probed to find the share ``recall`` of the nearest."""
         tested = np.arange(self.count, self.count + TESTED)
-        near = _exact(self.points, tested, most)
-        (_, far), *_ = list(_Blocks(self.points, tested, self.pivots))
+        near = _exact(self.points, tested, needed)
+        _, far = next(_blocks(self.points, tested, self.pivots))
         places = np.argsort(np.argsort(far, axis=1), axis=1)
-        needed = np.sort(np.take_along_axis(places, self.cell[near], axis=1).ravel())
-        return int(needed[min(int(np.ceil(recall * len(needed))), len(needed) - 1)]) + 1
+        # Each point is its own nearest, which says nothing.
+        places = np.sort(np.take_along_axis(places, self.cell[near[:, 1:]], axis=1).ravel())
+        return int(places[min(int(np.ceil(recall * len(places))), len(places) - 1)]) + 1
 
     def search(self, asked: Ints, most: int, probes: int) -> Ints:
         """The nearest of some points in the cells whose pivots are nearest to each."""
         best = _Best(len(asked), most)
-        for rows, far in _Blocks(self.points, asked, self.pivots, 8 * BLOCK):
+        for rows, far in _blocks(self.points, asked, self.pivots, 8 * BLOCK):
             near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
             by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
             cells = np.take_along_axis(near, by_distance, axis=1)
@@ -223,13 +229,10 @@ class _Cells:
         best.settle()
 
 
-class _Blocks:
-    """Distances from some points to pivots, a block of rows at a time."""
-
-    def __init__(self, points: Floats, asked: Ints, right: Floats, size: int = BLOCK) -> None:
-        self.points, self.asked, self.right, self.size = points, asked, right, size
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        for start in range(0, len(self.asked), self.size):
-            rows = np.arange(start, min(start + self.size, len(self.asked)))
-            yield rows, _left(self.points[self.asked[rows]]) @ self.right
+def _blocks(
+    points: Singles, asked: Ints, right: Singles, size: int = BLOCK
+) -> Iterator[tuple[Ints, Singles]]:
+    """Squared distances from asked points to what is on the right, a block of rows at a time."""
+    for start in range(0, len(asked), size):
+        rows = np.arange(start, min(start + size, len(asked)))
+        yield rows, _left(points[asked[rows]]) @ right

@@ -50,4 +50,5 @@ METHOD = Method(
     example="{method: smote, features: [x, y], k_neighbors: 5}",
     check_columns=check_columns,
     check_group=check_groups,
+    has_children=True,
 )

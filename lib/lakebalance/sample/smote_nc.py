@@ -61,4 +61,5 @@ METHOD = Method(
     example="{method: smote_nc, features: [x, y], categorical: [colour]}",
     check_columns=check_columns,
     check_group=check_groups,
+    has_children=True,
 )

@@ -19,17 +19,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds
+from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.sources import KEY, unite
 from lakebalance.sample.children import Parents, children
-from lakebalance.sample.features import coordinate, restored
+from lakebalance.sample.features import check_features, coordinate, restored
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import (
     COPIES,
     GROUP,
     HASH,
-    OURS,
     Share,
     Threshold,
     keep,
@@ -38,7 +37,7 @@ from lakebalance.sample.thresholds import (
 )
 
 CHUNK, CHUNKS = "__lb_chunk", "__lb_chunks"
-PARENTS_IN_A_TASK, CHILDREN_IN_A_TASK = 50_000, 250_000
+PARENTS_IN_A_TASK, CHILDREN_IN_A_TASK = 50_000, 500_000
 OUT_ROWS = 10_000
 AT, CATEGORY, FIRST, SECOND = "at", "category", "first", "second"
 
@@ -83,11 +82,17 @@ def synthesized(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What tasks must know."""
+    """What tasks must know; ``row`` is the schema of the rows."""
 
     options: SyntheticOptions
     categorical: tuple[str, ...]
     row: T.StructType
+
+    @property
+    def inherited(self) -> list[T.StructField]:
+        """What a new row takes from its first parent as it is."""
+        own = {*self.options.features, *self.categorical, *self.options.blank}
+        return [field for field in self.row.fields if field.name not in own]
 
     @property
     def schema(self) -> T.StructType:
@@ -104,7 +109,7 @@ class _Asked:
         ]
         return T.StructType(
             [
-                T.StructField("row", self.row),
+                T.StructField("row", T.StructType(self.inherited)),
                 T.StructField(AT, T.ArrayType(T.DoubleType())),
                 *categories,
                 *keys,
@@ -112,9 +117,7 @@ class _Asked:
         )
 
 
-def _points(
-    frames: Sequence[DataFrame], growing: Mapping[int, Share], asked: _Asked
-) -> DataFrame:
+def _points(frames: Sequence[DataFrame], growing: Mapping[int, Share], asked: _Asked) -> DataFrame:
     """Each row of a growing group once for each task that needs its coordinates."""
     fewer = {
         group: replace(share.threshold, base=share.threshold.base - 1)
@@ -151,20 +154,17 @@ def _points(
 
 
 def _narrow(frame: DataFrame, asked: _Asked) -> DataFrame:
-    row = F.struct(*[column(field.name) for field in asked.row.fields])
-    categories = [
-        column(name).alias(f"{CATEGORY}{i}") for i, name in enumerate(asked.categorical)
-    ]
+    row = F.struct(*[column(field.name) for field in asked.inherited])
+    categories = [column(name).alias(f"{CATEGORY}{i}") for i, name in enumerate(asked.categorical)]
     at = F.array(*[coordinate(frame, name) for name in asked.options.features])
-    return frame.select(
-        GROUP, HASH, COPIES, KEY, at.alias(AT), *categories, row.alias("row")
-    )
+    return frame.select(GROUP, HASH, COPIES, KEY, at.alias(AT), *categories, row.alias("row"))
 
 
 def _children(points: DataFrame, asked: _Asked) -> DataFrame:
     made = points.groupBy(GROUP, CHUNK).applyInArrow(_task(asked), asked.schema)
     options, kind_of = asked.options, {f.name: f.dataType for f in asked.row.fields}
-    values: dict[str, Column] = {name: column("row").getField(name) for name in kind_of}
+    values = dict.fromkeys(kind_of, F.lit(None))
+    values |= {f.name: column("row").getField(f.name) for f in asked.inherited}
     for i, name in enumerate(options.features):
         values[name] = restored(F.get(F.col(AT), F.lit(i)), kind_of[name])
     for i, name in enumerate(asked.categorical):
@@ -249,8 +249,8 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
     if available <= k and options.fewer == "refuse":
         raise RecipeError(
             f'sample: group "{name}" has {available:,} rows and is to grow, but {k} neighbours '
-            f"need {k + 1}; write sample.k_neighbors: {max(available - 1, 1)}, sample.fewer: reduce "
-            "(as many neighbours as there are), or a target of no more than it has"
+            f"need {k + 1}; write sample.k_neighbors: {max(available - 1, 1)}, sample.fewer: "
+            "reduce (as many neighbours as there are), or a target of no more than it has"
         )
     if available > options.max_group_rows:
         width = len(options.features)
@@ -273,19 +273,20 @@ def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -
     ------
     RecipeError : with the column and what to write instead.
     """
-    from lakebalance.core.columns import require
-    from lakebalance.sample.features import check_features
-
     check_features(df, options.features, "sample.features")
     require(df, options.blank, "sample.blank")
-    roles = {"features": options.features, "categorical": options.categories, "blank": options.blank}
+    roles = {
+        "features": options.features,
+        "categorical": options.categories,
+        "blank": options.blank,
+    }
     require(df, roles["categorical"], "sample.categorical")
     seen = {name: "allocate.balance.by" for name in by}
     for role, names in roles.items():
         for name in names:
             if name in seen:
                 raise RecipeError(
-                    f'sample.{role}: column "{name}" is in {seen[name]} already; leave it out here'
+                    f'sample.{role}: column "{name}" is in {seen[name]} already; leave it out'
                 )
             seen[name] = f"sample.{role}"
     if options.parents in df.columns:
