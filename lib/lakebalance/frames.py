@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance import __version__
+from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.columns import require
 from lakebalance.core.counts import group_id
 from lakebalance.core.errors import RecipeError
@@ -64,10 +65,23 @@ class Frames:
         """Whether every row has a key of its own, not one that equal rows share."""
         return all(source.key is not None for source in self.pinned)
 
+    @cached_property
+    def bins(self) -> list[Bins]:
+        """The groups that the recipe makes of columns which have none of their own."""
+        return [
+            find_bins(self.branches, name, spec, f"allocate.bins.{name}")
+            for name, spec in self.recipe.allocate.bins.items()
+        ]
+
+    def binned(self, rows: DataFrame) -> DataFrame:
+        """The rows with a column for each of ``bins``."""
+        groups = {bins.name: bins.group(rows) for bins in self.bins}
+        return rows.withColumns(groups) if groups else rows
+
     def check_columns(self) -> None:
-        """Raise where the recipe names a column that is not there, before any job runs."""
+        """Raise where the recipe names a column that is not there, before rows are counted."""
         recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
-        require(rows, recipe.allocate.by, "allocate.balance.by")
+        require(self.binned(rows), recipe.allocate.by, "allocate.balance.by")
         if publish.source_column in rows.columns:
             raise RecipeError(
                 f'publish.source_column: the sources have a column "{publish.source_column}"; '
@@ -79,7 +93,8 @@ class Frames:
         require(rows, publish.cluster_by, "publish.cluster_by")
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
-            check(self.branches[0].drop(SOURCE, KEY), recipe.sample, recipe.allocate.by)
+            deciding = [*recipe.allocate.by, *[bins.of for bins in self.bins]]
+            check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
@@ -92,9 +107,11 @@ class Frames:
 
     def hashed(self, rows: DataFrame) -> DataFrame:
         """The rows with ``__lb_group`` and ``__lb_hash``, the number that decides about each."""
-        group = group_id(rows, self.recipe.allocate.by)
+        binned = self.binned(rows)
+        group = group_id(binned, self.recipe.allocate.by)
         chance = rehash(F.col(KEY), self.recipe.seed, "sample")
-        return rows.select("*", group.alias(GROUP), chance.alias(HASH))
+        hashed = binned.select("*", group.alias(GROUP), chance.alias(HASH))
+        return hashed.drop(*[bins.name for bins in self.bins])
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan) -> DataFrame:
         """Exactly the planned rows, as they are published."""

@@ -124,7 +124,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
             )
         entry["rows_out"] = planned_rows
     with watch.stage("audit", planned_rows) as entry:
-        published = _published(recipe, spark, planned, version)
+        published = _published(frames, planned, version)
         entry["rows_out"] = sum(p["found"] for p in published)
         if wrong := [p for p in published if p["planned"] != p["found"]]:
             done = "" if finished_before else "; " + restore(spark, target, version, before)
@@ -156,9 +156,8 @@ def _counted(
     recipe, names = frames.recipe, [source.name for source in frames.recipe.sources]
     with watch.stage("expect and count") as entry:
         gate = frames.gate
-        census = count_groups(
-            gate.flagged, recipe.allocate.by, names, gate.left, gate.counted, span_of
-        )
+        flagged = [frames.binned(rows) for rows in gate.flagged]
+        census = count_groups(flagged, recipe.allocate.by, names, gate.left, gate.counted, span_of)
         entry["rows_in"] = sum(group.rows for group in census.groups)
         entry["rows_out"] = sum(group.left for group in census.groups)
         if not census.groups:
@@ -223,7 +222,8 @@ def _pruned(
         return steps[-1]
 
     left = frames.pruned(rows, seen)
-    counted = count_groups(left, recipe.allocate.by, [s.name for s in recipe.sources])
+    binned = [frames.binned(rows) for rows in left]
+    counted = count_groups(binned, recipe.allocate.by, [s.name for s in recipe.sources])
     left_in = {group.id: group.rows for group in counted.groups}
     groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
@@ -243,7 +243,7 @@ def _allocated(recipe: Recipe, groups: Sequence[GroupCount]) -> list[PlannedGrou
     rules = recipe.allocate
     available = [Available(g.source, g.values, g.left) for g in groups]
     try:
-        allocated = allocate(available, rules.rows, rules.mix, rules.balance)
+        allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)
     except RecipeError as error:
         raise type(error)(f"allocate: {error}") from error
     check = method_of("sample", recipe.sample).check_group
@@ -314,15 +314,14 @@ def _paths(recipe: Recipe, state: State, planned: Plan) -> dict[str, str]:
     return paths
 
 
-def _published(
-    recipe: Recipe, spark: SparkSession, planned: Plan, version: int
-) -> list[dict[str, Any]]:
+def _published(frames: Frames, planned: Plan, version: int) -> list[dict[str, Any]]:
     """Planned and found rows per group, counted in what was written."""
-    written = read_delta(spark, Table(recipe.publish.table), version)
+    recipe = frames.recipe
+    written = read_delta(frames.spark, Table(recipe.publish.table), version)
     name = recipe.publish.source_column
     sources = [s.name for s in recipe.sources] if name else [""]
     tagged = written.withColumn(SOURCE, column(name) if name else F.lit(""))
-    census = count_groups([tagged], recipe.allocate.by, sources)
+    census = count_groups([frames.binned(tagged)], recipe.allocate.by, sources)
     found = {(g.source, repr(g.values)): g for g in census.groups}
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for g in planned.groups:

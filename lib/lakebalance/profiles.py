@@ -30,7 +30,9 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
     """
     frames = Frames(recipe, spark)
     names = [source.name for source in recipe.sources]
-    census = count_groups(frames.branches, recipe.allocate.by, names)
+    census = count_groups(
+        [frames.binned(rows) for rows in frames.branches], recipe.allocate.by, names
+    )
     rows = census.rows_of(names)
     return {
         "sources": [

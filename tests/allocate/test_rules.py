@@ -141,3 +141,37 @@ def test_every_rule_takes_no_groups_and_a_hundred_thousand(name):
     assert method.function([], None, options) == []
     many = groups([(i * 7919) % 1000 + 1 for i in range(100_000)])
     assert len(method.function(many, None, options)) == 100_000
+
+
+def test_rules_within_divide_each_group_further():
+    class By(Equal):
+        by: list[str]
+
+    counts = [
+        Available(source, {"class": c, "site": s}, n)
+        for source, c, s, n in [
+            ("x", "a", 1, 500), ("x", "a", 2, 100), ("x", "b", 1, 40), ("x", "b", 2, 30),
+            ("y", "a", 1, 500), ("y", "b", 2, 10),
+        ]
+    ]  # fmt: skip
+    balance = By(method="equal", by=["class"], max_epochs=1)
+    inner = By(method="equal", by=["site"], max_epochs=1)
+    found = [a.target for a in allocate(counts, 120, None, balance, [inner])]
+    # 60 for each class, 30 for each site of it; a site's sources share by what they have.
+    assert sum(found) == 120
+    assert found[0] + found[1] + found[4] == 60 and found[1] == 30
+    assert found[2] == 30 and found[3] + found[5] == 30
+    mixed = [a.target for a in allocate(counts, 40, Equal(method="equal"), balance, [inner])]
+    assert mixed == [5, 5, 5, 5, 10, 10]
+
+
+def test_what_lies_within_limits_what_a_group_gets():
+    class By(Equal):
+        by: list[str]
+
+    counts = [Available("s", {"c": c, "d": d}, n) for c, d, n in
+              [("a", 1, 100), ("a", 2, 3), ("b", 1, 5), ("b", 2, 5)]]  # fmt: skip
+    result = allocate(
+        counts, 50, None, By(method="equal", by=["c"]), [By(method="equal", by=["d"], max_epochs=2)]
+    )
+    assert [a.target for a in result] == [24, 6, 10, 10]

@@ -29,6 +29,14 @@ def points():
 SCHEMA = "id long, label string, x double, y double, z double, colour string"
 
 
+@pytest.fixture(scope="module")
+def path(spark, points, tmp_path_factory):
+    """The points as a Delta table."""
+    folder = str(tmp_path_factory.mktemp("smote") / "source")
+    spark.createDataFrame(points, SCHEMA).write.format("delta").save(folder)
+    return folder
+
+
 def keyed(path):
     return {"name": "s", "table": path, "key": ["id"]}
 
@@ -45,10 +53,9 @@ def by_key(spark, path):
 
 
 def test_new_rows_lie_between_a_row_and_one_of_its_neighbours(
-    spark, table, recipe, points, tmp_path
+    spark, path, recipe, points, tmp_path
 ):
     neighbors = pytest.importorskip("sklearn.neighbors")
-    path = table("source", points, SCHEMA)
     result = lb.run(recipe(keyed(path), allocate=TO_MAX, sample=SMOTE), spark)
     assert result.rows == 3 * 300
     output = read(spark, tmp_path)
@@ -98,8 +105,7 @@ def test_the_same_rows_however_the_source_lies(spark, table, recipe, points, tmp
     assert sorted(map(str, read(spark, tmp_path).collect())) != found[0]
 
 
-def test_groups_that_shrink_are_cut_and_others_grow(spark, table, recipe, points, tmp_path):
-    path = table("source", points, SCHEMA)
+def test_groups_that_shrink_are_cut_and_others_grow(spark, path, recipe, points, tmp_path):
     allocate = {"balance": {"by": ["label"], "method": "equal"}, "rows": 300}
     lb.run(recipe(keyed(path), allocate=allocate, sample=SMOTE), spark)
     counts = read(spark, tmp_path).groupBy("label", F.col("lb_parents").isNull().alias("own"))
@@ -208,8 +214,7 @@ def test_fewer_rows_than_neighbours(spark, table, recipe, points, tmp_path):
         ({"max_group_rows": 39}, r'group "s/rare" has 40 rows .* at most 39'),
     ],
 )
-def test_what_cannot_be_is_said_by_plan(spark, table, recipe, points, changes, message):
-    path = table("source", points, SCHEMA)
+def test_what_cannot_be_is_said_by_plan(spark, path, recipe, points, changes, message):
     with pytest.raises(RecipeError, match=message):
         lb.plan(recipe(keyed(path), allocate=TO_MAX, sample={**SMOTE, **changes}), spark)
 
@@ -232,9 +237,8 @@ def test_rows_without_a_key_that_are_equal_have_their_exact_share(spark, table, 
     assert read(spark, tmp_path).where("label = 'rare' and lb_parents is not null").count() == 39
 
 
-def test_smote_nc_lets_neighbours_vote(spark, table, recipe, points, tmp_path):
+def test_smote_nc_lets_neighbours_vote(spark, path, recipe, points, tmp_path):
     neighbors = pytest.importorskip("sklearn.neighbors")
-    path = table("source", points, SCHEMA)
     sample = {**SMOTE, "method": "smote_nc", "categorical": ["colour"], "parents": "from"}
     lb.run(recipe(keyed(path), allocate=TO_MAX, sample=sample), spark)
     keys, own = by_key(spark, path), [p for p in points if p[1] == "rare"]
@@ -252,8 +256,7 @@ def test_smote_nc_lets_neighbours_vote(spark, table, recipe, points, tmp_path):
         assert row["colour"] == min(colours, key=lambda c: (-colours.count(c), c))
 
 
-def test_explain_tells_a_parent_how_many_children_it_has(spark, table, recipe, points, tmp_path):
-    path = table("source", points, SCHEMA)
+def test_explain_tells_a_parent_how_many_children_it_has(spark, path, recipe, points, tmp_path):
     asked = recipe(keyed(path), allocate=TO_MAX, sample=SMOTE)
     lb.run(asked, spark)
     [fate] = lb.explain(asked, spark, "id = 305")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lakebalance.allocate.proportional import Proportional
+from lakebalance.allocate.rounding import largest_remainder
 from lakebalance.allocate.rules import Group, RuleOptions, Value
 from lakebalance.core.registry import MethodOptions, function_of
 
@@ -35,13 +37,28 @@ class Allocated:
         return self.target / self.available if self.available else 0.0
 
 
+@dataclass(frozen=True)
+class Level:
+    """A rule and the columns whose values make the groups that it sees; None for the source."""
+
+    rule: MethodOptions
+    by: Sequence[str] | None
+
+    def values(self, part: Available) -> dict[str, Value]:
+        """The group of this level that rows belong to."""
+        if self.by is None:
+            return {"source": part.source}
+        return {name: part.values[name] for name in self.by}
+
+
 def allocate(
     counts: Sequence[Available],
     rows: int | None,
     mix: MethodOptions | None,
     balance: MethodOptions | None,
+    within: Sequence[MethodOptions] = (),
 ) -> list[Allocated]:
-    """Turn counts into targets by a mixture over sources and a balance within each.
+    """Turn counts into targets by a mixture over sources, a balance within each, rules within that.
 
     Parameters
     ----------
@@ -50,6 +67,7 @@ def allocate(
     mix : the rule over sources. Without one, the balance rule sees the groups of all sources
         together and the sources of a group share its target by the rows they have.
     balance : the rule over groups; None keeps each group's share.
+    within : rules that divide each group further, outer first, each by its own ``by`` columns.
 
     Raises
     ------
@@ -62,78 +80,75 @@ def allocate(
     >>> [a.target for a in allocate(counts, 20, None, Equal(method="equal"))]
     [10, 10]
     """
-    if mix is not None:
-        return _mixed(counts, rows, mix, balance)
-    if balance is None:
-        return _shared(counts, rows, _default_rule())
-    return _shared(counts, rows, balance)
-
-
-def _mixed(
-    counts: Sequence[Available],
-    rows: int | None,
-    mix: MethodOptions,
-    balance: MethodOptions | None,
-) -> list[Allocated]:
-    by_source: dict[str, list[Available]] = {}
-    for count in counts:
-        by_source.setdefault(count.source, []).append(count)
-    inner = balance or _default_rule()
-    sources = [
-        Group({"source": name}, sum(p.rows for p in parts), _largest(parts, inner, balance))
-        for name, parts in by_source.items()
-    ]
-    budgets = _rule(mix)(sources, rows, mix)
-    allocated: list[Allocated] = []
-    for parts, budget in zip(by_source.values(), budgets, strict=True):
-        groups = [Group(p.values, p.rows) for p in parts]
-        allocated += _with_targets(parts, _rule(inner)(groups, budget, inner))
-    return allocated
-
-
-def _shared(counts: Sequence[Available], rows: int | None, rule: MethodOptions) -> list[Allocated]:
-    from lakebalance.allocate.rounding import largest_remainder
-
-    merged: dict[tuple[tuple[str, Value], ...], list[int]] = {}
-    for i, count in enumerate(counts):
-        merged.setdefault(tuple(count.values.items()), []).append(i)
-    groups = [
-        Group(dict(values), sum(counts[i].rows for i in members))
-        for values, members in merged.items()
-    ]
-    result = [0] * len(counts)
-    targets = _rule(rule)(groups, rows, rule)
-    for members, target in zip(merged.values(), targets, strict=True):
-        parts = largest_remainder(target, [counts[i].rows for i in members])
-        for i, part in zip(members, parts, strict=True):
-            result[i] = part
-    return _with_targets(counts, result)
-
-
-def _with_targets(counts: Sequence[Available], targets: Sequence[int]) -> list[Allocated]:
+    levels = [Level(mix, None)] if mix is not None else []
+    if balance is not None:
+        named = getattr(balance, "by", None) if within else None
+        levels.append(Level(balance, named or _all_names(counts, within)))
+    levels += [Level(rule, rule.by) for rule in within]  # type: ignore[attr-defined]
+    if not levels:
+        levels = [Level(_keep_shares(), _all_names(counts, ()))]
+    targets = [0] * len(counts)
+    _divide(counts, range(len(counts)), rows, levels, targets)
     return [
         Allocated(c.source, c.values, c.rows, target)
         for c, target in zip(counts, targets, strict=True)
     ]
 
 
-def _largest(
-    parts: Sequence[Available], rule: MethodOptions, balance: MethodOptions | None
+def _all_names(counts: Sequence[Available], within: Sequence[MethodOptions]) -> list[str]:
+    inner = {name for rule in within for name in getattr(rule, "by", [])}
+    return [name for name in (counts[0].values if counts else {}) if name not in inner]
+
+
+def _divide(
+    counts: Sequence[Available],
+    members: Sequence[int],
+    rows: int | None,
+    levels: Sequence[Level],
+    targets: list[int],
+) -> None:
+    """Write the targets of some counts, which share a budget, by the levels' rules in turn."""
+    if not levels:
+        available = [counts[i].rows for i in members]
+        shared = sum(available) if rows is None else rows
+        for i, target in zip(members, largest_remainder(shared, available), strict=True):
+            targets[i] = target
+        return
+    level, below = levels[0], levels[1:]
+    parts = _parts(counts, members, level)
+    groups = [
+        Group(dict(values), sum(counts[i].rows for i in own), _most(counts, own, below))
+        for values, own in parts.items()
+    ]
+    budgets = function_of("allocate", level.rule)(groups, rows, level.rule)
+    for own, budget in zip(parts.values(), budgets, strict=True):
+        _divide(counts, own, budget, below, targets)
+
+
+def _parts(
+    counts: Sequence[Available], members: Sequence[int], level: Level
+) -> dict[tuple[tuple[str, Value], ...], list[int]]:
+    parts: dict[tuple[tuple[str, Value], ...], list[int]] = {}
+    for i in members:
+        parts.setdefault(tuple(level.values(counts[i]).items()), []).append(i)
+    return parts
+
+
+def _most(
+    counts: Sequence[Available], members: Sequence[int], levels: Sequence[Level]
 ) -> int | None:
-    """The most rows a source can give under its balance rule; None where nothing limits it."""
-    if balance is None or not isinstance(rule, RuleOptions):
+    """The most rows that some counts can give under the rules below; None where nothing limits."""
+    if not levels or not isinstance(levels[0].rule, RuleOptions):
         return None
-    caps = rule.caps([Group(p.values, p.rows) for p in parts])
+    groups = [
+        Group(dict(values), sum(counts[i].rows for i in own), _most(counts, own, levels[1:]))
+        for values, own in _parts(counts, members, levels[0]).items()
+    ]
+    caps = levels[0].rule.caps(groups)
     if any(cap is None for cap in caps):
         return None
     return sum(cap for cap in caps if cap is not None)
 
 
-def _default_rule() -> MethodOptions:
-    from lakebalance.allocate.proportional import Proportional
-
+def _keep_shares() -> MethodOptions:
     return Proportional(method="proportional", max_epochs=None, min_rows=0)
-
-
-def _rule(options: MethodOptions) -> Rule:
-    return function_of("allocate", options)

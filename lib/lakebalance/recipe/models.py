@@ -114,12 +114,47 @@ else:
     BalanceOptions = _rule_union("Balance", (list[str], Field(min_length=1)))
 
 
+class Bin(Part):
+    """Groups of a column that has none of its own: intervals, quantiles, the commonest values."""
+
+    of: str = Field(description="The column that is cut.")
+    edges: list[float | str] | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Where intervals begin, rising: numbers or times, in UTC where without zone.",
+    )
+    quantiles: int | None = Field(
+        None, ge=2, le=200, description="How many parts of as many rows each."
+    )
+    top: int | None = Field(
+        None, ge=1, le=10_000, description="How many of the commonest values stay as they are."
+    )
+    other: str = Field("other", description="With top: what all other values are called.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Bin:
+        given = [n for n in ("edges", "quantiles", "top") if getattr(self, n) is not None]
+        if len(given) != 1:
+            raise ValueError("write one of edges, quantiles and top")
+        return self
+
+
 class Allocate(Part):
     """How many rows of what: a mixture over sources, a balance within them, a budget."""
 
+    bins: dict[str, Bin] = Field(
+        default_factory=dict,
+        description="Names that `by` may use besides columns: groups of a column's values.",
+    )
     mix: MixOptions | None = Field(None, description="Rule over the sources.")
     balance: BalanceOptions | None = Field(
         None, description="Rule over the groups of the `by` columns."
+    )
+    within: list[BalanceOptions] = Field(
+        default_factory=list,
+        description="Rules that divide each group of balance further, outer first, each over its "
+        "own `by` columns.",
     )
     rows: int | None = Field(
         None, ge=0, description="The budget; as many rows as there are if left out."
@@ -127,8 +162,19 @@ class Allocate(Part):
 
     @property
     def by(self) -> list[str]:
-        """The columns whose values make the groups."""
-        return list(getattr(self.balance, "by", []))
+        """The columns whose values make the groups, those of the rules within as well."""
+        rules = [*([] if self.balance is None else [self.balance]), *self.within]
+        return [name for rule in rules for name in getattr(rule, "by", [])]
+
+    @model_validator(mode="after")
+    def _rules_nest(self) -> Allocate:
+        if self.within and self.balance is None:
+            raise ValueError("within divides the groups of a balance; write balance")
+        if unused := self.bins.keys() - set(self.by):
+            raise ValueError(f"no rule has the bins {min(unused)!r} in by; leave them out")
+        if twice := {name for name in self.by if self.by.count(name) > 1}:
+            raise ValueError(f"two rules have the column {min(twice)!r} in by; leave one out")
+        return self
 
 
 class Publish(Part):

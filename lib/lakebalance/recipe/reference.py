@@ -22,7 +22,7 @@ STAGES: dict[Stage, str] = {
     "`allocate.balance` over the groups of its `by` columns.",
     "sample": "Samplers turn targets into rows: `sample: {method: …}`.",
 }
-METHOD_FIELDS = ("prune", "allocate.mix", "allocate.balance", "sample")
+METHOD_FIELDS = ("prune", "allocate.mix", "allocate.balance", "allocate.within", "sample")
 
 
 def recipe_page() -> str:

@@ -20,10 +20,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.coordinates import check_features, coordinate, restored
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.sources import KEY, unite
 from lakebalance.sample.children import Parents, children
-from lakebalance.sample.features import check_features, coordinate, restored
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import (
     COPIES,

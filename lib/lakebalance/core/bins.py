@@ -1,0 +1,239 @@
+"""Groups of columns that have none of their own: intervals, quantiles, the commonest values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.coordinates import check_features, coordinate
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.sources import unite
+
+BUCKETS = 65_536
+LARGEST = sys.float_info.max
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+NOT_A_NUMBER = "NaN"
+
+
+class BinSpec(Protocol):
+    """How a column is cut; ``recipe.models.Bin`` is one."""
+
+    @property
+    def of(self) -> str: ...
+    @property
+    def edges(self) -> Sequence[float | str | dt.date] | None: ...
+    @property
+    def quantiles(self) -> int | None: ...
+    @property
+    def top(self) -> int | None: ...
+    @property
+    def other(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A column's groups: intervals by their edges, or values that stand for themselves.
+
+    ``edges`` are coordinates: numbers, days or microseconds since 1970.
+    """
+
+    name: str
+    of: str
+    edges: Sequence[float] = ()
+    labels: Sequence[str] = ()
+    top: Sequence[str] | None = None
+    other: str = "other"
+
+    def group(self, df: DataFrame) -> Column:
+        """The group of each row as a text; null stays null, NaN is a group of its own."""
+        value = column(self.of)
+        if self.top is not None:
+            text = value.cast("string")
+            return F.when(text.isin(list(self.top)), text).when(text.isNotNull(), F.lit(self.other))
+        at = coordinate(df, self.of)
+        group = F.when(at.isNull(), F.lit(None).cast("string"))
+        if isinstance(kinds(df)[self.of], T.FloatType | T.DoubleType):
+            group = F.when(F.isnan(value), F.lit(NOT_A_NUMBER)).when(at.isNull(), F.lit(None))
+        for edge, label in zip(self.edges, self.labels, strict=False):
+            group = group.when(at < edge, F.lit(label))
+        return group.otherwise(F.lit(self.labels[-1]))
+
+
+def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str) -> Bins:
+    """Settle a column's groups; quantiles and the commonest values are found in the rows.
+
+    Exact, and the same however the rows lie: quantiles by narrowing intervals until each holds one
+    value, in two to seven Spark jobs over one column.
+
+    Parameters
+    ----------
+    frames : frames of one schema, the rows.
+    name : the name of the groups.
+    spec : how the column is cut.
+    place : path in the recipe, for messages.
+
+    Raises
+    ------
+    RecipeError : the column is not there or cannot be cut so.
+    """
+    df = frames[0]
+    if name in df.columns:
+        raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
+    require(df, [spec.of], f"{place}.of")
+    if spec.top is not None:
+        return _commonest(frames, name, spec, spec.top, place)
+    check_features(df, [spec.of], f"{place}.of")
+    kind = kinds(df)[spec.of]
+    if spec.edges is not None:
+        edges = [_coordinate_of(edge, kind, place) for edge in spec.edges]
+    else:
+        edges = quantiles(
+            [frame.select(coordinate(frame, spec.of).alias("at")) for frame in frames],
+            spec.quantiles or 1,
+        )
+    if any(b <= a for a, b in itertools.pairwise(edges)):
+        raise RecipeError(f"{place}.edges: {list(spec.edges or [])} do not rise from each to next")
+    return Bins(name, spec.of, edges, _labels([_shown(edge, kind) for edge in edges]))
+
+
+def _commonest(
+    frames: Sequence[DataFrame], name: str, spec: BinSpec, most: int, place: str
+) -> Bins:
+    if isinstance(kinds(frames[0])[spec.of], T.ArrayType | T.MapType | T.StructType):
+        raise RecipeError(f'{place}.of: column "{spec.of}" is nested; name one of simple values')
+    values = unite([frame.select(column(spec.of).cast("string").alias("v")) for frame in frames])
+    found = (
+        values.where("v IS NOT NULL")
+        .groupBy("v")
+        .count()
+        .orderBy(F.col("count").desc(), "v")
+        .limit(most)
+        .collect()
+    )
+    top = [row["v"] for row in found]
+    if spec.other in top:
+        raise RecipeError(
+            f'{place}.other: "{spec.other}" is one of the commonest values itself; write another '
+            "name for all others"
+        )
+    return Bins(name, spec.of, top=top, other=spec.other)
+
+
+def quantiles(frames: Sequence[DataFrame], parts: int) -> list[float]:
+    """The least value of each part but the first, where values in order are cut into equal parts.
+
+    Parts of one value are one part, so there may be fewer.
+
+    Parameters
+    ----------
+    frames : frames with a column ``at`` of doubles; null is no value.
+    parts : how many parts.
+    """
+    # Infinite values are the greatest of all; arithmetic with them would lead nowhere.
+    at = F.greatest(F.least(F.col("at"), F.lit(LARGEST)), F.lit(-LARGEST))
+    rows = unite(frames).where("at IS NOT NULL").select(at.alias("at"))
+    low, high, n = rows.agg(F.min("at"), F.max("at"), F.count("at")).collect()[0]
+    if not n:
+        return []
+    wanted = sorted({n * part // parts + 1 for part in range(1, parts)})
+    found: dict[int, float] = {}
+    # Each interval: least and greatest value in it, how many lie below it, ranks wanted in it.
+    intervals: list[tuple[float, float, int, list[int]]] = [(low, high, 0, wanted)]
+    while intervals := [_settled(interval, found) for interval in intervals if interval[3]]:
+        intervals = [interval for interval in intervals if interval[3]]
+        if not intervals:
+            break
+        intervals = _narrowed(rows, intervals)
+    return sorted({found[rank] for rank in wanted} - {low})
+
+
+def _settled(
+    interval: tuple[float, float, int, list[int]], found: dict[int, float]
+) -> tuple[float, float, int, list[int]]:
+    low, high, below, ranks = interval
+    if low == high:
+        found.update(dict.fromkeys(ranks, low))
+        return low, high, below, []
+    return interval
+
+
+def _narrowed(
+    rows: DataFrame, intervals: Sequence[tuple[float, float, int, list[int]]]
+) -> list[tuple[float, float, int, list[int]]]:
+    """The parts of intervals that hold the wanted ranks; one Spark job."""
+    buckets = BUCKETS // len(intervals)
+    which, bucket = F.lit(None).cast("int"), F.lit(None).cast("double")
+    for i, (low, high, _, _) in enumerate(intervals):
+        inside = F.col("at").between(low, high)
+        share = (F.col("at") - low) / (high - low)
+        if math.isinf(high - low):  # the distance of two doubles may be more than a double
+            share = (F.col("at") / 2 - low / 2) / (high / 2 - low / 2)
+        which = F.when(inside, F.lit(i)).otherwise(which)
+        bucket = F.when(inside, F.floor(share * (buckets - 1)).cast("double")).otherwise(bucket)
+    counted = (
+        rows.select(which.alias("i"), bucket.alias("b"), "at")
+        .where("i IS NOT NULL")
+        .groupBy("i", "b")
+        .agg(F.min("at").alias("low"), F.max("at").alias("high"), F.count("at").alias("n"))
+        .toArrow()
+        .sort_by([("i", "ascending"), ("b", "ascending")])
+        .to_pylist()
+    )
+    narrowed = []
+    below = {i: interval[2] for i, interval in enumerate(intervals)}
+    for part in counted:
+        i, start = part["i"], below[part["i"]]
+        below[i] = start + part["n"]
+        ranks = [rank for rank in intervals[i][3] if start < rank <= below[i]]
+        narrowed.append((part["low"], part["high"], start, ranks))
+    return narrowed
+
+
+def _coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) -> float:
+    """An edge as a recipe has it as a coordinate: a number, or a time, in UTC if without zone."""
+    timed = isinstance(kind, T.DateType | T.TimestampType | T.TimestampNTZType)
+    if not timed and isinstance(edge, int | float) and math.isfinite(edge):
+        return float(edge)
+    try:
+        if timed and not isinstance(edge, int | float):
+            moment = dt.datetime.fromisoformat(str(edge).replace("Z", "+00:00"))
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+            if isinstance(kind, T.DateType):
+                return float((moment.date() - EPOCH.date()).days)
+            return float((moment - EPOCH) // dt.timedelta(microseconds=1))
+    except ValueError:
+        pass
+    wanted = "a date or time such as 2024-01-31" if timed else "a number"
+    raise RecipeError(f"{place}.edges: {edge!r} is not {wanted}, as the column's values are")
+
+
+def _shown(edge: float, kind: T.DataType) -> str:
+    if isinstance(kind, T.DateType):
+        return (EPOCH.date() + dt.timedelta(days=int(edge))).isoformat()
+    if isinstance(kind, T.TimestampType | T.TimestampNTZType):
+        moment = EPOCH + dt.timedelta(microseconds=int(edge))
+        return moment.replace(tzinfo=None).isoformat(sep=" ")
+    return str(int(edge)) if edge.is_integer() and abs(edge) < 2**53 else repr(edge)
+
+
+def _labels(edges: Sequence[str]) -> list[str]:
+    """Names of the intervals, numbered so that they sort as their values do."""
+    if not edges:
+        return ["1: all"]
+    ranges = [
+        f"below {edges[0]}",
+        *[f"{a} to below {b}" for a, b in itertools.pairwise(edges)],
+        f"{edges[-1]} and above",
+    ]
+    width = len(str(len(ranges)))
+    return [f"{i:0{width}}: {text}" for i, text in enumerate(ranges, 1)]
