@@ -23,9 +23,18 @@ class Targets(RuleOptions):
     shares: dict[str, float] | None = Field(
         None, description="Share of the budget per group; must sum to 1."
     )
+    file: str | None = Field(
+        None,
+        description="CSV file beside the recipe instead: the `by` columns, then rows or share; an "
+        "empty value is null.",
+    )
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Targets:
+        if self.file is not None and (self.counts or self.shares):
+            raise ValueError("write file, counts or shares, one of them")
+        if self.file is not None:
+            raise ValueError("a file is read by Recipe.load alone; give counts or shares here")
         if (self.counts is None) == (self.shares is None):
             raise ValueError("write either counts or shares")
         if self.min_rows:

@@ -15,11 +15,13 @@ from lakebalance.core.registry import Stage, methods
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.source_text import SourceText, parse
+from lakebalance.recipe.target_tables import with_target_tables
 
 STAGE_OF_FIELD: dict[str, Stage] = {
     "prune": "prune",
     "mix": "allocate",
     "balance": "allocate",
+    "within": "allocate",
     "sample": "sample",
 }
 
@@ -60,6 +62,7 @@ def loads(
     if not isinstance(source.data, dict):
         raise RecipeError(f"{source.where(())}: must be a mapping with name, sources and publish")
     data = _with_suite(source, folder or Path())
+    with_target_tables(data, source, folder or Path())
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
@@ -133,8 +136,8 @@ def _fields(path: Sequence[int | str]) -> list[str]:
         return sorted(names | ({"by"} if stage == "allocate" else set()))
     model: type[BaseModel] = Recipe
     for part in path:
-        if isinstance(part, int):
-            continue
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a place in a list, or a name that the user gave
         inner = models_in(model.model_fields[part].annotation)
         if not inner:
             return []
