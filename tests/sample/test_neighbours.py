@@ -67,3 +67,8 @@ def test_columns_of_few_values_are_no_trouble():
 def test_minus_zero_is_zero():
     points = np.array([[0.0, -0.0], [-0.0, 0.0], [0.0, 1.0]])
     assert same_points(points)[0] == same_points(points)[1] != same_points(points)[2]
+
+
+def test_nobody_asks():
+    found, distances = nearest(cloud(9, 2), np.arange(9), np.array([], dtype=np.int64), 3)
+    assert found.shape == distances.shape == (0, 3)

@@ -234,7 +234,11 @@ def test_rows_without_a_key_that_are_equal_have_their_exact_share(spark, table, 
     sample = {"method": "smote", "features": ["x"], "k_neighbors": 2}
     result = lb.run(recipe({"name": "s", "table": path}, allocate=TO_MAX, sample=sample), spark)
     assert result.rows == 100
-    assert read(spark, tmp_path).where("label = 'rare' and lb_parents is not null").count() == 39
+    made = read(spark, tmp_path).where("label = 'rare' and lb_parents is not null").collect()
+    assert len(made) == 39
+    # Equal rows are parents each with chance of their own.
+    between = [row["x"] for row in made if 1 < row["x"] < 2]
+    assert between and len(set(between)) == len(between)
 
 
 def test_smote_nc_lets_neighbours_vote(spark, path, recipe, points, tmp_path):

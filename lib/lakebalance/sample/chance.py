@@ -52,3 +52,10 @@ def unit(bits: Words) -> NDArray[np.float64]:
 def below(bits: Words, n: int) -> NDArray[np.int64]:
     """Bits of chance as whole numbers from 0 to below ``n``; by the upper bits, n < 2^31."""
     return ((bits >> np.uint64(33)) * np.uint64(n) >> np.uint64(31)).astype(np.int64)
+
+
+def normal(key: NDArray[np.int64], count: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
+    """Normal chance, mean 0 and deviation 1, for the ``count``-th use of a key (Box, Muller)."""
+    bits = words(key, count, salt)
+    radius = np.sqrt(-2 * np.log1p(-unit(bits)))
+    return np.asarray(radius * np.cos(2 * np.pi * unit(_mix(bits ^ np.uint64(0xA5A5A5A5A5A5A5A5)))))

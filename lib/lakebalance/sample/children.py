@@ -1,7 +1,8 @@
-"""Children of some points of a group: on the way from a parent to one of its neighbours."""
+"""Children of some points of a group: on the way to a neighbour, or around a parent."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lakebalance.core.errors import RecipeError
 from lakebalance.sample import chance
 from lakebalance.sample.neighbours import Floats, Ints, nearest
-from lakebalance.sample.options import NeighbourOptions, SyntheticOptions
+from lakebalance.sample.options import NeighbourOptions, NoiseOptions, SyntheticOptions
 
 MOST_CATEGORIES = 1000
 
@@ -51,8 +52,8 @@ class Children:
         )
 
 
-def children(parents: Parents, options: SyntheticOptions) -> Children:
-    """Make the children of a group's parents.
+def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
+    """Children on the way from a parent to one of its neighbours in the group.
 
     Parameters
     ----------
@@ -65,19 +66,9 @@ def children(parents: Parents, options: SyntheticOptions) -> Children:
     """
     place = measured(parents, options)
     asked = np.flatnonzero(parents.copies > 0)
-    assert isinstance(options, NeighbourOptions)
     k = min(options.k_neighbors, len(place) - 1)
-    if k:
-        near, _ = nearest(place, same_points(place), asked, k)
-    else:
-        near = asked[:, None]
-    return _between(parents, asked, near)
-
-
-def _between(parents: Parents, asked: Ints, near: Ints) -> Children:
-    copies = parents.copies[asked]
-    of = np.repeat(np.arange(len(asked)), copies)
-    count = np.arange(len(of)) - np.repeat(np.cumsum(copies) - copies, copies)
+    near = nearest(place, same_points(place), asked, k)[0] if k else asked[:, None]
+    of, count = _births(parents.copies[asked])
     first = asked[of]
     seed = parents.hash[first]
     which = chance.below(chance.words(seed, count, chance.salt_of("neighbour")), near.shape[1])
@@ -89,16 +80,57 @@ def _between(parents: Parents, asked: Ints, near: Ints) -> Children:
     return Children(first, second, at, [_commonest(c, near, of) for c in parents.categories])
 
 
-def measured(parents: Parents, options: SyntheticOptions) -> Floats:
+def _births(copies: Ints) -> tuple[Ints, Ints]:
+    """For each child: whose it is, and the how many-th of it, from 0."""
+    of = np.repeat(np.arange(len(copies)), copies)
+    return of, np.arange(len(of)) - np.repeat(np.cumsum(copies) - copies, copies)
+
+
+def around_parents(parents: Parents, options: NoiseOptions) -> Children:
+    """Children around a parent, away from it by normal noise in each feature.
+
+    Parameters
+    ----------
+    parents : all rows of the group.
+    options : shrinkage, bounds, what nulls mean.
+
+    Raises
+    ------
+    RecipeError : a coordinate is null where that is refused, or infinite.
+    """
+    check_coordinates(parents, options)
+    asked = np.flatnonzero(parents.copies > 0)
+    of, count = _births(parents.copies[asked])
+    first = asked[of]
+    rows, width = parents.at.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value
+        spread = np.nanstd(parents.at, axis=0)
+        low, high = np.nanmin(parents.at, axis=0), np.nanmax(parents.at, axis=0)
+    width_of_kernel = options.shrinkage * (4 / ((width + 2) * rows)) ** (1 / (width + 4)) * spread
+    noise = np.column_stack(
+        [
+            chance.normal(parents.hash[first], count, chance.salt_of("noise", name))
+            for name in options.features
+        ]
+    )
+    at = parents.at[first] + noise * width_of_kernel
+    if options.clip == "observed":
+        at = np.clip(at, low, high)
+    for i, name in enumerate(options.features):
+        least, most = options.bounds.get(name, (None, None))
+        at[:, i] = np.clip(at[:, i], least, most) if (least, most) != (None, None) else at[:, i]
+    return Children(first, first, at, [])
+
+
+def measured(parents: Parents, options: NeighbourOptions) -> Floats:
     """The points between which distances are taken: centred, scaled, without gaps.
 
     A differing category adds the median of the features' standard deviations, as in SMOTE-NC.
     """
+    check_coordinates(parents, options)
     at, gaps = parents.at, np.isnan(parents.at)
-    _refuse(np.isinf(at), options, "infinite", "filter such rows out")
     if gaps.any():
-        if options.nulls == "refuse":
-            _refuse(gaps, options, "null or NaN", "write sample.nulls: ignore, or filter them out")
         filled = np.maximum((~gaps).sum(axis=0), 1)
         mean = np.where(gaps, 0.0, at).sum(axis=0) / filled
         at = np.where(gaps, mean, at)
@@ -120,6 +152,19 @@ def measured(parents: Parents, options: SyntheticOptions) -> Floats:
             "that are more names than categories"
         )
     return np.hstack([centred, *hot])
+
+
+def check_coordinates(parents: Parents, options: SyntheticOptions) -> None:
+    """Raise where a coordinate is infinite, or null where nulls are refused.
+
+    Raises
+    ------
+    RecipeError : with the column that has most of them.
+    """
+    _refuse(np.isinf(parents.at), options, "infinite", "filter such rows out")
+    if options.nulls == "refuse":
+        instead = "write sample.nulls: ignore, or filter them out"
+        _refuse(np.isnan(parents.at), options, "null or NaN", instead)
 
 
 def _refuse(wrong: NDArray[np.bool_], options: SyntheticOptions, what: str, instead: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lakebalance.core.registry import MethodOptions
 
@@ -16,10 +16,6 @@ class SyntheticOptions(MethodOptions):
     features: list[str] = Field(
         min_length=1,
         description="Columns between whose values new ones are made: numbers, dates, timestamps.",
-    )
-    scale: Literal["standard", "none"] = Field(
-        "standard",
-        description="Distances of features in standard deviations of their group, or as they are.",
     )
     nulls: Literal["refuse", "ignore"] = Field(
         "refuse",
@@ -58,6 +54,10 @@ class SyntheticOptions(MethodOptions):
 class NeighbourOptions(SyntheticOptions):
     """Options of samplers that put new rows between neighbours."""
 
+    scale: Literal["standard", "none"] = Field(
+        "standard",
+        description="Distances of features in standard deviations of their group, or as they are.",
+    )
     k_neighbors: int = Field(
         5, ge=1, le=100, description="Neighbours of which one is the second parent."
     )
@@ -66,3 +66,36 @@ class NeighbourOptions(SyntheticOptions):
     def neighbours_needed(self) -> int:
         """How many neighbours a parent must have."""
         return self.k_neighbors
+
+
+class NoiseOptions(SyntheticOptions):
+    """Options of samplers that put new rows around single ones."""
+
+    shrinkage: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="Factor of the kernel's width."
+    )
+    clip: Literal["none", "observed"] = Field(
+        "none", description="Whether new values stay within those that the group has."
+    )
+    bounds: dict[str, tuple[float | None, float | None]] = Field(
+        default_factory=dict,
+        description="Least and greatest new value of features, null for none; days or "
+        "microseconds since 1970 for dates and timestamps.",
+    )
+
+    @model_validator(mode="after")
+    def _bounds_are_of_features(self) -> NoiseOptions:
+        for name, (least, most) in self.bounds.items():
+            if name not in self.features:
+                raise ValueError(f"bounds name {name!r}, which is not among the features")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"the bounds of {name!r} are the wrong way round")
+        return self
+
+
+class BorderOptions(NeighbourOptions):
+    """Options of samplers that look at the neighbours of all groups first."""
+
+    m_neighbors: int = Field(
+        10, ge=1, le=100, description="Neighbours, of whatever group, that say where a row lies."
+    )

@@ -8,6 +8,7 @@ from typing import Literal
 from pyspark.sql import DataFrame
 
 from lakebalance.core.registry import Method
+from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import NeighbourOptions
 from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
 from lakebalance.sample.thresholds import Share
@@ -40,7 +41,7 @@ def smote(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smo
     ----------
     Chawla et al., "SMOTE: Synthetic Minority Over-sampling Technique", 2002.
     """
-    return synthesized(frames, shares, options)
+    return synthesized(frames, shares, options, between_neighbours)
 
 
 METHOD = Method(

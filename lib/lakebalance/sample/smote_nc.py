@@ -9,6 +9,7 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 
 from lakebalance.core.registry import Method
+from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import NeighbourOptions
 from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
 from lakebalance.sample.thresholds import Share
@@ -51,7 +52,7 @@ def smote_nc(
     ----------
     Chawla et al., "SMOTE: Synthetic Minority Over-sampling Technique", 2002, section 6.1.
     """
-    return synthesized(frames, shares, options, options.categorical)
+    return synthesized(frames, shares, options, between_neighbours)
 
 
 METHOD = Method(

@@ -22,8 +22,10 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.coordinates import check_features, coordinate, restored
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.sources import KEY, unite
-from lakebalance.sample.children import Parents, children
+from lakebalance.core.sources import KEY, SOURCE, unite
+from lakebalance.sample.chance import words
+from lakebalance.sample.children import Children, Parents
+from lakebalance.sample.neighbours import Ints
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import (
     COPIES,
@@ -36,10 +38,12 @@ from lakebalance.sample.thresholds import (
     with_copies,
 )
 
-CHUNK, CHUNKS = "__lb_chunk", "__lb_chunks"
+CHUNK, CHUNKS, TARGET = "__lb_chunk", "__lb_chunks", "__lb_target"
 PARENTS_IN_A_TASK, CHILDREN_IN_A_TASK = 50_000, 500_000
 OUT_ROWS = 10_000
 AT, CATEGORY, FIRST, SECOND = "at", "category", "first", "second"
+Maker = Callable[[Parents, Any], Children]
+Weigher = Callable[[Parents, Ints, Any], Ints]
 
 
 def grown(shares: Mapping[int, Share]) -> dict[int, Share]:
@@ -51,7 +55,8 @@ def synthesized(
     frames: Sequence[DataFrame],
     shares: Mapping[int, Share],
     options: SyntheticOptions,
-    categorical: Sequence[str] = (),
+    make: Maker,
+    weigh: Weigher | None = None,
 ) -> DataFrame:
     """Rows sampled where a group shrinks; all rows and children of them where it grows.
 
@@ -60,7 +65,13 @@ def synthesized(
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, neighbours, scaling, what becomes of other columns.
-    categorical : columns that take the commonest value among the neighbours.
+    make : makes the children of some rows of a group, in a task.
+    weigh : gives each row of a group a whole weight, from the groups of its nearest neighbours
+        among all rows of its source; children are then shared by weight and not alike.
+
+    Raises
+    ------
+    RecipeError : with ``weigh``, a source has too many rows for a task.
 
     Returns
     -------
@@ -75,8 +86,13 @@ def synthesized(
     names = [name for name in frames[0].columns if name not in (GROUP, HASH)]
     parts = [_with_parents(kept.select(*map(column, names)), options, F.lit(None))]
     if growing:
-        asked = _Asked(options, tuple(categorical), frames[0].select(*map(column, names)).schema)
-        parts.append(_children(_points(frames, growing, asked), asked))
+        schema = frames[0].select(*map(column, names)).schema
+        asked = _Asked(options, tuple(options.categories), schema, make, weigh)
+        if weigh is None:
+            points = _points(frames, growing, asked)
+        else:
+            points = _weighed(frames, shares, growing, asked)
+        parts.append(_children(_spread(points, growing, asked), asked))
     return unite(parts)
 
 
@@ -87,6 +103,28 @@ class _Asked:
     options: SyntheticOptions
     categorical: tuple[str, ...]
     row: T.StructType
+    make: Maker
+    weigh: Weigher | None
+
+    @property
+    def point(self) -> T.StructType:
+        """A row as a point."""
+        kind_of = {field.name: field.dataType for field in self.row.fields}
+        return T.StructType(
+            [
+                T.StructField(GROUP, T.LongType()),
+                T.StructField(HASH, T.LongType()),
+                T.StructField(COPIES, T.LongType()),
+                T.StructField("hi", T.LongType()),
+                T.StructField("lo", T.LongType()),
+                T.StructField(AT, T.ArrayType(T.DoubleType())),
+                *[
+                    T.StructField(f"{CATEGORY}{i}", kind_of[n])
+                    for i, n in enumerate(self.categorical)
+                ],
+                T.StructField("row", T.StructType(self.inherited)),
+            ]
+        )
 
     @property
     def inherited(self) -> list[T.StructField]:
@@ -118,46 +156,65 @@ class _Asked:
 
 
 def _points(frames: Sequence[DataFrame], growing: Mapping[int, Share], asked: _Asked) -> DataFrame:
-    """Each row of a growing group once for each task that needs its coordinates."""
+    """The rows of growing groups as points, each with how many children it has."""
     fewer = {
         group: replace(share.threshold, base=share.threshold.base - 1)
         for group, share in growing.items()
     }
-    rows = unite([_narrow(frame, asked) for frame in with_copies(frames, fewer, least=0)])
-    tasks = [
-        (
-            group,
-            math.ceil(
-                max(
-                    share.available / PARENTS_IN_A_TASK,
-                    (share.target - share.available) / CHILDREN_IN_A_TASK,
-                )
-            ),
-        )
-        for group, share in growing.items()
-    ]
-    table = small_table(rows.sparkSession, [GROUP, CHUNKS], tasks)
-    chunk = F.explode(F.sequence(F.lit(0), F.col(CHUNKS) - 1)).alias(CHUNK)
-    spread = rows.join(F.broadcast(table), GROUP).select("*", chunk)
-    own = (F.pmod(F.col(HASH), F.col(CHUNKS)) == F.col(CHUNK)) & (F.col(COPIES) > 0)
-    return spread.select(
-        GROUP,
-        CHUNK,
-        F.col(f"{KEY}.hi").alias("hi"),
-        F.col(f"{KEY}.lo").alias("lo"),
-        F.col(HASH).alias("hash"),
-        AT,
-        *[f"{CATEGORY}{i}" for i in range(len(asked.categorical))],
-        F.when(own, F.col(COPIES)).otherwise(0).alias("copies"),
-        F.when(own, F.col("row")).alias("row"),
-    )
+    return unite([_narrow(frame, asked) for frame in with_copies(frames, fewer, least=0)])
 
 
 def _narrow(frame: DataFrame, asked: _Asked) -> DataFrame:
     row = F.struct(*[column(field.name) for field in asked.inherited])
     categories = [column(name).alias(f"{CATEGORY}{i}") for i, name in enumerate(asked.categorical)]
     at = F.array(*[coordinate(frame, name) for name in asked.options.features])
-    return frame.select(GROUP, HASH, COPIES, KEY, at.alias(AT), *categories, row.alias("row"))
+    key = [F.col(f"{KEY}.{half}").alias(half) for half in ("hi", "lo")]
+    copies = F.col(COPIES).cast("bigint").alias(COPIES)
+    return frame.select(GROUP, HASH, copies, *key, at.alias(AT), *categories, row.alias("row"))
+
+
+def _spread(points: DataFrame, growing: Mapping[int, Share], asked: _Asked) -> DataFrame:
+    """Each point once for each task that needs it; its row where its children are made."""
+    tasks = [
+        (group, _tasks(share.available, share.target - share.available), share.target)
+        for group, share in growing.items()
+    ]
+    table = small_table(points.sparkSession, [GROUP, CHUNKS, TARGET], tasks)
+    chunk = F.explode(F.sequence(F.lit(0), F.col(CHUNKS) - 1)).alias(CHUNK)
+    spread = points.join(F.broadcast(table), GROUP).select("*", chunk)
+    own = (F.pmod(F.col(HASH), F.col(CHUNKS)) == F.col(CHUNK)) & (F.col(COPIES) > 0)
+    others = [GROUP, CHUNK, TARGET, HASH, COPIES, "hi", "lo", AT]
+    others += [f"{CATEGORY}{i}" for i in range(len(asked.categorical))]
+    return spread.select(*others, F.when(own, F.col("row")).alias("row"))
+
+
+def _tasks(rows: int, children: int) -> int:
+    return math.ceil(max(rows / PARENTS_IN_A_TASK, children / CHILDREN_IN_A_TASK))
+
+
+def _weighed(
+    frames: Sequence[DataFrame],
+    shares: Mapping[int, Share],
+    growing: Mapping[int, Share],
+    asked: _Asked,
+) -> DataFrame:
+    """The rows of growing groups as points, each with its weight in place of its children."""
+    rows = sum(share.available for share in shares.values())
+    if rows > asked.options.max_group_rows:
+        raise RecipeError(
+            f"sample: {rows:,} rows of all groups are searched for neighbours, and a task takes at "
+            f"most {asked.options.max_group_rows:,}; write sample.max_group_rows: {rows} where "
+            f"workers have {_mib(rows, len(asked.options.features)):,} MiB for Python, or method: "
+            "smote, which looks at single groups"
+        )
+    flagged = {group: Threshold(int(group in growing)) for group in shares}
+    points = unite([_narrow(frame, asked) for frame in with_copies(frames, flagged, least=0)])
+    points = points.select("*", F.col(f"row.{SOURCE}").alias("source"))
+    chunks = _tasks(sum(share.available for share in growing.values()), 0)
+    chunk = F.explode(F.sequence(F.lit(0), F.lit(chunks - 1))).alias(CHUNK)
+    own = (F.pmod(F.col(HASH), F.lit(chunks)) == F.col(CHUNK)) & (F.col(COPIES) > 0)
+    spread = points.select("*", chunk).withColumn("row", F.when(own, F.col("row")))
+    return spread.groupBy("source", CHUNK).applyInArrow(_weighing(asked), asked.point)
 
 
 def _children(points: DataFrame, asked: _Asked) -> DataFrame:
@@ -171,7 +228,7 @@ def _children(points: DataFrame, asked: _Asked) -> DataFrame:
         values[name] = F.col(f"{CATEGORY}{i}")
     for name in options.blank:
         values[name] = F.lit(None).cast(kind_of[name])
-    parents = F.array(_key_text(FIRST), _key_text(SECOND))
+    parents = F.array_distinct(F.array(_key_text(FIRST), _key_text(SECOND)))
     return made.select(
         *[value.alias(name) for name, value in values.items()],
         *([] if options.parents is None else [parents.alias(options.parents)]),
@@ -189,31 +246,92 @@ def _with_parents(df: DataFrame, options: SyntheticOptions, parents: Column) -> 
     return df.withColumn(options.parents, parents.cast("array<string>"))
 
 
+def _in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
+    """All rows of a task: whatever order they come in, their keys give them one."""
+    table = pa.Table.from_batches(list(batches)).combine_chunks()
+    order = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
+    return table.take(order).combine_chunks()
+
+
+def _seeds(table: pa.Table) -> Ints:
+    """A number for each row's chance; equal rows, which share a key, have their own each."""
+    hi, lo = table["hi"].to_numpy(), table["lo"].to_numpy()
+    new = np.flatnonzero(np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])))
+    place = np.arange(len(hi))
+    twin = place - np.repeat(place[new], np.diff(np.append(new, len(hi))))
+    return words(table[HASH].to_numpy(), twin, 0).view(np.int64)
+
+
+def _parents(table: pa.Table, copies: Ints, asked: _Asked) -> Parents:
+    at = table[AT].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Parents(
+        at.reshape(len(table), len(asked.options.features)),
+        _seeds(table),
+        copies,
+        [table[f"{CATEGORY}{i}"].combine_chunks() for i in range(len(asked.categorical))],
+    )
+
+
 def _task(asked: _Asked) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """The function that makes the children of some parents of a group, in a Python worker."""
-    options, width = asked.options, len(asked.options.features)
-    names = [f"{CATEGORY}{i}" for i in range(len(asked.categorical))]
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        table = pa.Table.from_batches(list(batches)).combine_chunks()
-        # Whatever order rows come in, their keys give them one.
-        table = table.take(np.lexsort((table["lo"].to_numpy(), table["hi"].to_numpy())))
-        table = table.combine_chunks()
-        flat = table[AT].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        parents = Parents(
-            flat.reshape(len(table), width),
-            table["hash"].to_numpy(),
-            table["copies"].to_numpy(),
-            [table[name].combine_chunks() for name in names],
-        )
-        found = children(parents, options)
+        table = _in_order(batches)
+        copies, own = table[COPIES].to_numpy(), table["row"].is_valid().to_numpy()
+        if asked.weigh is not None:
+            copies = shared_by_weight(copies, table[TARGET][0].as_py() - len(table))
+        parents = _parents(table, np.where(own, copies, 0), asked)
+        found = asked.make(parents, asked.options)
         for start in range(0, len(found.first), OUT_ROWS):
             yield _batch(table, found.part(start, start + OUT_ROWS))
 
     return make
 
 
-def _batch(table: pa.Table, found: Any) -> pa.RecordBatch:
+def _weighing(asked: _Asked) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The function that weighs some rows of growing groups by their neighbours of all groups."""
+    weigh = asked.weigh
+    assert weigh is not None
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = _in_order(batches)
+        own = table["row"].is_valid().to_numpy()
+        if not own.any():
+            return
+        parents = _parents(table, own.astype(np.int64), asked)
+        weights = weigh(parents, table[GROUP].to_numpy(), asked.options)
+        kept = table.filter(pa.array(own))
+        names = [field.name for field in asked.point.fields]
+        kept = kept.set_column(kept.schema.get_field_index(COPIES), COPIES, pa.array(weights))
+        yield from kept.select(names).combine_chunks().to_batches(OUT_ROWS)
+
+    return make
+
+
+def shared_by_weight(weights: Ints, children: int) -> Ints:
+    """Divide children among rows by whole weights, exactly.
+
+    Raises
+    ------
+    RecipeError : no row has a weight.
+
+    Examples
+    --------
+    >>> shared_by_weight(np.array([1, 0, 2, 1]), 6).tolist()
+    [1, 0, 3, 2]
+    """
+    total = int(weights.sum())
+    if not total:
+        raise RecipeError(
+            "sample: a group that is to grow has no row near to other groups, so none can have "
+            "children by this method; write method: smote"
+        )
+    upto = [children * int(weight) // total for weight in np.cumsum(weights)]
+    shares: Ints = np.array([0, *upto], dtype=np.int64)
+    return shares[1:] - shares[:-1]
+
+
+def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
     first, second = pa.array(found.first), pa.array(found.second)
     at = pa.array(found.at.ravel(), mask=np.isnan(found.at.ravel()))
     width = found.at.shape[1]
