@@ -6,17 +6,19 @@ recipe = lb.Recipe.load("recipe.yaml")
 plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "run"]
+__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "recalibrate", "run"]
 
 if TYPE_CHECKING:
     from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
+    from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
     from lakebalance.recipe import Recipe
 
@@ -25,6 +27,7 @@ HOMES = {
     "explain": "lakebalance.fates",
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
+    "recalibrate": "lakebalance.priors",
     "run": "lakebalance.pipeline",
 }
 

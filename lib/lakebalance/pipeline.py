@@ -22,11 +22,14 @@ from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
 from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_group
+from lakebalance.priors import priors_of
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import Layout, published_version, restore, write
 from lakebalance.recipe.models import Recipe
 from lakebalance.result import Result, remember, remember_plan, remembered
 from lakebalance.sample.thresholds import Threshold, find_thresholds
+
+MOST_PRIORS = 100
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -121,6 +124,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
                 target,
                 planned.run_id,
                 Layout(layout.partition_by, layout.cluster_by, layout.merge_schema),
+                _notes(planned),
             )
         entry["rows_out"] = planned_rows
     with watch.stage("audit", planned_rows) as entry:
@@ -143,6 +147,12 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
     )
     remember(state, spark, result, started)
     return result
+
+
+def _notes(planned: Plan) -> dict[str, Any]:
+    """What the output's commit says about it, so that whoever has the table alone knows."""
+    known = priors_of(planned.groups)
+    return {"priors": [prior.to_dict() for prior in known]} if len(known) <= MOST_PRIORS else {}
 
 
 def _state(recipe: Recipe) -> State:

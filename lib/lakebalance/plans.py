@@ -88,8 +88,11 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
-        head = self.summary()
-        return head | {"groups": [group.to_dict() for group in self.groups]}
+        from lakebalance.priors import priors_of
+
+        groups = [group.to_dict() for group in self.groups]
+        priors = [prior.to_dict() for prior in priors_of(self.groups)]
+        return self.summary() | {"groups": groups, "priors": priors}
 
     def summary(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it, with no groups."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -39,7 +39,13 @@ def published_version(spark: SparkSession, target: Table, run: str) -> int | Non
     return None
 
 
-def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, int | None]:
+def write(
+    df: DataFrame,
+    target: Table,
+    run: str,
+    layout: Layout,
+    notes: Mapping[str, object] | None = None,
+) -> tuple[int, int | None]:
     """Replace the target's rows by ``df`` in one transaction.
 
     Parameters
@@ -48,6 +54,7 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     target : the table; made if it is not there.
     run : the run's id, written into the commit.
     layout : partitioning, clustering, schema evolution.
+    notes : what else the commit's ``userMetadata`` is to say, as JSON.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     if layout.cluster_by and newest_version(spark, target) is None:
         _create_clustered(df, target, layout)
     before = newest_version(spark, target)
-    writer = _writer(df, run, layout, before)
+    writer = _writer(df, run, layout, before, notes or {})
     try:
         if target.is_path:
             writer.save(target.name)
@@ -82,11 +89,13 @@ def write(df: DataFrame, target: Table, run: str, layout: Layout) -> tuple[int, 
     return version, before
 
 
-def _writer(df: DataFrame, run: str, layout: Layout, before: int | None) -> DataFrameWriter:
+def _writer(
+    df: DataFrame, run: str, layout: Layout, before: int | None, notes: Mapping[str, object]
+) -> DataFrameWriter:
     writer = (
         df.write.format("delta")
         .mode("overwrite")
-        .option("userMetadata", json.dumps({"lakebalance_run": run}))
+        .option("userMetadata", json.dumps({"lakebalance_run": run, **notes}))
         # A retried commit of the same try changes nothing; a later run may publish again.
         .option("txnAppId", f"lakebalance-{run}")
         .option("txnVersion", 0 if before is None else before + 1)
