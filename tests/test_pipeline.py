@@ -231,6 +231,15 @@ def test_what_cannot_be_planned_says_why(spark, table, recipe, parts, error, mat
         lb.plan(recipe(table("t", SKEWED, SCHEMA), **parts), spark)
 
 
+def test_one_group_only_is_warned_of(spark, table, recipe):
+    path = table("source", [(i, "a" if i else "b") for i in range(9)], "id long, label string")
+    balance = {"balance": {"by": ["label"], "method": "equal"}}
+    source = {"name": "s", "table": path, "key": ["id"]}
+    assert not lb.plan(recipe(source, allocate=balance), spark).warnings
+    [warning] = lb.plan(recipe({**source, "where": "id > 0"}, allocate=balance), spark).warnings
+    assert warning["code"] == "one_group" and "{'label': 'a'}" in warning["message"]
+
+
 def test_a_key_that_is_not_unique_is_shown_with_examples(spark, table, recipe, tmp_path):
     r = recipe({"name": "s", "table": table("t", SKEWED, SCHEMA), "key": ["label"]})
     with pytest.raises(TableError, match=r"not unique in .*: 3 values .*a \(900 rows\)"):

@@ -206,7 +206,7 @@ def _planned(
         verdicts,
         sum(group.rows for group in census.groups) - passed,
         pruned,
-        _warnings(frames, rows_of, verdicts),
+        _warnings(frames, rows_of, verdicts, groups),
     ), left
 
 
@@ -268,7 +268,10 @@ def _allocated(recipe: Recipe, groups: Sequence[GroupCount]) -> list[PlannedGrou
 
 
 def _warnings(
-    frames: Frames, rows_of: dict[str, int], verdicts: Sequence[Verdict]
+    frames: Frames,
+    rows_of: dict[str, int],
+    verdicts: Sequence[Verdict],
+    groups: Sequence[GroupCount],
 ) -> list[dict[str, str]]:
     empty = [
         {"code": "empty_source", "message": f'source "{name}" has no rows'}
@@ -293,7 +296,16 @@ def _warnings(
         for v in verdicts
         if v.on_fail == "warn" and not v.success
     ]
-    return empty + keyless + failed
+    return empty + keyless + failed + _one_group(frames.recipe.allocate.by, groups)
+
+
+def _one_group(by: Sequence[str], groups: Sequence[GroupCount]) -> list[dict[str, str]]:
+    """A warning where there is nothing to balance, as when a class was lost on the way."""
+    filled = {repr(group.values) for group in groups if group.left}
+    if not by or len(filled) > 1:
+        return []
+    message = f"all rows are of one group, {filled.pop()}: there is nothing to balance"
+    return [{"code": "one_group", "message": message}]
 
 
 def _rows_out(recipe: Recipe, group: PlannedGroup) -> int:
