@@ -151,4 +151,4 @@ def test_methods_lists_every_method(call):
     text = call("methods", "--json")[1]
     known = json.loads(text)
     assert {"none", "equal", "proportional", "targets", "temperature"} <= known["allocate"].keys()
-    assert known["sample"].keys() == {"repeat", "weight"}
+    assert {"repeat", "weight", "smote", "adasyn"} <= known["sample"].keys()

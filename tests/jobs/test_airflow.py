@@ -3,18 +3,11 @@
 import json
 import os
 import subprocess
-import venv
-from pathlib import Path
 
 import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
 pytestmark = pytest.mark.airflow
-PACKAGES = [
-    "apache-airflow==3.3.2",
-    "apache-airflow-providers-apache-spark",
-    "apache-airflow-providers-standard",
-]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag
@@ -28,15 +21,9 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def airflow_python(tmp_path_factory):
-    """Airflow's Python; kept in the folder that LAKEBALANCE_AIRFLOW names, if it names one."""
-    kept = os.environ.get("LAKEBALANCE_AIRFLOW")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("airflow")
-    python = folder / "bin" / "python"
-    if not (folder / "bin" / "airflow").exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    return python
+def airflow_python(airflow_folder):
+    """Airflow's Python, once its packages are there."""
+    return airflow_folder()
 
 
 @pytest.fixture(scope="module")
