@@ -53,16 +53,17 @@ def show_groups(data: Mapping[str, Any]) -> None:
         "group": lambda g: group_text(g["group"]),
     }
     for title, label_of in titles.items():
-        sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+        sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for group in data["groups"]:
-            for i, name in enumerate(("rows", "available", "target")):
-                sums[label_of(group)][i] += group[name]
+            for i, name in enumerate(("rows", "available", "target", "synthetic")):
+                sums[label_of(group)][i] += group.get(name) or 0
         if title == "group" and list(sums) == ["all rows"]:
             continue
         labels = sorted(sums, key=lambda label: -sums[label][0])
+        new = ["new"] if any(counts[3] for counts in sums.values()) else []
         table_of(
-            title, "before", "available", "after", "epochs",
-            rows=[_line(label, *sums[label]) for label in labels[:MOST_LINES]],
+            title, "before", "available", "after", *new, "epochs",
+            rows=[_line(label, sums[label], bool(new)) for label in labels[:MOST_LINES]],
         )  # fmt: skip
         if len(labels) > MOST_LINES:
             out.print(f"and {len(labels) - MOST_LINES:,} more; --json has them all")
@@ -70,9 +71,11 @@ def show_groups(data: Mapping[str, Any]) -> None:
         out.print(f"warning: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _line(label: str, rows: int, available: int, target: int) -> tuple[str, ...]:
-    epochs = target / available if available else 0.0
-    return label, f"{rows:,}", f"{available:,}", f"{target:,}", f"{epochs:.2f}"
+def _line(label: str, counts: Sequence[int], with_new: bool) -> tuple[str, ...]:
+    _, available, target, synthetic = counts
+    epochs = (target - synthetic) / available if available else 0.0
+    shown = counts if with_new else counts[:3]
+    return label, *[f"{count:,}" for count in shown], f"{epochs:.2f}"
 
 
 def show_gates(data: Mapping[str, Any]) -> None:

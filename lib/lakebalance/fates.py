@@ -235,7 +235,7 @@ class Inquiry:
     def groups(self) -> dict[int, PlannedGroup]:
         """The plan's groups that the picked rows belong to."""
         ids = {group for group, _ in self.after_filter.values()}
-        groups = remembered_groups(self.state, self.spark, self.entry["run_id"], ids)
+        groups = remembered_groups(self.state, self.spark, self.recipe, self.entry["run_id"], ids)
         return {group.id: group for group in groups}
 
 

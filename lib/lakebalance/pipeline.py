@@ -256,13 +256,21 @@ def _allocated(recipe: Recipe, groups: Sequence[GroupCount]) -> list[PlannedGrou
         allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)
     except RecipeError as error:
         raise type(error)(f"allocate: {error}") from error
-    check = method_of("sample", recipe.sample).check_group
-    if check is not None:
+    method = method_of("sample", recipe.sample)
+    if method.check_group is not None:
         for a in allocated:
             name = "/".join([a.source, *map(str, a.values.values())])
-            check(recipe.sample, name, a.available, a.target)
+            method.check_group(recipe.sample, name, a.available, a.target)
     return [
-        PlannedGroup(g.id, g.source, g.values, g.rows, g.left, a.target)
+        PlannedGroup(
+            g.id,
+            g.source,
+            g.values,
+            g.rows,
+            g.left,
+            a.target,
+            synthetic=method.new_rows(g.left, a.target),
+        )
         for g, a in zip(groups, allocated, strict=True)
     ]
 

@@ -29,6 +29,7 @@ class PlannedGroup:
 
     ``rows`` are those after the source's filter, ``available`` those left after gates and pruning.
     ``threshold`` says which rows make the target; it is found when the plan is carried out.
+    ``synthetic`` of the target's rows are new ones, made from the others.
     """
 
     id: int
@@ -38,11 +39,12 @@ class PlannedGroup:
     available: int
     target: int
     threshold: Threshold | None = None
+    synthetic: int = 0
 
     @property
     def epochs(self) -> float:
-        """How often a row is seen on average."""
-        return self.target / self.available if self.available else 0.0
+        """How often a row is seen on average, not counting what was made from it."""
+        return (self.target - self.synthetic) / self.available if self.available else 0.0
 
     @property
     def json_group(self) -> dict[str, Any]:
@@ -57,8 +59,9 @@ class PlannedGroup:
             "rows": self.rows,
             "available": self.available,
             "target": self.target,
+            "synthetic": self.synthetic,
             "epochs": self.epochs,
-            "weight": self.epochs,
+            "weight": self.target / self.available if self.available else 0.0,
         }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance import __version__
+from lakebalance.core.registry import method_of
 from lakebalance.plans import Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import State
@@ -76,9 +77,14 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
 
 
 def remembered_groups(
-    state: State, spark: SparkSession, run: str, ids: Collection[int] | None = None
+    state: State,
+    spark: SparkSession,
+    recipe: Recipe,
+    run: str,
+    ids: Collection[int] | None = None,
 ) -> list[PlannedGroup]:
     """The groups of a run's plan with their thresholds; only some of them by their ids."""
+    method = method_of("sample", recipe.sample)
     return [
         PlannedGroup(
             a.group_id,
@@ -88,6 +94,7 @@ def remembered_groups(
             a.available,
             a.target,
             Threshold(a.base, a.last, a.at_last, a.whole),
+            method.new_rows(a.available, a.target),
         )
         for a in from_frame(state.read(spark, ALLOCATIONS, run), ids)
     ]
@@ -123,7 +130,7 @@ def remembered(
     entry = state.entry(spark, wanted)
     if entry is None:
         return None
-    plan = Plan.from_summary(entry["plan"], remembered_groups(state, spark, run))
+    plan = Plan.from_summary(entry["plan"], remembered_groups(state, spark, recipe, run))
     return Result(
         plan,
         entry["target"],

@@ -107,7 +107,11 @@ def test_the_same_rows_however_the_source_lies(spark, table, recipe, points, tmp
 
 def test_groups_that_shrink_are_cut_and_others_grow(spark, path, recipe, points, tmp_path):
     allocate = {"balance": {"by": ["label"], "method": "equal"}, "rows": 300}
-    lb.run(recipe(keyed(path), allocate=allocate, sample=SMOTE), spark)
+    result = lb.run(recipe(keyed(path), allocate=allocate, sample=SMOTE), spark)
+    found = {g.group["label"]: (g.synthetic, g.epochs) for g in result.plan.groups}
+    assert found == {"common": (0, 1 / 3), "few": (88, 1.0), "rare": (60, 1.0)}
+    again = lb.run(recipe(keyed(path), allocate=allocate, sample=SMOTE), spark)
+    assert again.repeated and again.plan.groups == result.plan.groups
     counts = read(spark, tmp_path).groupBy("label", F.col("lb_parents").isNull().alias("own"))
     assert {(r["label"], r["own"]): r["count"] for r in counts.count().collect()} == {
         ("common", True): 100,

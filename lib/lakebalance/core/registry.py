@@ -56,6 +56,10 @@ class Method:
     check_group: Callable[..., None] | None = None
     has_children: bool = False
 
+    def new_rows(self, available: int, target: int) -> int:
+        """Rows of a group's output that a sampler makes anew."""
+        return max(target - available, 0) if self.has_children and available else 0
+
     @property
     def summary(self) -> str:
         """The first line of the options' docstring."""

@@ -16,18 +16,19 @@ Label = tuple[Shown, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows: before anything, left after gates and pruning, and targeted."""
+    """Some rows: before anything, left after gates and pruning, targeted, and new among those."""
 
     label: Label
     before: int
     available: int
     after: int
     source: Shown | None = None
+    synthetic: int = 0
 
     @property
     def epochs(self) -> float:
-        """How often a row is seen on average."""
-        return self.after / self.available if self.available else 0.0
+        """How often a row is seen on average, not counting what was made from it."""
+        return (self.after - self.synthetic) / self.available if self.available else 0.0
 
     @property
     def heavy(self) -> bool:
@@ -66,7 +67,12 @@ def per_both(groups: Iterable[Mapping[str, Any]]) -> list[Part]:
     """One part for each group of each source: what the allocation decides on."""
     return [
         Part(
-            group_label(g["group"]), _before(g), g["available"], g["target"], shown(g.get("source"))
+            group_label(g["group"]),
+            _before(g),
+            g["available"],
+            g["target"],
+            shown(g.get("source")),
+            g.get("synthetic") or 0,
         )
         for g in groups
     ]
@@ -99,10 +105,11 @@ def _merged(
 ) -> list[Part]:
     sums: dict[Any, tuple[Mapping[str, Any], list[int]]] = {}
     for g in groups:
-        _, counts = sums.setdefault(key_of(g), (g, [0, 0, 0]))
-        for i, n in enumerate((_before(g), g["available"], g["target"])):
+        _, counts = sums.setdefault(key_of(g), (g, [0, 0, 0, 0]))
+        counted = (_before(g), g["available"], g["target"], g.get("synthetic") or 0)
+        for i, n in enumerate(counted):
             counts[i] += n
-    return [Part(label_of(g), n[0], n[1], n[2]) for g, n in sums.values()]
+    return [Part(label_of(g), n[0], n[1], n[2], None, n[3]) for g, n in sums.values()]
 
 
 def _before(group: Mapping[str, Any]) -> int:
