@@ -316,7 +316,7 @@ def main() -> None:
     except Exception as error:
         if _Settings.debug:
             raise
-        from lakebalance.core.tables import first_line
+        from lakebalance.core.errors import first_line
 
         what = f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)"
         err.print(what, markup=False, soft_wrap=True)

@@ -19,9 +19,8 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 import lakebalance
-from lakebalance.core.errors import LakebalanceError
+from lakebalance.core.errors import LakebalanceError, first_line
 from lakebalance.core.session import cluster_session
-from lakebalance.core.tables import first_line
 from lakebalance.recipe import Recipe
 
 Work = Callable[[Namespace, Recipe, SparkSession], tuple[dict[str, Any], str]]

@@ -47,6 +47,7 @@ def submission(script, *args, master="local[1]", options=("--packages", DELTA), 
     """The command line of a spark-submit, with Delta unless options say otherwise."""
     settings = [f"--conf={name}={value}" for name, value in {**SMALL, **(conf or {})}.items()]
     command = [SPARK_HOME / "bin" / "spark-submit", "--master", master]
+    command += ["--properties-file", JOBS.parent / "conf" / "small-cluster.conf"]
     return [str(part) for part in (*command, *settings, *options, script, *args)]
 
 

@@ -36,6 +36,15 @@ class AuditError(LakebalanceError):
     exit_code = 5
 
 
+def first_line(error: BaseException) -> str:
+    """The line of an exception's text in which Spark says what was wrong."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if not lines[0].startswith("An error occurred while calling"):
+        return lines[0]
+    causes = [line for line in lines if line.startswith("Caused by: ")]
+    return (causes[-1] if causes else lines[min(1, len(lines) - 1)]).removeprefix(": ")
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Say which known names are close to a wrong one.
 

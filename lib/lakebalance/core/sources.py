@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require
-from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
-from lakebalance.core.tables import Table, first_line, newest_version, read_delta
+from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.core.types import wider
 
 SOURCE, KEY, ROW_ID = "__lb_source", "__lb_key", "__lb_row_id"

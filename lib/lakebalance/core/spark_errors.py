@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lakebalance.core import errors
-from lakebalance.core.errors import LakebalanceError, TableError
-from lakebalance.core.tables import first_line
+from lakebalance.core.errors import LakebalanceError, TableError, first_line
 
 CONFLICT = re.compile(
     r"DELTA_CONCURRENT|Concurrent\w*Exception|DELTA_METADATA_CHANGED|MetadataChangedException"
@@ -31,6 +30,11 @@ NOT_THERE = re.compile(r"ModuleNotFoundError: No module named 'lakebalance")
 def is_conflict(error: BaseException) -> bool:
     """Whether another writer came first."""
     return bool(CONFLICT.search(str(error)))
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether something may not be read or written."""
+    return bool(DENIED.search(str(error)))
 
 
 def for_users(error: BaseException, place: str) -> LakebalanceError | None:

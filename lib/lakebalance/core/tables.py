@@ -11,7 +11,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lakebalance.core.delta import without_delta
-from lakebalance.core.errors import TableError
+from lakebalance.core.errors import TableError, first_line
+from lakebalance.core.spark_errors import for_users, is_denied
 
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 NO_VERSION = 2**62
@@ -50,11 +51,19 @@ def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | No
     ----------
     table : the table.
     limit : at most so many commits.
+
+    Raises
+    ------
+    TableError : the table may be there, but its log may not be read.
     """
     try:
         return spark.sql(f"DESCRIBE HISTORY {table.sql} LIMIT {int(limit)}").collect()
-    except PySparkException:
-        return None
+    except Exception as error:  # a log that may not be read can come as a plain Java error
+        if is_denied(error):
+            raise for_users(error, table.name) or error from error
+        if isinstance(error, PySparkException):
+            return None
+        raise
 
 
 def newest_version(spark: SparkSession, table: Table) -> int | None:
@@ -111,12 +120,3 @@ def run_of_commit(commit: Row) -> str | None:
         return None
     run_id = metadata.get("lakebalance_run") if isinstance(metadata, dict) else None
     return run_id if isinstance(run_id, str) else None
-
-
-def first_line(error: BaseException) -> str:
-    """The line of an exception's text in which Spark says what was wrong."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    if not lines[0].startswith("An error occurred while calling"):
-        return lines[0]
-    causes = [line for line in lines if line.startswith("Caused by: ")]
-    return (causes[-1] if causes else lines[min(1, len(lines) - 1)]).removeprefix(": ")

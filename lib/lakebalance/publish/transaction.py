@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
-from lakebalance.core.errors import TableError
+from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_conflict
-from lakebalance.core.tables import Table, first_line, history, newest_version, run_of_commit
+from lakebalance.core.tables import Table, history, newest_version, run_of_commit
 
 MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
 PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
