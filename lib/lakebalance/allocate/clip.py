@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, check_names
+from lakebalance.allocate.rules import Group, RuleOptions, at_most, check_names
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
 
@@ -98,7 +98,7 @@ def clip(groups: Sequence[Group], rows: int | None, options: Clip) -> list[int]:
     if rows is not None:
         return divide(rows, [float(group.available) for group in groups], highs, lows)
     return [
-        max(low, group.available if high is None else min(group.available, high))
+        max(low, at_most(group.available, high))
         for group, low, high in zip(groups, lows, highs, strict=True)
     ]
 

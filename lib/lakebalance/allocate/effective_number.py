@@ -8,8 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions
 from lakebalance.core.registry import Method
 
 
@@ -70,8 +69,7 @@ def effective_number(
     counts = [group.available for group in groups]
     weights = row_weights(counts, options.beta)
     shares = [n * weight for n, weight in zip(counts, weights, strict=True)]
-    caps = options.caps(groups)
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, shares)
 
 
 METHOD = Method(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions
 from lakebalance.core.registry import Method
 
 
@@ -39,9 +38,7 @@ def equal(groups: Sequence[Group], rows: int | None, options: Equal) -> list[int
     >>> equal(groups, 50, Equal(method="equal"))
     [25, 25]
     """
-    caps = options.caps(groups)
-    shares = [float(group.available > 0) for group in groups]
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, [float(group.available > 0) for group in groups])
 
 
 METHOD = Method("equal", Equal, equal, example="{method: equal, min_rows: 500, max_epochs: 10}")

@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions
 from lakebalance.core.registry import Method
 
 
@@ -51,8 +50,7 @@ def inverse_frequency(
         n * (total / (filled * n)) ** options.strength if n else 0.0
         for n in (group.available for group in groups)
     ]
-    caps = options.caps(groups)
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, shares)
 
 
 METHOD = Method(

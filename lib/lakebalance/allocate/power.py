@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions, powers
 from lakebalance.core.registry import Method
 
 
@@ -44,12 +43,7 @@ def power(groups: Sequence[Group], rows: int | None, options: Power) -> list[int
     >>> power([Group({"c": "a"}, 90), Group({"c": "b"}, 10)], 40, Power(method="power"))
     [30, 10]
     """
-    largest = max((group.available for group in groups), default=0)
-    shares = [
-        (group.available / largest) ** options.alpha if group.available else 0.0 for group in groups
-    ]
-    caps = options.caps(groups)
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, powers(groups, options.alpha))
 
 
 METHOD = Method("power", Power, power, example="{method: power, alpha: 0.5}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions
 from lakebalance.core.registry import Method
 
 
@@ -39,9 +38,7 @@ def proportional(groups: Sequence[Group], rows: int | None, options: Proportiona
     >>> proportional(groups, 50, Proportional(method="proportional"))
     [45, 5]
     """
-    caps = options.caps(groups)
-    shares = [float(group.available) for group in groups]
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, [float(group.available) for group in groups])
 
 
 METHOD = Method("proportional", Proportional, proportional)

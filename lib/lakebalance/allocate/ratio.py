@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lakebalance.allocate.rules import Group, RuleOptions, check_names, own_total
+from lakebalance.allocate.rules import Group, RuleOptions, at_most, check_names, own_total
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
 
@@ -83,8 +83,7 @@ def ratio(groups: Sequence[Group], rows: int | None, options: Ratio) -> list[int
         level = max(counts) if over else min(counts[i] for i in filled)
         for i in _moving(groups, filled, strategy, over):
             targets[i] = level
-    caps = options.caps(groups)
-    capped = [t if cap is None else min(t, cap) for t, cap in zip(targets, caps, strict=True)]
+    capped = [at_most(t, cap) for t, cap in zip(targets, options.caps(groups), strict=True)]
     return own_total("ratio", capped, rows)
 
 

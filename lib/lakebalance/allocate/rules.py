@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.allocate.rounding import InfeasibleBudget, divide
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import MethodOptions
 
@@ -55,9 +55,36 @@ class RuleOptions(MethodOptions):
 
     def floors(self, groups: Sequence[Group]) -> list[int]:
         """The fewest rows each group must get; never over its cap."""
-        return [
-            self.min_rows if cap is None else min(self.min_rows, cap) for cap in self.caps(groups)
-        ]
+        return [at_most(self.min_rows, cap) for cap in self.caps(groups)]
+
+    def share(
+        self, groups: Sequence[Group], rows: int | None, shares: Sequence[float]
+    ) -> list[int]:
+        """Share a budget, or as many rows as there are, within the caps and floors.
+
+        Parameters
+        ----------
+        groups : the groups.
+        rows : the budget in rows; None for as many as there are.
+        shares : relative shares, at least 0; need not sum to one.
+
+        Raises
+        ------
+        InfeasibleBudget : caps or floors do not admit the budget.
+        """
+        caps = self.caps(groups)
+        return divide(whole_budget(groups, caps, rows), shares, caps, self.floors(groups))
+
+
+def at_most(rows: int, cap: int | None) -> int:
+    """Rows within a cap, where there is one."""
+    return rows if cap is None else min(rows, cap)
+
+
+def powers(groups: Sequence[Group], exponent: float) -> list[float]:
+    """Shares that grow with n^exponent; 0 for groups without rows."""
+    largest = max((group.available for group in groups), default=0)
+    return [(group.available / largest) ** exponent if group.available else 0.0 for group in groups]
 
 
 def whole_budget(groups: Sequence[Group], caps: Sequence[int | None], rows: int | None) -> int:

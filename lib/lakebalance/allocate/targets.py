@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from lakebalance.allocate.rounding import InfeasibleBudget, divide
-from lakebalance.allocate.rules import Group, RuleOptions, check_names, whole_budget
+from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.allocate.rules import Group, RuleOptions, check_names
 from lakebalance.core.registry import Method
 
 
@@ -71,12 +71,11 @@ def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list
     """
     wanted: Mapping[str, float] = options.counts or options.shares or {}
     check_names(groups, wanted, "target")
-    caps = options.caps(groups)
     if options.shares is not None:
         shares = [options.shares.get(group.name, 0.0) for group in groups]
-        return divide(whole_budget(groups, caps, rows), shares, caps, None)
+        return options.share(groups, rows, shares)
     counts = [int(wanted.get(group.name, 0)) for group in groups]
-    for group, count, cap in zip(groups, counts, caps, strict=True):
+    for group, count, cap in zip(groups, counts, options.caps(groups), strict=True):
         if cap is not None and count > cap:
             raise InfeasibleBudget(
                 f'target of {count:,} rows for "{group.name}" is over its cap of {cap:,}'

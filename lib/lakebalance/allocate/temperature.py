@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lakebalance.allocate.rounding import divide
-from lakebalance.allocate.rules import Group, RuleOptions, whole_budget
+from lakebalance.allocate.rules import Group, RuleOptions, powers
 from lakebalance.core.registry import Method
 
 
@@ -51,13 +50,7 @@ def temperature(groups: Sequence[Group], rows: int | None, options: Temperature)
     ...             Temperature(method="temperature", temperature=2, max_epochs=None))
     [4765, 4598, 526, 111]
     """
-    largest = max((group.available for group in groups), default=0)
-    shares = [
-        (group.available / largest) ** (1 / options.temperature) if group.available else 0.0
-        for group in groups
-    ]
-    caps = options.caps(groups)
-    return divide(whole_budget(groups, caps, rows), shares, caps, options.floors(groups))
+    return options.share(groups, rows, powers(groups, 1 / options.temperature))
 
 
 METHOD = Method(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from lakebalance.allocate.rules import Group, RuleOptions, own_total
+from lakebalance.allocate.rules import Group, RuleOptions, at_most, own_total
 from lakebalance.core.registry import Method
 
 
@@ -42,8 +42,7 @@ def to_max(groups: Sequence[Group], rows: int | None, options: ToMax) -> list[in
     [90, 40]
     """
     level = max([options.min_rows, *(group.available for group in groups)])
-    caps = options.caps(groups)
-    return own_total("to_max", [level if cap is None else min(level, cap) for cap in caps], rows)
+    return own_total("to_max", [at_most(level, cap) for cap in options.caps(groups)], rows)
 
 
 METHOD = Method("to_max", ToMax, to_max, example="{method: to_max, max_epochs: 20}")

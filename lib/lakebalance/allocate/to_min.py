@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from lakebalance.allocate.rules import Group, RuleOptions, own_total
+from lakebalance.allocate.rules import Group, RuleOptions, at_most, own_total
 from lakebalance.core.registry import Method
 
 
@@ -39,12 +39,10 @@ def to_min(groups: Sequence[Group], rows: int | None, options: ToMin) -> list[in
     """
     smallest = min((group.available for group in groups if group.available), default=0)
     level = max(smallest, options.min_rows)
-    repeated = options.max_epochs is not None
-    caps = options.caps(groups)
-    targets = [
-        min(level, group.available if cap is None or not repeated else cap)
-        for group, cap in zip(groups, caps, strict=True)
-    ]
+    if options.max_epochs is None:
+        targets = [min(level, group.available) for group in groups]
+    else:
+        targets = [at_most(level, cap) for cap in options.caps(groups)]
     return own_total("to_min", targets, rows)
 
 
