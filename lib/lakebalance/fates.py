@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakebalance.core.columns import quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
@@ -81,10 +82,10 @@ def key_condition(recipe: Recipe, key: str) -> str:
     values = key.split("/", len(names) - 1)
     if len(values) != len(names):
         raise RecipeError(f"the key has {len(names)} columns: write {'/'.join(names)}")
-    quoted = [value.replace("\\", "\\\\").replace("'", "\\'") for value in values]
+    texts = [value.replace("\\", "\\\\").replace("'", "\\'") for value in values]
     # Spark casts the text to the column's type, so that the scan can skip files by it.
     return " AND ".join(
-        f"`{n.replace('`', '``')}` = '{v}'" for n, v in zip(names, quoted, strict=True)
+        f"{quoted(name)} = '{text}'" for name, text in zip(names, texts, strict=True)
     )
 
 
@@ -181,7 +182,7 @@ class Inquiry:
         method = method_of("sample", self.recipe.sample)
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
-        if method.has_children and group.target > group.available:
+        if group.synthetic:
             numbers["children"] = most - 1
             most = 1
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from lakebalance.sample.children import same_points
-from lakebalance.sample.neighbours import EXACT_UP_TO, nearest
+from lakebalance.sample.neighbours import EXACT_UP_TO, nearest, same_points
 
 sklearn = pytest.importorskip("sklearn.neighbors")
 
@@ -21,7 +20,7 @@ def judged(points, asked, k):
 @pytest.mark.parametrize(("n", "d", "k"), [(6, 1, 5), (40, 3, 5), (3000, 8, 7), (5000, 20, 1)])
 def test_few_points_are_searched_exactly(n, d, k):
     points = cloud(n, d)
-    found, distances = nearest(points, np.arange(n), np.arange(n), k)
+    found, distances = nearest(points, np.arange(n), k)
     assert found.tolist() == judged(points, np.arange(n), k).tolist()
     gap = points[:, None, :] - points[found]
     np.testing.assert_allclose(distances, (gap**2).sum(axis=2))
@@ -32,7 +31,7 @@ def test_few_points_are_searched_exactly(n, d, k):
 def test_many_points_are_found_with_the_recall_that_was_asked(d):
     n = EXACT_UP_TO * 2
     points, asked = cloud(n, d), np.arange(0, n, 20)
-    found, _ = nearest(points, np.arange(n), asked, 5)
+    found, _ = nearest(points, asked, 5)
     true = judged(points, asked, 5)
     hits = [len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True)]
     assert sum(hits) / (5 * len(asked)) >= 0.95
@@ -41,10 +40,10 @@ def test_many_points_are_found_with_the_recall_that_was_asked(d):
 
 def test_who_else_is_asked_changes_nothing():
     points = cloud(EXACT_UP_TO + 2000, 6)
-    same, asked = np.arange(len(points)), np.arange(0, len(points), 7)
-    found, _ = nearest(points, same, asked, 5)
+    asked = np.arange(0, len(points), 7)
+    found, _ = nearest(points, asked, 5)
     for part in (asked[:1], asked[5:600], asked[::-3]):
-        again, _ = nearest(points, same, part, 5)
+        again, _ = nearest(points, part, 5)
         assert again.tolist() == found[np.searchsorted(asked, part)].tolist()
 
 
@@ -52,14 +51,14 @@ def test_equal_points_are_each_others_neighbours_in_order():
     points = np.array([[1.0], [0.0], [1.0], [1.0], [5.0]])
     same = same_points(points)
     assert same[0] == same[2] == same[3] and len(set(same.tolist())) == 3
-    found, distances = nearest(points, same, np.arange(5), 3)
+    found, distances = nearest(points, np.arange(5), 3)
     assert found.tolist() == [[2, 3, 1], [0, 2, 3], [0, 3, 1], [0, 2, 1], [0, 2, 3]]
     assert distances[0].tolist() == [0, 0, 1]
 
 
 def test_columns_of_few_values_are_no_trouble():
     points = np.random.default_rng(1).integers(0, 3, (30_000, 4)).astype(float)
-    found, distances = nearest(points, same_points(points), np.arange(0, 30_000, 50), 5)
+    found, distances = nearest(points, np.arange(0, 30_000, 50), 5)
     assert (distances == 0).all()  # 81 places: all neighbours are copies
     assert (found[:, 1:] > found[:, :-1]).all()
 
@@ -70,5 +69,5 @@ def test_minus_zero_is_zero():
 
 
 def test_nobody_asks():
-    found, distances = nearest(cloud(9, 2), np.arange(9), np.array([], dtype=np.int64), 3)
+    found, distances = nearest(cloud(9, 2), np.array([], dtype=np.int64), 3)
     assert found.shape == distances.shape == (0, 3)

@@ -16,12 +16,12 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.coordinates import check_features, coordinate
+from lakebalance.core.counts import EPOCH
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.sources import unite
 
 BUCKETS = 65_536
 LARGEST = sys.float_info.max
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 NOT_A_NUMBER = "NaN"
 
 
@@ -92,7 +92,7 @@ def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str)
     require(df, [spec.of], f"{place}.of")
     if spec.top is not None:
         return _commonest(frames, name, spec, spec.top, place)
-    check_features(df, [spec.of], f"{place}.of")
+    check_features(df, [spec.of], f"{place}.of", "write top: 10, for its commonest values")
     kind = kinds(df)[spec.of]
     if spec.edges is not None:
         edges = [_coordinate_of(edge, kind, place) for edge in spec.edges]
@@ -145,57 +145,56 @@ def quantiles(frames: Sequence[DataFrame], parts: int) -> list[float]:
     low, high, n = rows.agg(F.min("at"), F.max("at"), F.count("at")).collect()[0]
     if not n:
         return []
-    wanted = sorted({n * part // parts + 1 for part in range(1, parts)})
-    found: dict[int, float] = {}
-    # Each interval: least and greatest value in it, how many lie below it, ranks wanted in it.
-    intervals: list[tuple[float, float, int, list[int]]] = [(low, high, 0, wanted)]
-    while intervals := [_settled(interval, found) for interval in intervals if interval[3]]:
-        intervals = [interval for interval in intervals if interval[3]]
-        if not intervals:
-            break
-        intervals = _narrowed(rows, intervals)
-    return sorted({found[rank] for rank in wanted} - {low})
+    wanted = {n * part // parts + 1 for part in range(1, parts)}
+    found: set[float] = set()
+    intervals = [_Interval(low, high, 0, wanted)]
+    while intervals:
+        found |= {interval.low for interval in intervals if interval.low == interval.high}
+        open_ = [interval for interval in intervals if interval.low < interval.high]
+        intervals = _narrowed(rows, open_) if open_ else []
+    return sorted(found - {low})
 
 
-def _settled(
-    interval: tuple[float, float, int, list[int]], found: dict[int, float]
-) -> tuple[float, float, int, list[int]]:
-    low, high, below, ranks = interval
-    if low == high:
-        found.update(dict.fromkeys(ranks, low))
-        return low, high, below, []
-    return interval
+@dataclass(frozen=True)
+class _Interval:
+    """Least and greatest value, how many values lie below, and the ranks that are wanted in it."""
+
+    low: float
+    high: float
+    below: int
+    ranks: set[int]
+
+    def bucket(self, at: Column, buckets: int) -> Column:
+        """The number of the part that a value inside lies in; never falls as the value rises."""
+        share = (at - self.low) / (self.high - self.low)
+        if math.isinf(self.high - self.low):  # the distance may be more than a double
+            share = (at / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+        return F.floor(share * (buckets - 1))
 
 
-def _narrowed(
-    rows: DataFrame, intervals: Sequence[tuple[float, float, int, list[int]]]
-) -> list[tuple[float, float, int, list[int]]]:
-    """The parts of intervals that hold the wanted ranks; one Spark job."""
-    buckets = BUCKETS // len(intervals)
-    which, bucket = F.lit(None).cast("int"), F.lit(None).cast("double")
-    for i, (low, high, _, _) in enumerate(intervals):
-        inside = F.col("at").between(low, high)
-        share = (F.col("at") - low) / (high - low)
-        if math.isinf(high - low):  # the distance of two doubles may be more than a double
-            share = (F.col("at") / 2 - low / 2) / (high / 2 - low / 2)
-        which = F.when(inside, F.lit(i)).otherwise(which)
-        bucket = F.when(inside, F.floor(share * (buckets - 1)).cast("double")).otherwise(bucket)
+def _narrowed(rows: DataFrame, intervals: Sequence[_Interval]) -> list[_Interval]:
+    """The parts of intervals that hold wanted ranks; one Spark job."""
+    at, buckets = F.col("at"), BUCKETS // len(intervals)
+    place = F.when(F.lit(False), F.struct(F.lit(0).alias("i"), F.lit(0).cast("bigint").alias("b")))
+    for i, interval in enumerate(intervals):
+        part = F.struct(F.lit(i).alias("i"), interval.bucket(at, buckets).alias("b"))
+        place = place.when(at.between(interval.low, interval.high), part)
     counted = (
-        rows.select(which.alias("i"), bucket.alias("b"), "at")
-        .where("i IS NOT NULL")
-        .groupBy("i", "b")
+        rows.select(place.alias("place"), "at")
+        .where("place IS NOT NULL")
+        .groupBy("place.i", "place.b")
         .agg(F.min("at").alias("low"), F.max("at").alias("high"), F.count("at").alias("n"))
         .toArrow()
         .sort_by([("i", "ascending"), ("b", "ascending")])
         .to_pylist()
     )
     narrowed = []
-    below = {i: interval[2] for i, interval in enumerate(intervals)}
+    upto = [interval.below for interval in intervals]
     for part in counted:
-        i, start = part["i"], below[part["i"]]
-        below[i] = start + part["n"]
-        ranks = [rank for rank in intervals[i][3] if start < rank <= below[i]]
-        narrowed.append((part["low"], part["high"], start, ranks))
+        i, below = part["i"], upto[part["i"]]
+        upto[i] += part["n"]
+        if ranks := {rank for rank in intervals[i].ranks if below < rank <= upto[i]}:
+            narrowed.append(_Interval(part["low"], part["high"], below, ranks))
     return narrowed
 
 

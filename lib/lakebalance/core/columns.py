@@ -11,6 +11,11 @@ from pyspark.sql import types as T
 from lakebalance.core.errors import RecipeError, nearest
 
 
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def column(name: str) -> Column:
     """The column of exactly this name: dots and spaces in it mean nothing.
 
@@ -18,7 +23,7 @@ def column(name: str) -> Column:
     ----------
     name : a top-level column's name.
     """
-    return F.col("`" + name.replace("`", "``") + "`")
+    return F.col(quoted(name))
 
 
 def kinds(df: DataFrame) -> dict[str, T.DataType]:

@@ -21,16 +21,16 @@ NUMBERS = (
     T.DecimalType,
 )
 TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
-EPOCH = "TIMESTAMP_NTZ'1970-01-01 00:00:00'"
 
 
-def check_features(df: DataFrame, names: Sequence[str], place: str) -> None:
+def check_features(df: DataFrame, names: Sequence[str], place: str, instead: str) -> None:
     """Raise where a column is not there or cannot be a coordinate.
 
     Parameters
     ----------
     names : columns of numbers, decimals, dates or timestamps.
     place : path in the recipe, for the message.
+    instead : what to write instead, for the message.
 
     Raises
     ------
@@ -42,8 +42,7 @@ def check_features(df: DataFrame, names: Sequence[str], place: str) -> None:
         if not isinstance(kind_of[name], NUMBERS + TIMES):
             raise RecipeError(
                 f'{place}: column "{name}" is {kind_of[name].simpleString()}, which is no number, '
-                "date or time; leave it out, and synthetic rows take it from their parent, or list "
-                "it under categorical"
+                f"date or time; {instead}"
             )
 
 
@@ -55,8 +54,7 @@ def coordinate(df: DataFrame, name: str) -> Column:
     if isinstance(kind, T.TimestampType):
         return F.unix_micros(value).cast("double")
     if isinstance(kind, T.TimestampNTZType):
-        quoted = "`" + name.replace("`", "``") + "`"
-        return F.expr(f"timestampdiff(MICROSECOND, {EPOCH}, {quoted})").cast("double")
+        return F.timestamp_diff("MICROSECOND", _wall_epoch(), value).cast("double")
     double = value.cast("double")
     return F.when(~F.isnan(double), double)
 
@@ -79,8 +77,9 @@ def restored(value: Column, kind: T.DataType) -> Column:
     if isinstance(kind, T.TimestampType):
         return F.timestamp_micros(whole.cast("bigint"))
     if isinstance(kind, T.TimestampNTZType):
-        micros = whole.cast("bigint")
-        return F.make_timestamp_ntz(
-            F.lit(1970), F.lit(1), F.lit(1), F.lit(0), F.lit(0), F.lit(0)
-        ) + F.make_dt_interval(F.lit(0), F.lit(0), F.lit(0), micros.cast("decimal(24,0)") / 1000000)
+        return F.timestamp_add("MICROSECOND", whole.cast("bigint"), _wall_epoch())
     return whole.cast(kind)
+
+
+def _wall_epoch() -> Column:
+    return F.lit("1970-01-01 00:00:00").cast("timestamp_ntz")

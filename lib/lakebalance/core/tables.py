@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
 
+from lakebalance.core.columns import quoted
 from lakebalance.core.delta import without_delta
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_denied
@@ -39,7 +40,7 @@ class Table:
     def sql(self) -> str:
         """The table in SQL, quoted."""
         if self.is_path:
-            return "delta.`" + self.name.replace("`", "``") + "`"
+            return "delta." + quoted(self.name)
         parts = [quoted or plain for quoted, plain in PART.findall(self.name)]
         return ".".join(f"`{part}`" for part in parts)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
+from lakebalance.core.columns import quoted
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.tables import Table, history, newest_version, run_of_commit
@@ -157,7 +158,7 @@ def _cluster(spark: SparkSession, target: Table, names: Sequence[str]) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join("`" + name.replace("`", "``") + "`" for name in names)
+    return ", ".join(map(quoted, names))
 
 
 def _for_users(error: Exception, target: Table) -> Exception:

@@ -7,11 +7,10 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakebalance.core.registry import Method
 from lakebalance.sample.borders import by_others
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import BorderOptions
-from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
+from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -44,12 +43,9 @@ def adasyn(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Ad
     return synthesized(frames, shares, options, between_neighbours, by_others)
 
 
-METHOD = Method(
+METHOD = synthetic_method(
     "adasyn",
     Adasyn,
     adasyn,
-    example="{method: adasyn, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
-    check_columns=check_columns,
-    check_group=check_groups,
-    has_children=True,
+    "{method: adasyn, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
 )

@@ -7,11 +7,10 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakebalance.core.registry import Method
 from lakebalance.sample.borders import in_danger
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import BorderOptions
-from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
+from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -46,12 +45,9 @@ def borderline_smote(
     return synthesized(frames, shares, options, between_neighbours, in_danger)
 
 
-METHOD = Method(
+METHOD = synthetic_method(
     "borderline_smote",
     BorderlineSmote,
     borderline_smote,
-    example="{method: borderline_smote, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
-    check_columns=check_columns,
-    check_group=check_groups,
-    has_children=True,
+    "{method: borderline_smote, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lakebalance.sample.children import Parents, measured, same_points
+from lakebalance.sample.children import Parents, measured
 from lakebalance.sample.neighbours import Ints, nearest
 from lakebalance.sample.options import BorderOptions
 
@@ -23,7 +23,7 @@ def others_near(parents: Parents, group: Ints, options: BorderOptions) -> tuple[
     m = min(options.m_neighbors, len(place) - 1)
     if not m:
         return np.zeros(len(asked), dtype=np.int64), 0
-    near, _ = nearest(place, same_points(place), asked, m)
+    near, _ = nearest(place, asked, m)
     return (group[near] != group[asked, None]).sum(axis=1).astype(np.int64), m
 
 

@@ -65,10 +65,9 @@ def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
     RecipeError : a coordinate is null where that is refused, or infinite; too many categories.
     """
     place = measured(parents, options)
-    asked = np.flatnonzero(parents.copies > 0)
+    asked, of, count = _births(parents)
     k = min(options.k_neighbors, len(place) - 1)
-    near = nearest(place, same_points(place), asked, k)[0] if k else asked[:, None]
-    of, count = _births(parents.copies[asked])
+    near = nearest(place, asked, k)[0] if k else asked[:, None]
     first = asked[of]
     seed = parents.hash[first]
     which = chance.below(chance.words(seed, count, chance.salt_of("neighbour")), near.shape[1])
@@ -80,10 +79,12 @@ def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
     return Children(first, second, at, [_commonest(c, near, of) for c in parents.categories])
 
 
-def _births(copies: Ints) -> tuple[Ints, Ints]:
-    """For each child: whose it is, and the how many-th of it, from 0."""
+def _births(parents: Parents) -> tuple[Ints, Ints, Ints]:
+    """Who has children; and for each child: whose of them it is, and the how many-th, from 0."""
+    asked = np.flatnonzero(parents.copies > 0)
+    copies = parents.copies[asked]
     of = np.repeat(np.arange(len(copies)), copies)
-    return of, np.arange(len(of)) - np.repeat(np.cumsum(copies) - copies, copies)
+    return asked, of, np.arange(len(of)) - np.repeat(np.cumsum(copies) - copies, copies)
 
 
 def around_parents(parents: Parents, options: NoiseOptions) -> Children:
@@ -99,8 +100,7 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
     RecipeError : a coordinate is null where that is refused, or infinite.
     """
     check_coordinates(parents, options)
-    asked = np.flatnonzero(parents.copies > 0)
-    of, count = _births(parents.copies[asked])
+    asked, of, count = _births(parents)
     first = asked[of]
     rows, width = parents.at.shape
     with warnings.catch_warnings():
@@ -200,12 +200,3 @@ def _commonest(values: pa.Array, near: Ints, of: Ints) -> pa.Array:
     votes = (of_near[:, :, None] == of_near[:, None, :]).sum(axis=2)
     best = np.lexsort((of_near, -votes), axis=-1)[:, 0]
     return distinct.take(pa.array(of_near[np.arange(len(near)), best][of]))
-
-
-def same_points(points: Floats) -> NDArray[np.int64]:
-    """A number for each point, equal for equal points alone, but for one chance in 2^64 a pair."""
-    number = np.zeros(len(points), dtype=np.uint64)
-    for axis in range(points.shape[1]):
-        bits = (points[:, axis] + 0.0).view(np.uint64)  # -0.0 is 0.0
-        number = chance.words((number ^ bits).view(np.int64), np.full(len(points), axis), 0)
-    return number.view(np.int64)

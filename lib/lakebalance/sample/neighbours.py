@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from lakebalance.sample.chance import words
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Singles = NDArray[np.float32]
@@ -22,9 +24,7 @@ TESTED = 256
 PENDING = 2_000_000
 
 
-def nearest(
-    points: Floats, same: Ints, asked: Ints, k: int, recall: float = 0.96
-) -> tuple[Ints, Floats]:
+def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[Ints, Floats]:
     """The k nearest other points of some points, by Euclidean distance.
 
     Equal points are points of their own, at a distance of 0. Ties go to the earlier position.
@@ -32,7 +32,6 @@ def nearest(
     Parameters
     ----------
     points : n points of d finite coordinates.
-    same : n numbers, equal where points are equal and different where they differ.
     asked : positions of the points whose neighbours are wanted.
     k : how many, from 1 to n - 1.
     recall : share of true neighbours that a search by cells must find, measured on some points.
@@ -44,11 +43,11 @@ def nearest(
     Examples
     --------
     >>> points = np.array([[0.0], [1.0], [5.0], [5.0]])
-    >>> nearest(points, np.array([7, 8, 9, 9]), np.array([0, 2]), 2)[0].tolist()
+    >>> nearest(points, np.array([0, 2]), 2)[0].tolist()
     [[1, 2], [3, 1]]
     """
     # Equal points are searched once: columns of few values would else tie beyond measure.
-    _, first, inverse = np.unique(same, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(same_points(points), return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -75,6 +74,15 @@ def nearest(
         positions[part] = np.take_along_axis(candidates, chosen, axis=1)
         distances[part] = np.take_along_axis(far, chosen, axis=1)
     return positions, distances
+
+
+def same_points(points: Floats) -> Ints:
+    """A number for each point, equal for equal points alone, but for one chance in 2^64 a pair."""
+    number = np.zeros(len(points), dtype=np.uint64)
+    for axis in range(points.shape[1]):
+        bits = (points[:, axis] + 0.0).view(np.uint64)  # -0.0 is 0.0
+        number = words((number ^ bits).view(np.int64), np.full(len(points), axis), 0)
+    return number.view(np.int64)
 
 
 def _first_members(of_point: Ints, distinct: int, most: int) -> Ints:
@@ -167,6 +175,7 @@ def _exact(points: Singles, asked: Ints, most: int) -> Ints:
         (np.arange(start, min(start + BLOCK, len(points))), _right(points[start : start + BLOCK]))
         for start in range(0, len(points), BLOCK)
     ]
+    # One block of asked points at a time: their bounds are tight sooner than those of all at once.
     for start in range(0, len(asked), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(asked)))
         left = _left(points[asked[rows]])

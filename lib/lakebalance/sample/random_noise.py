@@ -7,10 +7,9 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakebalance.core.registry import Method
 from lakebalance.sample.children import around_parents
 from lakebalance.sample.options import NoiseOptions
-from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
+from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -45,12 +44,9 @@ def random_noise(
     return synthesized(frames, shares, options, around_parents)
 
 
-METHOD = Method(
+METHOD = synthetic_method(
     "random_noise",
     RandomNoise,
     random_noise,
-    example="{method: random_noise, features: [x, y], bounds: {x: [0, null]}}",
-    check_columns=check_columns,
-    check_group=check_groups,
-    has_children=True,
+    "{method: random_noise, features: [x, y], bounds: {x: [0, null]}}",
 )

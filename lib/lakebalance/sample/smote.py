@@ -7,10 +7,9 @@ from typing import Literal
 
 from pyspark.sql import DataFrame
 
-from lakebalance.core.registry import Method
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import NeighbourOptions
-from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
+from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -44,12 +43,9 @@ def smote(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smo
     return synthesized(frames, shares, options, between_neighbours)
 
 
-METHOD = Method(
+METHOD = synthetic_method(
     "smote",
     Smote,
     smote,
-    example="{method: smote, features: [x, y], k_neighbors: 5}",
-    check_columns=check_columns,
-    check_group=check_groups,
-    has_children=True,
+    "{method: smote, features: [x, y], k_neighbors: 5}",
 )

@@ -8,10 +8,9 @@ from typing import Literal
 from pydantic import Field
 from pyspark.sql import DataFrame
 
-from lakebalance.core.registry import Method
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import NeighbourOptions
-from lakebalance.sample.synthesis import check_columns, check_groups, synthesized
+from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -55,12 +54,9 @@ def smote_nc(
     return synthesized(frames, shares, options, between_neighbours)
 
 
-METHOD = Method(
+METHOD = synthetic_method(
     "smote_nc",
     SmoteNC,
     smote_nc,
-    example="{method: smote_nc, features: [x, y], categorical: [colour]}",
-    check_columns=check_columns,
-    check_group=check_groups,
-    has_children=True,
+    "{method: smote_nc, features: [x, y], categorical: [colour]}",
 )

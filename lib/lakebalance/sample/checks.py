@@ -1,0 +1,90 @@
+"""What samplers of synthetic rows refuse before any job runs: columns, and groups by their rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import types as T
+
+from lakebalance.core.columns import kinds, require
+from lakebalance.core.coordinates import check_features
+from lakebalance.core.errors import RecipeError
+from lakebalance.sample.options import SyntheticOptions
+
+
+def check_groups(options: SyntheticOptions, name: str, available: int, target: int) -> None:
+    """Raise where a group cannot have children as asked.
+
+    Parameters
+    ----------
+    name : the group, for the message.
+    available : its rows.
+    target : its rows in the output.
+
+    Raises
+    ------
+    RecipeError : it has fewer rows than neighbours are asked for, or too many for a task.
+    """
+    if not target > available > 0:
+        return
+    k = options.neighbours_needed
+    if available <= k and options.fewer == "refuse":
+        raise RecipeError(
+            f'sample: group "{name}" has {available:,} rows and is to grow, but {k} neighbours '
+            f"need {k + 1}; write sample.k_neighbors: {max(available - 1, 1)}, sample.fewer: "
+            "reduce (as many neighbours as there are), or a target of no more than it has"
+        )
+    if available > options.max_group_rows:
+        width = len(options.features)
+        raise RecipeError(
+            f'sample: group "{name}" has {available:,} rows and is to grow, but a task searches at '
+            f"most {options.max_group_rows:,}; write sample.max_group_rows: {available} where "
+            f"workers have {mib_for(available, width):,} MiB for Python, or prune or split the "
+            "group"
+        )
+
+
+def mib_for(rows: int, width: int) -> int:
+    """What a task needs: coordinates as they came, scaled, distinct, with norms; and per row."""
+    return math.ceil(rows * (5 * width + 20) * 8 / 2**20)
+
+
+def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -> None:
+    """Raise where the options name columns that are not there or cannot be what they say.
+
+    Raises
+    ------
+    RecipeError : with the column and what to write instead.
+    """
+    instead = (
+        "leave it out, and synthetic rows take it from their parent, or list it under categorical"
+    )
+    check_features(df, options.features, "sample.features", instead)
+    require(df, options.blank, "sample.blank")
+    roles = {
+        "features": options.features,
+        "categorical": options.categories,
+        "blank": options.blank,
+    }
+    require(df, roles["categorical"], "sample.categorical")
+    seen = {name: "allocate.balance.by" for name in by}
+    for role, names in roles.items():
+        for name in names:
+            if name in seen:
+                raise RecipeError(
+                    f'sample.{role}: column "{name}" is in {seen[name]} already; leave it out'
+                )
+            seen[name] = f"sample.{role}"
+    if options.parents in df.columns:
+        raise RecipeError(
+            f'sample.parents: the sources have a column "{options.parents}"; write another name'
+        )
+    kind_of = kinds(df)
+    for name in roles["categorical"]:
+        if isinstance(kind_of[name], T.ArrayType | T.MapType | T.StructType | T.VariantType):
+            raise RecipeError(
+                f'sample.categorical: column "{name}" is {kind_of[name].simpleString()}, which has '
+                "no order; leave it out, and synthetic rows take it from their parent"
+            )

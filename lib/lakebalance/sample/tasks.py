@@ -1,0 +1,146 @@
+"""What Python workers do to make synthetic rows: each sees all points of a group or of a source.
+
+A task has each point's key, coordinates and categories, and the whole rows of those whose children
+it makes, or which it weighs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lakebalance.core.errors import RecipeError
+from lakebalance.sample.chance import words
+from lakebalance.sample.children import Children, Parents
+from lakebalance.sample.neighbours import Ints
+from lakebalance.sample.options import SyntheticOptions
+from lakebalance.sample.thresholds import COPIES, GROUP, HASH
+
+CHUNK, CHUNKS, TARGET = "__lb_chunk", "__lb_chunks", "__lb_target"
+AT, CATEGORY, FIRST, SECOND = "at", "category", "first", "second"
+OUT_ROWS = 10_000
+Maker = Callable[[Parents, Any], Children]
+Weigher = Callable[[Parents, Ints, Any], Ints]
+Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What tasks must know: ``make`` makes children of points, ``weigh`` gives points weights."""
+
+    options: SyntheticOptions
+    make: Maker
+    weigh: Weigher | None = None
+
+    @property
+    def categories(self) -> list[str]:
+        """The names of the categorical columns among a point's."""
+        return [f"{CATEGORY}{i}" for i in range(len(self.options.categories))]
+
+
+def making(asked: Asked) -> Task:
+    """The task that makes the children of some points of a group."""
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = _in_order(batches)
+        copies, own = table[COPIES].to_numpy(), table["row"].is_valid().to_numpy()
+        if asked.weigh is not None:
+            copies = shared_by_weight(copies, table[TARGET][0].as_py() - len(table))
+        parents = _parents(table, np.where(own, copies, 0), asked)
+        found = asked.make(parents, asked.options)
+        for start in range(0, len(found.first), OUT_ROWS):
+            yield _batch(table, found.part(start, start + OUT_ROWS))
+
+    return make
+
+
+def weighing(asked: Asked, weigh: Weigher, names: Sequence[str]) -> Task:
+    """The task that weighs some points of a source by their neighbours of all groups.
+
+    Parameters
+    ----------
+    names : the columns of a point; its weight takes the place of its copies.
+    """
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = _in_order(batches)
+        own = table["row"].is_valid().to_numpy()
+        if not own.any():
+            return
+        parents = _parents(table, own.astype(np.int64), asked)
+        weights = weigh(parents, table[GROUP].to_numpy(), asked.options)
+        kept = table.filter(pa.array(own))
+        kept = kept.set_column(kept.schema.get_field_index(COPIES), COPIES, pa.array(weights))
+        yield from kept.select(names).combine_chunks().to_batches(OUT_ROWS)
+
+    return make
+
+
+def _in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
+    """All rows of a task: whatever order they come in, their keys give them one."""
+    table = pa.Table.from_batches(list(batches)).combine_chunks()
+    order = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
+    return table.take(order).combine_chunks()
+
+
+def _seeds(table: pa.Table) -> Ints:
+    """A number for each row's chance; equal rows, which share a key, have their own each."""
+    hi, lo = table["hi"].to_numpy(), table["lo"].to_numpy()
+    new = np.flatnonzero(np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])))
+    place = np.arange(len(hi))
+    twin = place - np.repeat(place[new], np.diff(np.append(new, len(hi))))
+    return words(table[HASH].to_numpy(), twin, 0).view(np.int64)
+
+
+def _parents(table: pa.Table, copies: Ints, asked: Asked) -> Parents:
+    at = table[AT].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return Parents(
+        at.reshape(len(table), len(asked.options.features)),
+        _seeds(table),
+        copies,
+        [table[name].combine_chunks() for name in asked.categories],
+    )
+
+
+def shared_by_weight(weights: Ints, children: int) -> Ints:
+    """Divide children among rows by whole weights, exactly.
+
+    Raises
+    ------
+    RecipeError : no row has a weight.
+
+    Examples
+    --------
+    >>> shared_by_weight(np.array([1, 0, 2, 1]), 6).tolist()
+    [1, 0, 3, 2]
+    """
+    total = int(weights.sum())
+    if not total:
+        raise RecipeError(
+            "sample: a group that is to grow has no row near to other groups, so none can have "
+            "children by this method; write method: smote"
+        )
+    upto = [children * int(weight) // total for weight in np.cumsum(weights)]
+    shares: Ints = np.array([0, *upto], dtype=np.int64)
+    return shares[1:] - shares[:-1]
+
+
+def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
+    first, second = pa.array(found.first), pa.array(found.second)
+    at = pa.array(found.at.ravel(), mask=np.isnan(found.at.ravel()))
+    width = found.at.shape[1]
+    columns = {
+        "row": table["row"].combine_chunks().take(first),
+        AT: pa.ListArray.from_arrays(
+            pa.array(np.arange(0, len(found.at) * width + 1, width), pa.int32()), at
+        ),
+        **{f"{CATEGORY}{i}": values for i, values in enumerate(found.categories)},
+    }
+    for name, index in ((FIRST, first), (SECOND, second)):
+        for half in ("hi", "lo"):
+            columns[f"{name}_{half}"] = table[half].combine_chunks().take(index)
+    return pa.RecordBatch.from_pydict(columns)
