@@ -49,12 +49,13 @@ def settings(
 
 
 @contextmanager
-def _session(show: Progress) -> Iterator[SparkSession]:
+def _session(show: Progress, *, gates: bool = False) -> Iterator[SparkSession]:
     show("starting Spark (the first time, it downloads Delta)")
     from lakebalance.core.session import local_session
 
-    # Takes as long to import as a small run takes to do, and Python only waits while Java starts.
-    Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
+    if gates:
+        # Takes as long to import as a small run to do, and Python only waits while Java starts.
+        Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
     spark = local_session(_Settings.master, verbose=_Settings.verbose)
     try:
         yield spark
@@ -66,6 +67,10 @@ def _load(path: Path, sets: list[str], environ: dict[str, str] | None = None) ->
     from lakebalance.recipe import Recipe
 
     return Recipe.load(path, sets, environ)
+
+
+def _gated(recipe: Recipe) -> bool:
+    return bool(recipe.expect.expectations)
 
 
 def _print_json(data: Any) -> None:
@@ -88,7 +93,7 @@ def demo(
 
     lake = folder.resolve() / "lake"
     recipe = folder / "flights.yaml"
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, _session(show, gates=True) as spark:
         show("writing 336,776 flights into a lake of three Delta tables")
         flights.make_lake(spark, lake)
         if not recipe.exists():
@@ -181,7 +186,7 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
 def plan(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Say what would come out; writes nothing. Example: lakebalance plan r.yaml --json"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
         from lakebalance import pipeline
 
         data = pipeline.plan(loaded, spark, show).to_dict()
@@ -204,7 +209,7 @@ def run(
 ) -> None:
     """Make exactly what the plan says. Example: lakebalance run r.yaml --set seed=8"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
         data = _run(loaded, spark, show, report or recipe.resolve().parent / "report.html")
     if as_json:
         _print_json(data)
@@ -253,7 +258,7 @@ def explain(
     loaded = _load(recipe, sets)
     if (key is None) == (where is None):
         raise RecipeError("write either a key or --where")
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
         from lakebalance.fates import explain as fates_of
         from lakebalance.fates import key_condition
 

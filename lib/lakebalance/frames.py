@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.columns import require
-from lakebalance.core.counts import group_id
+from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import function_of, method_of
@@ -77,6 +77,18 @@ class Frames:
         """The rows with a column for each of ``bins``."""
         groups = {bins.name: bins.group(rows) for bins in self.bins}
         return rows.withColumns(groups) if groups else rows
+
+    def census(
+        self,
+        rows: Sequence[DataFrame],
+        left: Column | None = None,
+        sums: Mapping[str, Column] | None = None,
+        span_of: Column | None = None,
+    ) -> Census:
+        """Rows per source and group of the recipe; see ``count_groups``."""
+        binned, sources = [self.binned(frame) for frame in rows], self.recipe.sources
+        names = [source.name for source in sources]
+        return count_groups(binned, self.recipe.allocate.by, names, left, sums, span_of)
 
     def check_columns(self) -> None:
         """Raise where the recipe names a column that is not there, before rows are counted."""

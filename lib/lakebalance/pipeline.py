@@ -22,7 +22,6 @@ from lakebalance.core.tables import Table, read_delta
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
 from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_group
-from lakebalance.priors import priors_of
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import Layout, published_version, restore, write
 from lakebalance.recipe.models import Recipe
@@ -151,8 +150,8 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
 
 def _notes(planned: Plan) -> dict[str, Any]:
     """What the output's commit says about it, so that whoever has the table alone knows."""
-    known = priors_of(planned.groups)
-    return {"priors": [prior.to_dict() for prior in known]} if len(known) <= MOST_PRIORS else {}
+    priors = planned.priors
+    return {"priors": priors} if len(priors) <= MOST_PRIORS else {}
 
 
 def _state(recipe: Recipe) -> State:
@@ -163,11 +162,9 @@ def _counted(
     frames: Frames, watch: Stopwatch, span_of: Column | None = None
 ) -> tuple[Census, list[Verdict]]:
     """Rows per group, and what the expectations found."""
-    recipe, names = frames.recipe, [source.name for source in frames.recipe.sources]
+    recipe, gate = frames.recipe, frames.gate
     with watch.stage("expect and count") as entry:
-        gate = frames.gate
-        flagged = [frames.binned(rows) for rows in gate.flagged]
-        census = count_groups(flagged, recipe.allocate.by, names, gate.left, gate.counted, span_of)
+        census = frames.census(gate.flagged, gate.left, gate.counted, span_of)
         entry["rows_in"] = sum(group.rows for group in census.groups)
         entry["rows_out"] = sum(group.left for group in census.groups)
         if not census.groups:
@@ -232,8 +229,7 @@ def _pruned(
         return steps[-1]
 
     left = frames.pruned(rows, seen)
-    binned = [frames.binned(rows) for rows in left]
-    counted = count_groups(binned, recipe.allocate.by, [s.name for s in recipe.sources])
+    counted = frames.census(left)
     left_in = {group.id: group.rows for group in counted.groups}
     groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)

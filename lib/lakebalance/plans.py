@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lakebalance.expect.gate import Verdict
+from lakebalance.priors import priors_of
 from lakebalance.sample.thresholds import Threshold
 
 
@@ -89,13 +90,15 @@ class Plan:
         """Rows that pruning drops."""
         return sum(step["dropped"] for step in self.pruned)
 
+    @property
+    def priors(self) -> list[dict[str, Any]]:
+        """Each group's share of the rows before and after, as JSON; see ``recalibrate``."""
+        return [prior.to_dict() for prior in priors_of(self.groups)]
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
-        from lakebalance.priors import priors_of
-
         groups = [group.to_dict() for group in self.groups]
-        priors = [prior.to_dict() for prior in priors_of(self.groups)]
-        return self.summary() | {"groups": groups, "priors": priors}
+        return self.summary() | {"groups": groups, "priors": self.priors}
 
     def summary(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it, with no groups."""

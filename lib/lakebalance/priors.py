@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lakebalance.core.errors import RecipeError
-from lakebalance.plans import PlannedGroup
+
+if TYPE_CHECKING:
+    from lakebalance.plans import PlannedGroup
 
 
 @dataclass(frozen=True)

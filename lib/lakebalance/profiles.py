@@ -6,7 +6,6 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakebalance.core.counts import count_groups
 from lakebalance.frames import Frames
 from lakebalance.plans import json_group
 from lakebalance.recipe.models import Recipe
@@ -29,11 +28,8 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
     LakebalanceError : a table or column is not there.
     """
     frames = Frames(recipe, spark)
-    names = [source.name for source in recipe.sources]
-    census = count_groups(
-        [frames.binned(rows) for rows in frames.branches], recipe.allocate.by, names
-    )
-    rows = census.rows_of(names)
+    census = frames.census(frames.branches)
+    rows = census.rows_of([source.name for source in recipe.sources])
     return {
         "sources": [
             {"name": s.name, "table": s.table, "version": s.version, "rows": rows[s.name]}

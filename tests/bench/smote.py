@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -87,7 +86,7 @@ def timed(*command: str | Path) -> tuple[float, str]:
     """Seconds that a process takes, and its last line."""
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", *command], check=True, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", *command], check=True, capture_output=True, text=True
     )
     return time.perf_counter() - start, done.stdout.splitlines()[-1]
 

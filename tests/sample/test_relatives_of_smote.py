@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128, key_text
 from lakebalance.core.registry import methods
 
 TO_MAX = {"balance": {"by": ["label"], "method": "to_max"}}
@@ -33,15 +32,13 @@ def source(spark, points, tmp_path_factory):
 
 
 @pytest.fixture
-def made(spark, source, recipe, tmp_path):
+def made(spark, source, recipe, by_key, tmp_path):
     """The new rows that a sampler makes, with their parents' ids."""
 
     def run(**sample):
         result = lb.run(recipe(source, allocate=TO_MAX, sample={**FEATURES, **sample}), spark)
         assert [p["found"] for p in result.published] == [300, 300]
-        df = spark.read.format("delta").load(source["table"])
-        keys = df.select("id", hash128(df, ["id"], "key", "s").alias("k")).collect()
-        ids = {key_text((r["k"]["hi"], r["k"]["lo"])): r["id"] for r in keys}
+        ids = {key: row["id"] for key, row in by_key(source["table"]).items()}
         output = spark.read.format("delta").load(str(tmp_path / "out"))
         rows = output.where(F.col("lb_parents").isNotNull()).collect()
         assert len(rows) == 260 and {r["label"] for r in rows} == {"small"}

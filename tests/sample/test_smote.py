@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128, key_text
 
 LABELS = {"common": 300, "rare": 40, "few": 12}
 SMOTE = {"method": "smote", "features": ["x", "y", "z"], "k_neighbors": 5, "scale": "none"}
@@ -45,15 +44,8 @@ def read(spark, tmp_path):
     return spark.read.format("delta").load(str(tmp_path / "out"))
 
 
-def by_key(spark, path):
-    """The source's rows by the text of their key."""
-    df = spark.read.format("delta").load(path)
-    rows = df.select("*", hash128(df, ["id"], "key", "s").alias("k")).collect()
-    return {key_text((r["k"]["hi"], r["k"]["lo"])): r for r in rows}
-
-
 def test_new_rows_lie_between_a_row_and_one_of_its_neighbours(
-    spark, path, recipe, points, tmp_path
+    spark, path, recipe, points, by_key, tmp_path
 ):
     neighbors = pytest.importorskip("sklearn.neighbors")
     result = lb.run(recipe(keyed(path), allocate=TO_MAX, sample=SMOTE), spark)
@@ -63,7 +55,7 @@ def test_new_rows_lie_between_a_row_and_one_of_its_neighbours(
 
     originals = output.where("lb_parents is null").drop("lb_parents")
     assert sorted(map(tuple, originals.collect())) == sorted(points)
-    keys = by_key(spark, path)
+    keys = by_key(path)
     near = {}
     for label in ("rare", "few"):
         own = [p for p in points if p[1] == label]
@@ -154,7 +146,7 @@ def test_any_column_that_has_a_place_can_be_a_feature(spark, recipe, tmp_path):
     assert {str(row["nested"]) for row in children} <= nested
 
 
-def test_nulls_and_nan_are_refused_or_ignored(spark, table, recipe, tmp_path):
+def test_nulls_and_nan_are_refused_or_ignored(spark, table, recipe, by_key, tmp_path):
     rows = [(i, "many", float(i), 1.0) for i in range(20)]
     rows += [(20 + i, "rare", float(i), float(i)) for i in range(8)]
     rows += [(28, "rare", None, 3.0), (29, "rare", float("nan"), 4.0)]
@@ -166,7 +158,7 @@ def test_nulls_and_nan_are_refused_or_ignored(spark, table, recipe, tmp_path):
     lb.run(recipe(keyed(path), allocate=TO_MAX, sample={**sample, "nulls": "ignore"}), spark)
     made = read(spark, tmp_path).where("lb_parents is not null").collect()
     assert len(made) == 10
-    missing = by_key(spark, path)
+    missing = by_key(path)
     for row in made:
         parent = missing[row["lb_parents"][0]]
         assert (row["x"] is None) == (parent["id"] in (28, 29))
@@ -245,11 +237,11 @@ def test_rows_without_a_key_that_are_equal_have_their_exact_share(spark, table, 
     assert between and len(set(between)) == len(between)
 
 
-def test_smote_nc_lets_neighbours_vote(spark, path, recipe, points, tmp_path):
+def test_smote_nc_lets_neighbours_vote(spark, path, recipe, points, by_key, tmp_path):
     neighbors = pytest.importorskip("sklearn.neighbors")
     sample = {**SMOTE, "method": "smote_nc", "categorical": ["colour"], "parents": "from"}
     lb.run(recipe(keyed(path), allocate=TO_MAX, sample=sample), spark)
-    keys, own = by_key(spark, path), [p for p in points if p[1] == "rare"]
+    keys, own = by_key(path), [p for p in points if p[1] == "rare"]
     at = np.array([p[2:5] for p in own])
     hot = np.array([[p[5] == c for c in "abc"] for p in own]) * np.median(at.std(axis=0)) / 2**0.5
     model = neighbors.NearestNeighbors(n_neighbors=6).fit(np.hstack([at, hot]))

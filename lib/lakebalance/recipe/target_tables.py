@@ -31,9 +31,8 @@ def with_target_tables(data: dict[str, Any], source: SourceText, folder: Path) -
         return
     data["allocate"] = allocate = dict(allocate)
     for name in ("mix", "balance"):
-        allocate[name] = _read(allocate.get(name), source, ("allocate", name), folder)
-        if allocate[name] is None:
-            del allocate[name]
+        if name in allocate:
+            allocate[name] = _read(allocate[name], source, ("allocate", name), folder)
     if isinstance(allocate.get("within"), list):
         allocate["within"] = [
             _read(rule, source, ("allocate", "within", i), folder)
