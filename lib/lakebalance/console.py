@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakebalance.core.progress import Progress
+from lakebalance.report.numbers import cell
 
 out, err = Console(), Console(stderr=True)
 MOST_LINES = 60
@@ -67,8 +68,21 @@ def show_groups(data: Mapping[str, Any]) -> None:
         )  # fmt: skip
         if len(labels) > MOST_LINES:
             out.print(f"and {len(labels) - MOST_LINES:,} more; --json has them all")
+    for diagnostic in data.get("diagnostics", []):
+        show_diagnostic(diagnostic)
     for warning in data["warnings"]:
         out.print(f"warning: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
+
+
+def show_diagnostic(diagnostic: Mapping[str, Any]) -> None:
+    """A table that a method has to show, with what it says about it."""
+    out.print(diagnostic["title"], style="bold", markup=False)
+    rows = [tuple(map(cell, row)) for row in diagnostic["rows"]]
+    table_of(*diagnostic["columns"], rows=rows[:MOST_LINES])
+    if len(rows) > MOST_LINES:
+        out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
+    if diagnostic["note"]:
+        out.print(diagnostic["note"], markup=False, soft_wrap=True)
 
 
 def _line(label: str, counts: Sequence[int], with_new: bool) -> tuple[str, ...]:

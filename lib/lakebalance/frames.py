@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -21,9 +21,14 @@ from lakebalance.expect.gate import Gate
 from lakebalance.plans import Plan, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
-from lakebalance.sample.thresholds import GROUP, HASH, Share
+from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Found = Callable[[int, DataFrame], DataFrame]
+
+
+def shares_of(plan: Plan) -> dict[int, Share]:
+    """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
+    return {g.id: Share(g.available, g.target, g.threshold or Threshold(0)) for g in plan.groups}
 
 
 @dataclass
@@ -127,15 +132,22 @@ class Frames:
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan) -> DataFrame:
         """Exactly the planned rows, as they are published."""
-        shares = {
-            g.id: Share(g.available, g.target, g.threshold)
-            for g in plan.groups
-            if g.threshold is not None
-        }
-        sampler = function_of("sample", self.recipe.sample)
-        hashed = [self.hashed(frame) for frame in rows]
-        output: DataFrame = sampler(hashed, shares, self.recipe.sample)
+        sampler, hashed = method_of("sample", self.recipe.sample), self._hashed(rows)
+        given = [hashed, shares_of(plan), self.recipe.sample]
+        output: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
         return self.named(output)
+
+    def prepared(self, rows: Sequence[DataFrame], plan: Plan) -> Plan:
+        """The plan with what its sampler must find out in the rows before it samples."""
+        sampler = method_of("sample", self.recipe.sample)
+        if sampler.prepare is None:
+            return plan
+        found = sampler.prepare(self._hashed(rows), shares_of(plan), self.recipe.sample)
+        said = [diagnostic.to_dict() for diagnostic in found.diagnostics]
+        return replace(plan, prepared=found.state, diagnostics=[*plan.diagnostics, *said])
+
+    def _hashed(self, rows: Sequence[DataFrame]) -> list[DataFrame]:
+        return [self.hashed(frame) for frame in rows]
 
     def named(self, rows: DataFrame) -> DataFrame:
         """The rows with the source's name where the recipe wants it, and no column of ours."""

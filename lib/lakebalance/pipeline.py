@@ -19,6 +19,7 @@ from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
+from lakebalance.diagnoses import diagnoses_of
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Found, Frames
 from lakebalance.plans import Plan, PlannedGroup, PlannedSource, json_group
@@ -59,7 +60,8 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     with watch.stage("read"):
         frames.check_columns()
     census, verdicts = _counted(frames, watch)
-    return _planned(frames, watch, census, verdicts, lambda _, matches: matches)[0]
+    planned, left = _planned(frames, watch, census, verdicts, lambda _, matches: matches)
+    return _prepared(frames, watch, planned, left)
 
 
 def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Result:
@@ -109,6 +111,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
     with watch.stage("sample", sum(g.available for g in planned.groups)) as entry:
         planned = _with_thresholds(frames, planned, left)
         entry["rows_out"] = planned_rows = sum(_rows_out(recipe, g) for g in planned.groups)
+    planned = _prepared(frames, watch, planned, left)
     with watch.stage("remember"):
         remember_plan(state, spark, planned)
         if planned.quarantined:
@@ -194,17 +197,27 @@ def _planned(
     if not any(group.left for group in groups):
         raise TableError("no rows are left to balance after gates and pruning")
     rows_of = census.rows_of(names)
+    allocated = _allocated(recipe, groups)
     return Plan(
         recipe.name,
         frames.run_id,
         recipe.hash,
         [PlannedSource(s.name, s.table, s.version, rows_of[s.name]) for s in frames.pinned],
-        _allocated(recipe, groups),
+        allocated,
         verdicts,
         sum(group.rows for group in census.groups) - passed,
         pruned,
         _warnings(frames, rows_of, verdicts, groups),
+        diagnoses_of(recipe.allocate, allocated),
     ), left
+
+
+def _prepared(frames: Frames, watch: Stopwatch, planned: Plan, left: list[DataFrame]) -> Plan:
+    """The plan with what its sampler looks for in the rows, where it does."""
+    if method_of("sample", frames.recipe.sample).prepare is None:
+        return planned
+    with watch.stage("prepare", sum(group.available for group in planned.groups)):
+        return frames.prepared(left, planned)
 
 
 def _stop(verdicts: Sequence[Verdict]) -> None:

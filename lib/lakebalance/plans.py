@@ -68,7 +68,10 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is needed to make the output again; see ``to_dict`` for its JSON form."""
+    """All that is needed to make the output again; see ``to_dict`` for its JSON form.
+
+    ``prepared`` is what the sampler found out before it sampled, where it does so.
+    """
 
     name: str
     run_id: str
@@ -79,6 +82,8 @@ class Plan:
     quarantined: int = 0
     pruned: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, str]] = field(default_factory=list)
+    diagnostics: list[dict[str, Any]] = field(default_factory=list)
+    prepared: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> int:
@@ -114,6 +119,8 @@ class Plan:
             "pruned": self.pruned,
             "matches": self.matches,
             "warnings": self.warnings,
+            "diagnostics": self.diagnostics,
+            "prepared": self.prepared,
         }
 
     @classmethod
@@ -129,6 +136,8 @@ class Plan:
             data["quarantined"],
             data["pruned"],
             data["warnings"],
+            data.get("diagnostics", []),
+            data.get("prepared"),
         )
 
     def _repr_html_(self) -> str:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lakebalance.core.diagnostics import Diagnostic, Prepared
+
 Stage = Literal["prune", "allocate", "sample"]
 
 
@@ -44,6 +46,10 @@ class Method:
     So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
     name, available, target)``, called for each group as soon as it is planned; both raise.
     ``has_children`` says that what a row has beyond its first copy are new rows of its own.
+    ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
+    sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
+    fourth argument. ``diagnose(groups, targets, options)``, for rules, returns a list of
+    ``Diagnostic`` about the groups that it shared rows over.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -55,6 +61,8 @@ class Method:
     check_columns: Callable[..., None] | None = None
     check_group: Callable[..., None] | None = None
     has_children: bool = False
+    prepare: Callable[..., Prepared] | None = None
+    diagnose: Callable[..., list[Diagnostic]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

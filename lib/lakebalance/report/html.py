@@ -58,6 +58,7 @@ def environment() -> Environment:
     made.filters |= {
         "clip": values.clip,
         "count": numbers.count,
+        "cell": numbers.cell,
         "epochs": numbers.epochs,
         "moment": numbers.moment,
         "ratio": numbers.ratio,
@@ -93,7 +94,10 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
                 "repeated",
             )
         },
-        **{part: list(result.get(part) or []) for part in ("sources", "pruned", "warnings")},
+        **{
+            part: list(result.get(part) or [])
+            for part in ("sources", "pruned", "warnings", "diagnostics")
+        },
         "paths": dict(result.get("paths") or {}),
         "facts": summary,
         "steps": flow(result, summary.sampler),

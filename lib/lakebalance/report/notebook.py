@@ -13,6 +13,7 @@ from lakebalance.report.parts import per_both, per_group, per_source, recorded
 
 MOST_GROUPS = 200
 MOST_WARNINGS = 20
+MOST_ROWS = 50
 
 
 def plan_html(plan: Mapping[str, Any]) -> str:
@@ -55,6 +56,8 @@ def _fragment(data: Mapping[str, Any], kind: str) -> str:
         "repeated": bool(data.get("repeated")),
         "warnings": list(data.get("warnings") or []),
         "most_warnings": MOST_WARNINGS,
+        "diagnostics": list(data.get("diagnostics") or []),
+        "most_rows": MOST_ROWS,
         "comparison": comparison(data.get("published")),
         "facts": facts(data, groups, per_both(entries)),
         "sources_chart": bar_chart(per_source(entries), MOST_GROUPS),

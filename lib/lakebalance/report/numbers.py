@@ -18,6 +18,19 @@ def count(n: int | None) -> str:
     return MISSING if n is None else f"{n:,}"
 
 
+def cell(value: str | int | float | None) -> str:
+    """A value in a table of diagnostics: whole numbers in full, others to four digits.
+
+    Examples
+    --------
+    >>> cell(1234567), cell(0.123456), cell(None), cell("x")
+    ('1,234,567', '0.1235', '–', 'x')
+    """
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else count(value)
+
+
 def share(part: float | None, whole: float | None) -> str:
     """A part of a whole in percent; a small part is never shown as nothing.
 

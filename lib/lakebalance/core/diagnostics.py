@@ -1,0 +1,36 @@
+"""Small tables that a method has to say about what it is doing, for plans and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A table of few lines: a title, columns, and what to make of it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as ``plan --json`` prints it."""
+        return {
+            "title": self.title,
+            "columns": list(self.columns),
+            "rows": [list(row) for row in self.rows],
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a sampler found out before it samples: its state, as JSON holds it, and diagnostics."""
+
+    state: Mapping[str, Any]
+    diagnostics: Sequence[Diagnostic] = field(default_factory=list)
