@@ -46,3 +46,16 @@ def recipe(tmp_path):
         return Recipe.model_validate({**base, **parts})
 
     return make
+
+
+@pytest.fixture
+def by_key(spark):
+    """The rows of a source ``s`` with the key ``id``, by the text of their keys."""
+    from lakebalance.core.hashing import hash128, key_text
+
+    def rows(path):
+        df = spark.read.format("delta").load(path)
+        keyed = df.select("*", hash128(df, ["id"], "key", "s").alias("k")).collect()
+        return {key_text((r["k"]["hi"], r["k"]["lo"])): r for r in keyed}
+
+    return rows

@@ -63,7 +63,7 @@ def test_a_plan_reads_only_the_columns_it_needs(spark, wide, capsys):
     gate = frames.gate
     counted = gate.flagged[0].where(gate.left).groupBy("label").count()
     assert scans(counted, capsys) == ["struct<label:string,x:double>"]
-    ranked = frames.hashed(gate.passed()[0]).select(GROUP, HASH)
+    ranked = frames.hashed(gate.passed()[0], frames.outputs[0]).select(GROUP, HASH)
     assert scans(ranked, capsys) == ["struct<id:bigint,label:string,x:double>"]
 
 
@@ -77,7 +77,7 @@ def test_a_filter_is_pushed_into_the_scan(spark, wide, capsys):
 def test_sampling_shuffles_no_rows(spark, wide, capsys):
     result = lb.run(wide, spark)
     frames = Frames(wide, spark)
-    frames.sampled(frames.gate.passed(), result.plan).explain()
+    frames.sampled(frames.gate.passed(), result.plan, frames.outputs[0]).explain()
     shown = capsys.readouterr().out
     assert "BroadcastHashJoin" in shown
     assert "Exchange hashpartitioning" not in shown and "Exchange range" not in shown

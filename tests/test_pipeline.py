@@ -235,8 +235,9 @@ def test_one_group_only_is_warned_of(spark, table, recipe):
     path = table("source", [(i, "a" if i else "b") for i in range(9)], "id long, label string")
     balance = {"balance": {"by": ["label"], "method": "equal"}}
     source = {"name": "s", "table": path, "key": ["id"]}
-    assert not lb.plan(recipe(source, allocate=balance), spark).warnings
-    [warning] = lb.plan(recipe({**source, "where": "id > 0"}, allocate=balance), spark).warnings
+    parts = {"allocate": balance, "split": {"done": True}}
+    assert not lb.plan(recipe(source, **parts), spark).warnings
+    [warning] = lb.plan(recipe({**source, "where": "id > 0"}, **parts), spark).warnings
     assert warning["code"] == "one_group" and "{'label': 'a'}" in warning["message"]
 
 

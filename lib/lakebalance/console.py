@@ -68,10 +68,20 @@ def show_groups(data: Mapping[str, Any]) -> None:
         )  # fmt: skip
         if len(labels) > MOST_LINES:
             out.print(f"and {len(labels) - MOST_LINES:,} more; --json has them all")
+    show_outputs(data.get("outputs", []))
     for diagnostic in data.get("diagnostics", []):
         show_diagnostic(diagnostic)
     for warning in data["warnings"]:
         out.print(f"warning: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
+
+
+def show_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
+    """The tables besides the balanced one."""
+    if outputs:
+        table_of(
+            "also", "rows", "of", "into",
+            rows=[(o["name"], f"{o['rows']:,}", o["part"], o["table"]) for o in outputs],
+        )  # fmt: skip
 
 
 def show_diagnostic(diagnostic: Mapping[str, Any]) -> None:

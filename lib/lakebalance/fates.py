@@ -15,12 +15,13 @@ from lakebalance.core.columns import quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import KEY, SOURCE
+from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.outputs import Output
 from lakebalance.result import remembered_groups
 from lakebalance.sample.thresholds import GROUP, HASH
 
@@ -43,8 +44,9 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic rows of which it
-    is the first parent, where there can be any), and the numbers that decided it.
+    ``duplicate``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic
+    rows of which it is the first parent, where there can be any), the numbers that decided it, and
+    the same for each phase in ``outputs``.
 
     Raises
     ------
@@ -164,8 +166,18 @@ class Inquiry:
         return self._sampled(key)
 
     def _sampled(self, key: Key) -> dict[str, Any]:
-        group_id, value = self.after_filter[key]
-        group = self.groups[group_id]
+        (first, *others) = [o for o in self.frames.outputs if o.name in self.after_filter[key]]
+        fate = self._in_output(key, first)
+        if first.held_out:
+            fate |= {"fate": "held out", "part": first.part, "table": first.table}
+        if others:
+            fate["outputs"] = {output.name: self._in_output(key, output) for output in others}
+        return fate
+
+    def _in_output(self, key: Key, output: Output) -> dict[str, Any]:
+        """What became of a row in one of the tables."""
+        group_id, value = self.after_filter[key][output.name]
+        group = self.groups[output.name, group_id]
         assert group.threshold is not None
         fewest, most = group.threshold.copies(value)
         numbers = {
@@ -179,7 +191,7 @@ class Inquiry:
         if most > fewest:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last
-        method = method_of("sample", self.recipe.sample)
+        method = method_of("sample", output.sample)
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
         if group.synthetic:
@@ -192,12 +204,19 @@ class Inquiry:
         return df.where(self.where).where(_is_one_of(KEY, self.picked))
 
     @cached_property
-    def after_filter(self) -> dict[Key, tuple[int, int]]:
-        """Group and hash of each picked row that the sources' filters let through."""
-        rows = self._of_picked(self.frames.hashed(self.frames.all_rows))
+    def after_filter(self) -> dict[Key, dict[str, tuple[int, int]]]:
+        """Group and hash in each output, of the picked rows that the sources' filters let by."""
+        rows = [
+            self._of_picked(self.frames.hashed(self.frames.all_rows, output)).select(
+                F.lit(output.name).alias("output"), KEY, GROUP, HASH
+            )
+            for output in self.frames.outputs
+        ]
+        found: dict[Key, dict[str, tuple[int, int]]] = {}
         # Equal rows share a key where it is their content: one line for each key is enough.
-        found = rows.select(KEY, GROUP, HASH).distinct().collect()
-        return {_key(r[KEY]): (r[GROUP], r[HASH]) for r in found}
+        for row in unite(rows).distinct().collect():
+            found.setdefault(_key(row[KEY]), {})[row["output"]] = (row[GROUP], row[HASH])
+        return found
 
     @cached_property
     def reasons(self) -> dict[Key, list[str]]:
@@ -232,11 +251,12 @@ class Inquiry:
         }
 
     @cached_property
-    def groups(self) -> dict[int, PlannedGroup]:
-        """The plan's groups that the picked rows belong to."""
-        ids = {group for group, _ in self.after_filter.values()}
-        groups = remembered_groups(self.state, self.spark, self.recipe, self.entry["run_id"], ids)
-        return {group.id: group for group in groups}
+    def groups(self) -> dict[tuple[str, int], PlannedGroup]:
+        """The plan's groups that the picked rows belong to, by output and id."""
+        ids = {group for chances in self.after_filter.values() for group, _ in chances.values()}
+        run = self.entry["run_id"]
+        groups = remembered_groups(self.state, self.spark, self.recipe, run, ids)
+        return {(output, group.id): group for output, own in groups.items() for group in own}
 
 
 def _key(value: Any) -> Key:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,18 +17,20 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import function_of, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
+from lakebalance.core.split import PART, part_of
 from lakebalance.expect.gate import Gate
-from lakebalance.plans import Plan, run_id
+from lakebalance.plans import Plan, PlannedGroup, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Found = Callable[[int, DataFrame], DataFrame]
 
 
-def shares_of(plan: Plan) -> dict[int, Share]:
+def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
     """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
-    return {g.id: Share(g.available, g.target, g.threshold or Threshold(0)) for g in plan.groups}
+    return {g.id: Share(g.available, g.target, g.threshold or Threshold(0)) for g in groups}
 
 
 @dataclass
@@ -78,10 +80,27 @@ class Frames:
             for name, spec in self.recipe.allocate.bins.items()
         ]
 
+    @cached_property
+    def outputs(self) -> list[Output]:
+        """The tables that the recipe makes, the balanced one first."""
+        return outputs_of(self.recipe)
+
+    @property
+    def by(self) -> list[str]:
+        """The columns that rows are counted by: those of all rules, and the part."""
+        return [*self.recipe.by, *([PART] if self.recipe.parts else [])]
+
     def binned(self, rows: DataFrame) -> DataFrame:
         """The rows with a column for each of ``bins``."""
         groups = {bins.name: bins.group(rows) for bins in self.bins}
         return rows.withColumns(groups) if groups else rows
+
+    def grouped(self, rows: DataFrame) -> DataFrame:
+        """The rows with all columns that they are counted by."""
+        split = self.recipe.split
+        if split is not None and split.parts:
+            rows = rows.withColumn(PART, part_of(rows, split))
+        return self.binned(rows)
 
     def census(
         self,
@@ -91,14 +110,14 @@ class Frames:
         span_of: Column | None = None,
     ) -> Census:
         """Rows per source and group of the recipe; see ``count_groups``."""
-        binned, sources = [self.binned(frame) for frame in rows], self.recipe.sources
-        names = [source.name for source in sources]
-        return count_groups(binned, self.recipe.allocate.by, names, left, sums, span_of)
+        names = [source.name for source in self.recipe.sources]
+        grouped = [self.grouped(frame) for frame in rows]
+        return count_groups(grouped, self.by, names, left, sums, span_of)
 
     def check_columns(self) -> None:
         """Raise where the recipe names a column that is not there, before rows are counted."""
         recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
-        require(self.binned(rows), recipe.allocate.by, "allocate.balance.by")
+        require(self.grouped(rows), recipe.by, "allocate.balance.by")
         if publish.source_column in rows.columns:
             raise RecipeError(
                 f'publish.source_column: the sources have a column "{publish.source_column}"; '
@@ -110,7 +129,7 @@ class Frames:
         require(rows, publish.cluster_by, "publish.cluster_by")
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
-            deciding = [*recipe.allocate.by, *[bins.of for bins in self.bins]]
+            deciding = [*recipe.by, *[bins.of for bins in self.bins]]
             check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
@@ -122,32 +141,38 @@ class Frames:
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left
 
-    def hashed(self, rows: DataFrame) -> DataFrame:
-        """The rows with ``__lb_group`` and ``__lb_hash``, the number that decides about each."""
-        binned = self.binned(rows)
-        group = group_id(binned, self.recipe.allocate.by)
-        chance = rehash(F.col(KEY), self.recipe.seed, "sample")
-        hashed = binned.select("*", group.alias(GROUP), chance.alias(HASH))
-        return hashed.drop(*[bins.name for bins in self.bins])
+    def hashed(self, rows: DataFrame, output: Output) -> DataFrame:
+        """The rows of an output's part with ``__lb_group`` and ``__lb_hash``.
 
-    def sampled(self, rows: Sequence[DataFrame], plan: Plan) -> DataFrame:
-        """Exactly the planned rows, as they are published."""
-        sampler, hashed = method_of("sample", self.recipe.sample), self._hashed(rows)
-        given = [hashed, shares_of(plan), self.recipe.sample]
-        output: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
-        return self.named(output)
+        The hash decides about each row; another one for each output, so that one does not repeat
+        what another has.
+        """
+        grouped = self.grouped(rows)
+        if self.recipe.parts:
+            grouped = grouped.where(F.col(PART) == output.part)
+        stage = "sample" if output.name == BALANCED else f"sample {output.name}"
+        chance = rehash(F.col(KEY), self.recipe.seed, stage)
+        group = group_id(grouped, self.by)
+        hashed = grouped.select("*", group.alias(GROUP), chance.alias(HASH))
+        return hashed.drop(PART, *[bins.name for bins in self.bins])
+
+    def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
+        """Exactly the planned rows of an output, as they are published."""
+        sampler = method_of("sample", output.sample)
+        hashed = [self.hashed(frame, output) for frame in rows]
+        given = [hashed, shares_of(plan.groups_of(output.name)), output.sample]
+        made: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
+        return self.named(made)
 
     def prepared(self, rows: Sequence[DataFrame], plan: Plan) -> Plan:
         """The plan with what its sampler must find out in the rows before it samples."""
         sampler = method_of("sample", self.recipe.sample)
         if sampler.prepare is None:
             return plan
-        found = sampler.prepare(self._hashed(rows), shares_of(plan), self.recipe.sample)
+        hashed = [self.hashed(frame, self.outputs[0]) for frame in rows]
+        found = sampler.prepare(hashed, shares_of(plan.groups), self.recipe.sample)
         said = [diagnostic.to_dict() for diagnostic in found.diagnostics]
         return replace(plan, prepared=found.state, diagnostics=[*plan.diagnostics, *said])
-
-    def _hashed(self, rows: Sequence[DataFrame]) -> list[DataFrame]:
-        return [self.hashed(frame) for frame in rows]
 
     def named(self, rows: DataFrame) -> DataFrame:
         """The rows with the source's name where the recipe wants it, and no column of ours."""

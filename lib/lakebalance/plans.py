@@ -11,6 +11,7 @@ from typing import Any
 
 from lakebalance.expect.gate import Verdict
 from lakebalance.priors import priors_of
+from lakebalance.recipe.outputs import BALANCED
 from lakebalance.sample.thresholds import Threshold
 
 
@@ -67,10 +68,35 @@ class PlannedGroup:
 
 
 @dataclass(frozen=True)
+class PlannedOutput:
+    """A table besides the balanced one: rows of a part, by the rules of a phase or held out."""
+
+    name: str
+    table: str
+    part: str
+    groups: list[PlannedGroup]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the output."""
+        return sum(group.target for group in self.groups)
+
+    def summary(self) -> dict[str, Any]:
+        """The output as JSON holds it, with no groups."""
+        named = {"name": self.name, "table": self.table, "part": self.part}
+        return {**named, "rows": self.rows, "groups": []}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The output as ``plan --json`` prints it."""
+        return self.summary() | {"groups": [group.to_dict() for group in self.groups]}
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that is needed to make the output again; see ``to_dict`` for its JSON form.
 
-    ``prepared`` is what the sampler found out before it sampled, where it does so.
+    ``groups`` are those of the balanced table, ``outputs`` the other tables. ``prepared`` is what
+    the sampler found out before it sampled, where it does so.
     """
 
     name: str
@@ -84,11 +110,17 @@ class Plan:
     warnings: list[dict[str, str]] = field(default_factory=list)
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     prepared: Mapping[str, Any] | None = None
+    outputs: list[PlannedOutput] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
         """Rows of the output, or the sum of its weights."""
         return sum(group.target for group in self.groups)
+
+    def groups_of(self, output: str) -> list[PlannedGroup]:
+        """The groups of an output by its name."""
+        named = {other.name: other.groups for other in self.outputs}
+        return named.get(output, self.groups)
 
     @property
     def matches(self) -> int:
@@ -103,7 +135,8 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
         groups = [group.to_dict() for group in self.groups]
-        return self.summary() | {"groups": groups, "priors": self.priors}
+        outputs = [output.to_dict() for output in self.outputs]
+        return self.summary() | {"groups": groups, "priors": self.priors, "outputs": outputs}
 
     def summary(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it, with no groups."""
@@ -121,23 +154,30 @@ class Plan:
             "warnings": self.warnings,
             "diagnostics": self.diagnostics,
             "prepared": self.prepared,
+            "outputs": [output.summary() for output in self.outputs],
         }
 
     @classmethod
-    def from_summary(cls, data: Mapping[str, Any], groups: list[PlannedGroup]) -> Plan:
-        """The plan that a summary and its groups were written from."""
+    def from_summary(
+        cls, data: Mapping[str, Any], groups_of: Mapping[str, list[PlannedGroup]]
+    ) -> Plan:
+        """The plan that a summary and the groups of its outputs, by name, were written from."""
         return cls(
             data["name"],
             data["run_id"],
             data["recipe_hash"],
             [PlannedSource(**source) for source in data["sources"]],
-            groups,
+            groups_of.get(BALANCED, []),
             [Verdict(**verdict) for verdict in data["gates"]],
             data["quarantined"],
             data["pruned"],
             data["warnings"],
             data.get("diagnostics", []),
             data.get("prepared"),
+            [
+                PlannedOutput(o["name"], o["table"], o["part"], groups_of.get(o["name"], []))
+                for o in data.get("outputs", [])
+            ],
         )
 
     def _repr_html_(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,6 +15,7 @@ from lakebalance.plans import Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.outputs import BALANCED, outputs_of
 from lakebalance.sample.thresholds import Threshold
 
 ALLOCATIONS = "allocations"
@@ -22,7 +23,11 @@ ALLOCATIONS = "allocations"
 
 @dataclass(frozen=True)
 class Result:
-    """A finished run: its plan, what was published and found there, and what each stage took."""
+    """A finished run: its plan, what was published and found there, and what each stage took.
+
+    ``outputs`` say the same of the tables besides the balanced one: ``name``, ``version``,
+    ``published``.
+    """
 
     plan: Plan
     table: str
@@ -34,11 +39,16 @@ class Result:
     recipe: str
     finished: str
     repeated: bool = False
+    outputs: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as ``run --json`` prints it."""
+        plan = self.plan.to_dict()
+        made = {output["name"]: output for output in self.outputs}
+        outputs = [{**output, **made.get(output["name"], {})} for output in plan["outputs"]]
         return {
-            **self.plan.to_dict(),
+            **plan,
+            "outputs": outputs,
             "output": {"table": self.table, "version": self.version, "rows": self.rows},
             "published": self.published,
             "stages": self.stages,
@@ -59,6 +69,7 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
     """Write the plan's groups and thresholds; replaces what an earlier try wrote."""
     rows = [
         Allocation(
+            name,
             g.source,
             g.id,
             g.json_group,
@@ -70,7 +81,8 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
             g.threshold.at_last,
             g.threshold.whole,
         )
-        for g in plan.groups
+        for name in [BALANCED, *[output.name for output in plan.outputs]]
+        for g in plan.groups_of(name)
         if g.threshold is not None
     ]
     state.write(as_frame(spark, rows), ALLOCATIONS, plan.run_id)
@@ -82,22 +94,24 @@ def remembered_groups(
     recipe: Recipe,
     run: str,
     ids: Collection[int] | None = None,
-) -> list[PlannedGroup]:
-    """The groups of a run's plan with their thresholds; only some of them by their ids."""
-    method = method_of("sample", recipe.sample)
-    return [
-        PlannedGroup(
-            a.group_id,
-            a.source,
-            {name: python_value(value) for name, value in a.group.items()},
-            a.rows,
-            a.available,
-            a.target,
-            Threshold(a.base, a.last, a.at_last, a.whole),
-            method.new_rows(a.available, a.target),
+) -> dict[str, list[PlannedGroup]]:
+    """A run's groups with their thresholds, by output; only some of them by their ids."""
+    samplers = {o.name: method_of("sample", o.sample) for o in outputs_of(recipe)}
+    groups: dict[str, list[PlannedGroup]] = {}
+    for a in from_frame(state.read(spark, ALLOCATIONS, run), ids):
+        groups.setdefault(a.output, []).append(
+            PlannedGroup(
+                a.group_id,
+                a.source,
+                {name: python_value(value) for name, value in a.group.items()},
+                a.rows,
+                a.available,
+                a.target,
+                Threshold(a.base, a.last, a.at_last, a.whole),
+                samplers[a.output].new_rows(a.available, a.target),
+            )
         )
-        for a in from_frame(state.read(spark, ALLOCATIONS, run), ids)
-    ]
+    return groups
 
 
 def remember(state: State, spark: SparkSession, result: Result, started: dt.datetime) -> None:
@@ -113,7 +127,7 @@ def remember(state: State, spark: SparkSession, result: Result, started: dt.date
             "started": started,
             "plan": result.plan.summary(),
             "recipe": result.recipe,
-            "result": {"stages": result.stages, "paths": result.paths},
+            "result": {"stages": result.stages, "paths": result.paths, "outputs": result.outputs},
         },
     )
 
@@ -142,4 +156,5 @@ def remembered(
         entry["recipe"],
         entry["finished"].replace(tzinfo=dt.timezone.utc).isoformat(),
         repeated=True,
+        outputs=entry["result"].get("outputs", []),
     )

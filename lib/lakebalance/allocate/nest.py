@@ -82,11 +82,10 @@ def allocate(
     """
     levels = [Level(mix, None)] if mix is not None else []
     if balance is not None:
-        named = getattr(balance, "by", None) if within else None
-        levels.append(Level(balance, named or _all_names(counts, within)))
+        levels.append(Level(balance, getattr(balance, "by", None) or _all_names(counts)))
     levels += [Level(rule, rule.by) for rule in within]  # type: ignore[attr-defined]
     if not levels:
-        levels = [Level(_keep_shares(), _all_names(counts, ()))]
+        levels = [Level(_keep_shares(), _all_names(counts))]
     targets = [0] * len(counts)
     _divide(counts, range(len(counts)), rows, levels, targets)
     return [
@@ -95,9 +94,8 @@ def allocate(
     ]
 
 
-def _all_names(counts: Sequence[Available], within: Sequence[MethodOptions]) -> list[str]:
-    inner = {name for rule in within for name in getattr(rule, "by", [])}
-    return [name for name in (counts[0].values if counts else {}) if name not in inner]
+def _all_names(counts: Sequence[Available]) -> list[str]:
+    return list(counts[0].values) if counts else []
 
 
 def _divide(

@@ -95,7 +95,7 @@ def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str)
     check_features(df, [spec.of], f"{place}.of", "write top: 10, for its commonest values")
     kind = kinds(df)[spec.of]
     if spec.edges is not None:
-        edges = [_coordinate_of(edge, kind, place) for edge in spec.edges]
+        edges = [coordinate_of(edge, kind, f"{place}.edges") for edge in spec.edges]
     else:
         edges = quantiles(
             [frame.select(coordinate(frame, spec.of).alias("at")) for frame in frames],
@@ -198,8 +198,13 @@ def _narrowed(rows: DataFrame, intervals: Sequence[_Interval]) -> list[_Interval
     return narrowed
 
 
-def _coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) -> float:
-    """An edge as a recipe has it as a coordinate: a number, or a time, in UTC if without zone."""
+def coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) -> float:
+    """An edge as a recipe has it as a coordinate: a number, or a time, in UTC if without zone.
+
+    Raises
+    ------
+    RecipeError : it is not what the values of a column of this kind are.
+    """
     timed = isinstance(kind, T.DateType | T.TimestampType | T.TimestampNTZType)
     if not timed and isinstance(edge, int | float) and math.isfinite(edge):
         return float(edge)
@@ -213,7 +218,7 @@ def _coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) ->
     except ValueError:
         pass
     wanted = "a date or time such as 2024-01-31" if timed else "a number"
-    raise RecipeError(f"{place}.edges: {edge!r} is not {wanted}, as the column's values are")
+    raise RecipeError(f"{place}: {edge!r} is not {wanted}, as the column's values are")
 
 
 def _shown(edge: float, kind: T.DataType) -> str:

@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 SCHEMA = pa.schema(
-    [("place", pa.int64()), ("source", pa.string()), ("group_id", pa.int64()),
-     ("group", pa.string()), ("rows", pa.int64()), ("available", pa.int64()),
-     ("target", pa.int64()), ("base", pa.int64()), ("last", pa.int64()), ("at_last", pa.int64()),
-     ("whole", pa.bool_())]
+    [("place", pa.int64()), ("output", pa.string()), ("source", pa.string()),
+     ("group_id", pa.int64()), ("group", pa.string()), ("rows", pa.int64()),
+     ("available", pa.int64()), ("target", pa.int64()), ("base", pa.int64()),
+     ("last", pa.int64()), ("at_last", pa.int64()), ("whole", pa.bool_())]
 )  # fmt: skip
 
 
@@ -23,6 +23,7 @@ SCHEMA = pa.schema(
 class Allocation:
     """One group of one source: counts, target, and the threshold that makes it."""
 
+    output: str
     source: str
     group_id: int
     group: dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +18,7 @@ from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.source_text import SourceText, parse
 from lakebalance.recipe.target_tables import with_target_tables
 
+NOT_OF_THE_RECIPE = re.compile(r"(literal|list|dict|function-\w+)\[")
 STAGE_OF_FIELD: dict[str, Stage] = {
     "prune": "prune",
     "mix": "allocate",
@@ -110,10 +112,12 @@ def _explain(source: SourceText, detail: dict[str, Any]) -> str:
 
 
 def _plain_path(data: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
-    """The location without the names of methods that pydantic puts into it."""
+    """The location without the names of methods and types that pydantic puts into it."""
     path: list[int | str] = []
     entered = True  # the tag stands once, right after the way into the method's mapping
     for part in loc:
+        if NOT_OF_THE_RECIPE.match(str(part)):
+            continue
         inside = isinstance(data, dict)
         in_stage = any(p in STAGE_OF_FIELD for p in path)
         if entered and in_stage and inside and data.get("method") == part:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from lakebalance.core.registry import MethodOptions, methods, options_union
+from lakebalance.core.split import TRAIN
+from lakebalance.recipe.outputs import outputs_of
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
@@ -140,13 +142,9 @@ class Bin(Part):
         return self
 
 
-class Allocate(Part):
+class Rules(Part):
     """How many rows of what: a mixture over sources, a balance within them, a budget."""
 
-    bins: dict[str, Bin] = Field(
-        default_factory=dict,
-        description="Names that `by` may use besides columns: groups of a column's values.",
-    )
     mix: MixOptions | None = Field(None, description="Rule over the sources.")
     balance: BalanceOptions | None = Field(
         None, description="Rule over the groups of the `by` columns."
@@ -167,14 +165,86 @@ class Allocate(Part):
         return [name for rule in rules for name in getattr(rule, "by", [])]
 
     @model_validator(mode="after")
-    def _rules_nest(self) -> Allocate:
+    def _rules_nest(self) -> Rules:
         if self.within and self.balance is None:
             raise ValueError("within divides the groups of a balance; write balance")
-        if unused := self.bins.keys() - set(self.by):
-            raise ValueError(f"no rule has the bins {min(unused)!r} in by; leave them out")
         if twice := {name for name in self.by if self.by.count(name) > 1}:
             raise ValueError(f"two rules have the column {min(twice)!r} in by; leave one out")
         return self
+
+
+class Allocate(Rules):
+    """The rules for the balanced table, and groups of columns that have none of their own."""
+
+    bins: dict[str, Bin] = Field(
+        default_factory=dict,
+        description="Names that `by` may use besides columns: groups of a column's values.",
+    )
+
+
+class Phase(Rules):
+    """One more table of the same rows by other rules, such as the natural distribution."""
+
+    name: str = Field(min_length=1, description="What the plan calls this table.")
+    table: str | None = Field(
+        None,
+        min_length=1,
+        description="Path or catalog name; that of the balanced table, _ and the phase's name if "
+        "left out.",
+    )
+
+
+class Split(Part):
+    """Rows held out before anything is balanced: by chance, whole values at a time, or by time."""
+
+    done: bool = Field(False, description="Whether the sources hold rows for training only.")
+    shares: dict[str, float] | None = Field(
+        None,
+        min_length=1,
+        description="Parts that are held out, and the share of the keys that each gets by chance; "
+        "what is left is for training. A row's part stays when other rows come.",
+    )
+    by: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="With shares: rows of one value here are on one side; the key if left out.",
+    )
+    time: str | None = Field(None, description="Column of numbers, dates or timestamps.")
+    starts: dict[str, float | str] | None = Field(
+        None,
+        min_length=1,
+        description="With time: parts that are held out, and where each begins, rising; what is "
+        "before them is for training.",
+    )
+    seed: int = Field(0, description="With shares: another seed holds other rows out.")
+    tables: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where parts go; beside the balanced table, by their names, if left out.",
+    )
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that are held out; none where the split is done."""
+        return list(self.shares or self.starts or {})
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        if [self.done, self.shares is not None, self.starts is not None].count(True) != 1:
+            raise ValueError("write shares, or time and starts, or done: true")
+        if (self.time is None) != (self.starts is None) or (self.by and not self.shares):
+            raise ValueError("by goes with shares, time with starts")
+        if TRAIN in self.parts:
+            raise ValueError(f"{TRAIN!r} is what is left for training; it has no entry")
+        if unknown := self.tables.keys() - set(self.parts):
+            raise ValueError(f"tables names {min(unknown)!r}, which is no part that is held out")
+        return self
+
+    @field_validator("shares")
+    @classmethod
+    def _leave_some(cls, shares: dict[str, float] | None) -> dict[str, float] | None:
+        if shares and (sum(shares.values()) >= 1 or min(shares.values()) <= 0):
+            raise ValueError("each share must be above 0, and their sum below 1")
+        return shares
 
 
 class Publish(Part):
@@ -214,7 +284,12 @@ class Recipe(Part):
     prune: list[PruneOptions] = Field(
         default_factory=list, description="How redundant rows are found, in order."
     )
+    split: Split | None = Field(None, description="Rows that are held out and not balanced.")
     allocate: Allocate = Field(Allocate(), description="How many rows of what.")
+    phases: list[Phase] = Field(
+        default_factory=list,
+        description="More tables of the same rows for training, by rules of their own.",
+    )
     sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
     publish: Publish = Field(description="Where the output goes.")
 
@@ -228,6 +303,36 @@ class Recipe(Part):
                 raise ValueError(
                     f"expect names a source {expectation.source!r}; there are: {names}"
                 )
+        return self
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts of the rows that are held out."""
+        return [] if self.split is None else self.split.parts
+
+    @property
+    def by(self) -> list[str]:
+        """The columns whose values make the groups, those of all phases as well."""
+        names = [*self.allocate.by, *[name for phase in self.phases for name in phase.by]]
+        return list(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _bins_are_used(self) -> Recipe:
+        if unused := self.allocate.bins.keys() - set(self.by):
+            raise ValueError(
+                f"allocate.bins: no rule has the bins {min(unused)!r} in by; leave them out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_differ(self) -> Recipe:
+        outputs = outputs_of(self)
+        for what, values in (
+            ("name", [output.name for output in outputs]),
+            ("table", [output.table for output in outputs]),
+        ):
+            if twice := {value for value in values if values.count(value) > 1}:
+                raise ValueError(f"two outputs have the {what} {min(twice)!r}; write another")
         return self
 
     @classmethod

@@ -22,7 +22,7 @@ STAGES: dict[Stage, str] = {
     "`allocate.balance` over the groups of its `by` columns.",
     "sample": "Samplers turn targets into rows: `sample: {method: …}`.",
 }
-METHOD_FIELDS = ("prune", "allocate.mix", "allocate.balance", "allocate.within", "sample")
+METHOD_FIELDS = re.compile(r"prune|sample|(allocate|phases\[\])\.(mix|balance|within)")
 
 
 def recipe_page() -> str:
@@ -81,7 +81,7 @@ def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, str, st
         inner = models_in(field.annotation)
         listed = "list" in str(field.annotation)
         meaning = _cell(field.description)
-        if full in METHOD_FIELDS:
+        if METHOD_FIELDS.fullmatch(full):
             yield f"`{full}`", "list of methods" if listed else "method", _default(field), meaning
             continue
         yield f"`{full}`", _type(field), _default(field), meaning
@@ -94,6 +94,7 @@ def _type(field: FieldInfo) -> str:
     if "Literal" in str(field.annotation) and not text.startswith(("list", "dict")):
         values = re.findall(r"'([^']*)'", str(field.annotation))
         others = ["list of names"] if "list[str]" in str(field.annotation) else []
+        others += ["mapping"] if models_in(field.annotation) else []
         return " or ".join([f"`{value}`" for value in values] + others)
     inner = models_in(field.annotation)
     if inner:
@@ -105,7 +106,7 @@ def _type(field: FieldInfo) -> str:
     text = text.replace(" | None", "").replace("typing.", "")
     if found := re.fullmatch(r"list\[(\w+)\]", text):
         return f"list of {plain.get(found[1], found[1])}s"
-    if found := re.fullmatch(r"dict\[str, (\w+)\]", text):
+    if found := re.fullmatch(r"dict\[str, (.+)\]", text):
         return f"mapping of names to {plain.get(found[1], 'value')}s"
     return plain.get(re.sub(r"<class '(\w+)'>", r"\1", text), text)
 

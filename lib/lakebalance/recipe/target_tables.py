@@ -26,18 +26,28 @@ def with_target_tables(data: dict[str, Any], source: SourceText, folder: Path) -
     RecipeError : a file is not there or not as it should be: one column for each of ``by``, then
         ``rows`` or ``share``.
     """
-    allocate = data.get("allocate")
-    if not isinstance(allocate, dict):
-        return
-    data["allocate"] = allocate = dict(allocate)
-    for name in ("mix", "balance"):
-        if name in allocate:
-            allocate[name] = _read(allocate[name], source, ("allocate", name), folder)
-    if isinstance(allocate.get("within"), list):
-        allocate["within"] = [
-            _read(rule, source, ("allocate", "within", i), folder)
-            for i, rule in enumerate(allocate["within"])
+    if isinstance(data.get("allocate"), dict):
+        data["allocate"] = _with_tables(data["allocate"], source, ("allocate",), folder)
+    if isinstance(data.get("phases"), list):
+        data["phases"] = [
+            _with_tables(phase, source, ("phases", i), folder) if isinstance(phase, dict) else phase
+            for i, phase in enumerate(data["phases"])
         ]
+
+
+def _with_tables(
+    rules: dict[str, Any], source: SourceText, place: tuple[int | str, ...], folder: Path
+) -> dict[str, Any]:
+    rules = dict(rules)
+    for name in ("mix", "balance"):
+        if name in rules:
+            rules[name] = _read(rules[name], source, (*place, name), folder)
+    if isinstance(rules.get("within"), list):
+        rules["within"] = [
+            _read(rule, source, (*place, "within", i), folder)
+            for i, rule in enumerate(rules["within"])
+        ]
+    return rules
 
 
 def _read(rule: Any, source: SourceText, place: tuple[int | str, ...], folder: Path) -> Any:

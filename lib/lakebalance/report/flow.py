@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebalance.core.split import TRAIN
+
 
 @dataclass(frozen=True)
 class Change:
@@ -64,13 +66,21 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
         (-p["dropped"], f"duplicates ({p['method']})" if p["method"] else "duplicates")
         for p in pruned
     ]
-    steps.append(Step("Left after pruning", available, _changes(dropped)))
+    held_out = _held_out(result)
+    steps.append(Step("Left after pruning", available + held_out, _changes(dropped)))
+    if held_out:
+        steps.append(Step("For training", available, _changes([(-held_out, "held out")])))
     steps.append(_sampled(groups, result.get("rows"), sampler))
     published = rows_published(result)
     if published is not None:
         more = published - steps[-1].rows
         steps.append(Step("Published", published, _changes([(more, "against the plan")])))
     return steps
+
+
+def _held_out(result: Mapping[str, Any]) -> int:
+    parts = [o for o in result.get("outputs") or [] if o["part"] != TRAIN]
+    return sum(g["available"] for output in parts for g in output["groups"])
 
 
 def _sampled(groups: list[Mapping[str, Any]], rows: int | None, sampler: str) -> Step:

@@ -15,6 +15,7 @@ from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.curve import size_curve
 from lakebalance.report.facts import epoch_classes, facts
 from lakebalance.report.flow import flow
+from lakebalance.report.outputs import output_lines
 from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source, recorded
 
 MOST_TABLE_ROWS = 100
@@ -109,6 +110,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "repeated_parts": len(repeated),
         "heavy_epochs": HEAVY_EPOCHS,
         "gates": gate_lines(result.get("gates") or []),
+        "outputs": output_lines(result),
         "comparison": comparison(result.get("published")),
         "stages": stages,
         "total_seconds": sum(s.get("seconds") or 0 for s in stages),

@@ -9,6 +9,7 @@ from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison
 from lakebalance.report.facts import facts
 from lakebalance.report.html import environment
+from lakebalance.report.outputs import output_lines
 from lakebalance.report.parts import per_both, per_group, per_source, recorded
 
 MOST_GROUPS = 200
@@ -56,6 +57,7 @@ def _fragment(data: Mapping[str, Any], kind: str) -> str:
         "repeated": bool(data.get("repeated")),
         "warnings": list(data.get("warnings") or []),
         "most_warnings": MOST_WARNINGS,
+        "outputs": output_lines(data),
         "diagnostics": list(data.get("diagnostics") or []),
         "most_rows": MOST_ROWS,
         "comparison": comparison(data.get("published")),

@@ -1,0 +1,195 @@
+"""From counts to a plan: what expectations, pruning and the rules leave of each group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.allocate.nest import Available, allocate
+from lakebalance.cautions import cautions
+from lakebalance.core.counts import Census, GroupCount
+from lakebalance.core.errors import GateError, RecipeError, TableError
+from lakebalance.core.progress import Stopwatch
+from lakebalance.core.registry import method_of
+from lakebalance.core.split import PART, TRAIN
+from lakebalance.diagnoses import diagnoses_of
+from lakebalance.expect.gate import Verdict
+from lakebalance.frames import Found, Frames
+from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
+from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.outputs import Output
+
+
+def counted(
+    frames: Frames, watch: Stopwatch, span_of: Column | None = None
+) -> tuple[Census, list[Verdict]]:
+    """Rows per group, and what the expectations found.
+
+    Raises
+    ------
+    TableError : there are no rows.
+    GateError : an expectation failed that stops a run.
+    """
+    recipe, gate = frames.recipe, frames.gate
+    with watch.stage("expect and count") as entry:
+        census = frames.census(gate.flagged, gate.left, gate.counted, span_of)
+        entry["rows_in"] = sum(group.rows for group in census.groups)
+        entry["rows_out"] = sum(group.left for group in census.groups)
+        if not census.groups:
+            filtered = " after its where" if any(s.where for s in recipe.sources) else ""
+            raise TableError(f"sources: none of them has a row{filtered}")
+        verdicts = gate.verdicts(census.sums, entry["rows_in"])
+        _stop(verdicts)
+    return census, verdicts
+
+
+def planned(
+    frames: Frames,
+    watch: Stopwatch,
+    census: Census,
+    verdicts: list[Verdict],
+    found: Found,
+) -> tuple[Plan, list[DataFrame]]:
+    """The plan without thresholds, and the rows that are left to sample.
+
+    Raises
+    ------
+    TableError : no rows are left.
+    RecipeError : the rules cannot be met, or a row has no time to split by.
+    """
+    recipe, names = frames.recipe, [s.name for s in frames.recipe.sources]
+    left, groups = frames.gate.passed(), census.groups
+    passed = sum(group.left for group in groups)
+    pruned: list[dict[str, Any]] = []
+    if recipe.prune:
+        with watch.stage("prune", passed) as entry:
+            left, groups, pruned = _pruned(frames, left, census, found)
+            entry["rows_out"] = sum(group.left for group in groups)
+    if not any(group.left for group in groups):
+        raise TableError("no rows are left to balance after gates and pruning")
+    _has_parts(groups)
+    rows_of = census.rows_of(names)
+    balanced, *others = [_allocated(recipe, output, groups) for output in frames.outputs]
+    outputs = [
+        PlannedOutput(output.name, output.table, output.part, own)
+        for output, own in zip(frames.outputs[1:], others, strict=True)
+    ]
+    return Plan(
+        recipe.name,
+        frames.run_id,
+        recipe.hash,
+        [PlannedSource(s.name, s.table, s.version, rows_of[s.name]) for s in frames.pinned],
+        balanced,
+        verdicts,
+        sum(group.rows for group in census.groups) - passed,
+        pruned,
+        cautions(frames, rows_of, verdicts, balanced, outputs),
+        diagnoses_of(recipe.allocate, balanced),
+        outputs=outputs,
+    ), left
+
+
+def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]) -> Plan:
+    """The plan with what its sampler looks for in the rows, where it does."""
+    if method_of("sample", frames.recipe.sample).prepare is None:
+        return plan
+    with watch.stage("prepare", sum(group.available for group in plan.groups)):
+        return frames.prepared(left, plan)
+
+
+def _stop(verdicts: Sequence[Verdict]) -> None:
+    stopping = [
+        f"{v.expectation} failed" + (f" on {v.unexpected:,} rows" if v.unexpected else "")
+        for v in verdicts
+        if v.on_fail == "stop" and not v.success
+    ]
+    if stopping:
+        raise GateError("; ".join(stopping) + "; nothing was published")
+
+
+def _pruned(
+    frames: Frames, rows: list[DataFrame], census: Census, found: Found
+) -> tuple[list[DataFrame], list[GroupCount], list[dict[str, Any]]]:
+    """The rows left after pruning, their counts per group, and what each method dropped."""
+    recipe = frames.recipe
+    steps: list[DataFrame] = []
+
+    def seen(i: int, matches: DataFrame) -> DataFrame:
+        steps.append(found(i, matches))
+        return steps[-1]
+
+    left = frames.pruned(rows, seen)
+    after = frames.census(left)
+    left_in = {group.id: group.rows for group in after.groups}
+    groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
+    total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
+    dropped = [total]
+    if len(steps) > 1:
+        dropped = [step.agg(F.sum("rows")).collect()[0][0] or 0 for step in steps[:-1]]
+        dropped.append(total - sum(dropped))
+    names = [options.method for options in recipe.prune]
+    return (
+        left,
+        groups,
+        [{"method": name, "dropped": n} for name, n in zip(names, dropped, strict=True)],
+    )
+
+
+def _has_parts(groups: Sequence[GroupCount]) -> None:
+    timeless = sum(group.left for group in groups if group.values.get(PART, TRAIN) is None)
+    if timeless:
+        raise RecipeError(
+            f"split.time: {timeless:,} rows have no time, so nobody knows on which side they "
+            "belong; take them out by a source's where, or set them aside by an expectation"
+        )
+
+
+def _allocated(recipe: Recipe, output: Output, groups: Sequence[GroupCount]) -> list[PlannedGroup]:
+    """The groups of an output's part, each with its target."""
+    own = [
+        replace(group, values={n: v for n, v in group.values.items() if n != PART})
+        for group in groups
+        if group.values.get(PART, TRAIN) == output.part
+    ]
+    if output.rules is not None:
+        targets = _targets(recipe, output, output.rules, own)
+    else:
+        targets = [group.left for group in own]
+    method = method_of("sample", output.sample)
+    return [
+        PlannedGroup(
+            group.id,
+            group.source,
+            group.values,
+            group.rows,
+            group.left,
+            target,
+            synthetic=method.new_rows(group.left, target),
+        )
+        for group, target in zip(own, targets, strict=True)
+    ]
+
+
+def _targets(
+    recipe: Recipe, output: Output, rules: Rules, groups: Sequence[GroupCount]
+) -> list[int]:
+    place = "allocate"
+    if rules is not recipe.allocate:
+        place = f"phases.{[phase.name for phase in recipe.phases].index(output.name)}"
+    if not any(group.left for group in groups):
+        raise TableError('the split left no rows in "train"; write smaller shares or later starts')
+    available = [Available(g.source, g.values, g.left) for g in groups]
+    try:
+        allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)
+    except RecipeError as error:
+        raise type(error)(f"{place}: {error}") from error
+    method = method_of("sample", output.sample)
+    if method.check_group is not None:
+        for a in allocated:
+            name = "/".join([a.source, *map(str, a.values.values())])
+            method.check_group(output.sample, name, a.available, a.target)
+    return [a.target for a in allocated]

@@ -1,0 +1,170 @@
+"""Publishes a run's tables, the balanced one last, and counts what is in each.
+
+Each table is one Delta transaction. Whoever sees the balanced table of a run can rely on the
+others; if one fails, those that were written before it are taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.core.columns import column
+from lakebalance.core.counts import count_groups
+from lakebalance.core.errors import AuditError, LakebalanceError, first_line
+from lakebalance.core.progress import Stopwatch
+from lakebalance.core.registry import method_of
+from lakebalance.core.sources import SOURCE
+from lakebalance.core.tables import Table, read_delta
+from lakebalance.frames import Frames
+from lakebalance.plans import Plan, PlannedGroup, json_group
+from lakebalance.publish.transaction import Layout, restore, write
+from lakebalance.recipe.outputs import BALANCED, Output
+
+MOST_PRIORS = 100
+
+
+@dataclass
+class Written:
+    """A table of a run: its version, the one before where this try wrote it, counts found in it."""
+
+    output: Output
+    version: int
+    before: int | None
+    by_this_try: bool
+    published: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Rows found in the table."""
+        return sum(entry["found"] for entry in self.published)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a result says of a table besides the balanced one."""
+        return {"name": self.output.name, "version": self.version, "published": self.published}
+
+
+def publish(
+    frames: Frames,
+    plan: Plan,
+    left: list[DataFrame],
+    known: Mapping[str, int | None],
+    watch: Stopwatch,
+) -> list[Written]:
+    """Write and count every table that an earlier try of the run has not written.
+
+    Parameters
+    ----------
+    frames : the recipe and its sources.
+    plan : with thresholds.
+    left : the rows to sample.
+    known : by output, the version that an earlier try wrote, or None.
+    watch : notes what each stage takes.
+
+    Returns
+    -------
+    The tables, the balanced one first.
+
+    Raises
+    ------
+    AuditError : a table differs from the plan; it is taken back.
+    TableError : a table cannot be written.
+    """
+    written: list[Written] = []
+    balanced, *others = frames.outputs
+    try:
+        for output in [*others, balanced]:
+            called = "" if output.name == BALANCED else f" {output.name}"
+            groups = plan.groups_of(output.name)
+            rows = sum(_rows_out(output, group) for group in groups)
+            with watch.stage(f"publish{called}", rows) as entry:
+                written.append(_write(frames, plan, left, output, known[output.name]))
+                entry["rows_out"] = rows
+            with watch.stage(f"audit{called}", rows) as entry:
+                written[-1].published = _found(frames, output, groups, written[-1].version)
+                entry["rows_out"] = written[-1].rows
+                _check(written[-1].published)
+    except Exception as error:
+        undone = [_taken_back(frames, w) for w in reversed(written) if w.by_this_try]
+        if undone and isinstance(error, LakebalanceError):
+            raise type(error)("; ".join([str(error), *undone])) from error
+        raise
+    return [written[-1], *written[:-1]]
+
+
+def _write(
+    frames: Frames, plan: Plan, left: list[DataFrame], output: Output, known: int | None
+) -> Written:
+    if known is not None:
+        return Written(output, known, None, by_this_try=False)
+    layout = frames.recipe.publish
+    version, before = write(
+        frames.sampled(left, plan, output),
+        Table(output.table),
+        plan.run_id,
+        Layout(layout.partition_by, layout.cluster_by, layout.merge_schema),
+        _notes(plan) if output.name == BALANCED else {},
+    )
+    return Written(output, version, before, by_this_try=True)
+
+
+def _notes(plan: Plan) -> dict[str, Any]:
+    """What the output's commit says about it, so that whoever has the table alone knows."""
+    priors = plan.priors
+    return {"priors": priors} if len(priors) <= MOST_PRIORS else {}
+
+
+def _check(published: list[dict[str, Any]]) -> None:
+    if wrong := [p for p in published if p["planned"] != p["found"]]:
+        raise AuditError(f"{len(wrong)} groups differ from the plan, such as {wrong[0]}")
+
+
+def _taken_back(frames: Frames, written: Written) -> str:
+    table = Table(written.output.table)
+    try:
+        return restore(frames.spark, table, written.version, written.before)
+    except Exception as error:
+        return f"{table.name} could not be taken back: {first_line(error)}"
+
+
+def _rows_out(output: Output, group: PlannedGroup) -> int:
+    return method_of("sample", output.sample).rows_out(group.available, group.target)
+
+
+def _found(
+    frames: Frames, output: Output, groups: list[PlannedGroup], version: int
+) -> list[dict[str, Any]]:
+    """Planned and found rows per group, counted in what was written."""
+    recipe = frames.recipe
+    written = read_delta(frames.spark, Table(output.table), version)
+    name = recipe.publish.source_column
+    sources = [s.name for s in recipe.sources] if name else [""]
+    tagged = written.withColumn(SOURCE, column(name) if name else F.lit(""))
+    census = count_groups([frames.binned(tagged)], recipe.by, sources)
+    found = {(g.source, repr(g.values)): g for g in census.groups}
+    merged: dict[tuple[str, str], dict[str, Any]] = {}
+    for g in groups:
+        key = (g.source if name else "", repr(g.group))
+        entry = merged.setdefault(
+            key,
+            {
+                "source": g.source if name else None,
+                "group": g.json_group,
+                "planned": 0,
+                "found": found[key].rows if key in found else 0,
+            },
+        )
+        entry["planned"] += _rows_out(output, g)
+    for key in found.keys() - merged.keys():
+        group = json_group(found[key].values)
+        merged[key] = {
+            "source": key[0] or None,
+            "group": group,
+            "planned": 0,
+            "found": found[key].rows,
+        }
+    return list(merged.values())
