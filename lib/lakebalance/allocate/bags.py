@@ -83,7 +83,7 @@ class _Bags:
 
     def _distance(self) -> Floats:
         """How far each label is from where its imbalance ratio is the mean; below 0 past it."""
-        ahead: Floats = self.mean_ir * self.counts - self.counts.max()
+        ahead: Floats = self.mean_ir * self.counts - self.counts.max(initial=0.0)
         return -ahead if self.adding else ahead
 
     def _change(self, steps: Floats) -> Floats:

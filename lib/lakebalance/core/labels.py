@@ -230,6 +230,23 @@ def array_labels(value: str | None) -> list[str | None] | None:
     return [None if item["n"] else label_text(item["v"]) for item in json.loads(value)["v"]]
 
 
+def readable(value: Any) -> str | None:
+    """An array's group as a JSON array of its elements; None for any other value.
+
+    Examples
+    --------
+    >>> readable('{"v":[{"n":false,"v":"a"},{"n":true}]}'), readable("a")
+    ('["a", null]', None)
+    """
+    if not (isinstance(value, str) and value.startswith(ARRAY)):
+        return None
+    try:
+        items = [None if item["n"] else item["v"] for item in json.loads(value)["v"]]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return json.dumps(items, ensure_ascii=False)
+
+
 def label_text(value: Any) -> str:
     """A label's name: a text as it is, all else as JSON writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -140,7 +140,8 @@ def _said(shares: Mapping[int, Share], options: Remedial, state: State) -> Diagn
             ["MeanIR", *[_number(sets.mean_ir) for sets in (planned, made)]],
             ["SCUMBLE", *[_number(sets.scumble) for sets in (planned, made)]],
         ],
-        f"{rows_split:,} rows of {sum(split):,} label sets are split into two.",
+        f"{rows_split:,} rows of {sum(split):,} label sets are split into two, which are equal but "
+        "for their labels; hold out test rows before that, by split.",
     )
 
 
