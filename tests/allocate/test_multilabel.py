@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lakebalance.allocate.bags import moved
+from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.labels import diagnose_labels
 from lakebalance.allocate.ml_ros import MlRos, ml_ros
 from lakebalance.allocate.ml_rus import MlRus, ml_rus
+from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.allocate.rules import Group
 from lakebalance.core.errors import RecipeError
@@ -233,6 +235,22 @@ def test_many_labels_make_a_table_of_few_lines():
     assert len(singly.rows) == 40 and "Of 500 labels" in singly.note
     assert singly.rows[0][0] == "l499" and singly.rows[-1][0] == "l0"
     assert all(math.isfinite(row[-1]) for row in singly.rows)
+
+
+def test_within_groups_and_sources_percent_is_scaled_to_what_each_gets():
+    counts = [
+        Available(source, {"region": region, "l": array(*labels)}, rows)
+        for source in ("s", "t")
+        for region in ("n", "o")
+        for labels, rows in ((["a"], 900), (["b", "a"], 90), (["c"], 10))
+    ]
+    by_region = Equal(method="equal")
+    object.__setattr__(by_region, "by", ["region"])
+    inner = MlRos(method="ml_ros", percent=5)
+    object.__setattr__(inner, "by", ["l"])
+    planned = allocate(counts, 2100, Equal(method="equal"), by_region, [inner])
+    assert [a.target for a in planned][:3] == [465, 46, 14]
+    assert sum(a.target for a in planned) == 2100
 
 
 def test_options_that_cannot_be_meant_are_refused():

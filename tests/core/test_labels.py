@@ -79,7 +79,7 @@ def test_one_column_that_is_no_array_is_a_rows_only_label():
 
 
 def test_a_column_of_something_else_is_named():
-    with pytest.raises(RecipeError, match='column "region" has the value \'north\''):
+    with pytest.raises(RecipeError, match="column \"region\" has the value 'north'"):
         label_sets([{"a": 1, "region": "north"}], [1])
     with pytest.raises(RecipeError, match='column "n" has the value 2'):
         label_sets([{"a": 1, "n": 1}, {"a": 0, "n": 2}], [1, 1])
