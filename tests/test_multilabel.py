@@ -76,6 +76,22 @@ def test_columns_of_0_and_1_lose_rows_that_are_surely_not_rare(spark, table, rec
     assert 0 < left[1, 0, 0] < 400 and 0 < left[1, 1, 0] < 60 and 0 < left[0, 1, 0] < 100
 
 
+def test_new_rows_can_be_made_instead_of_copies(spark, table, recipe):
+    """What stands in for MLSMOTE: neighbours are of the same label set, which new rows have too."""
+    labels = [["a"]] * 80 + [["c"]] * 5 + [["a", "c"]] * 4
+    rows = [(i, x, float(i % 7), float(i % 5)) for i, x in enumerate(labels)]
+    path = table("t", rows, "id int, labels array<string>, x double, y double")
+    made = recipe(
+        keyed(path),
+        allocate={"balance": {"by": ["labels"], "method": "ml_ros", "percent": 20}},
+        sample={"method": "smote", "features": ["x", "y"], "fewer": "reduce"},
+    )
+    result = lb.run(made, spark)
+    assert result.rows == 89 + 8 and all(p["planned"] == p["found"] for p in result.published)
+    found = spark.read.format("delta").load(result.table).where("lb_parents is not null")
+    assert found.count() == 8 and found.where("not array_contains(labels, 'c')").count() == 0
+
+
 def test_labels_can_be_looked_at_before_anything(spark, table, recipe):
     path = table("t", ROWS, "id long, labels array<string>")
     by_size = {"balance": {"by": ["labels"], "method": "equal"}, "rows": 10}

@@ -99,6 +99,13 @@ def test_a_rare_label_grows_to_the_mean_and_no_further():
     assert targets[2] - 9 == pytest.approx(9 * (targets[3] - 1), abs=9)
 
 
+@pytest.mark.parametrize(("b", "clones"), [(700, 600), (650, 517)])
+def test_a_label_that_others_carry_with_them_goes_as_far_as_the_ratio_says(b, clones):
+    # c comes with b, which is as frequent as a, or soon will be: (b + 300 + x) / (300 + x) = mean.
+    given_groups = groups([(["a"], 1000), (["b"], b), (["b", "c"], 300)])
+    assert rule("ml_ros", given_groups, percent=900) == [1000, b, 300 + clones]
+
+
 def test_percent_is_the_most_and_a_budget_alone_is_met():
     given_groups = groups([(["a"], 900), (["b"], 90), (["c"], 10)])
     assert sum(rule("ml_ros", given_groups, percent=1)) == 1010

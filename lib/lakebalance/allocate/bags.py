@@ -93,20 +93,32 @@ class _Bags:
         return change if self.adding else np.minimum(change, self.stock)
 
     def _steps(self, left: float, rows: float) -> Floats:
-        """Rows that each open label takes from its bag, until it leaves or longest."""
+        """Rows that each open label takes from its bag; those that leave on the way are closed."""
         speed = self.sets.per_label(self._change(self.open.astype(float)))
-        closing = self.mean_ir * speed - speed[int(self.counts.argmax())]
-        to_leave = np.divide(
-            self._distance(), closing, out=np.full(len(speed), np.inf), where=closing > 0
-        )[self.open]
+        first = self._commonest(speed)
+        closing = self.mean_ir * speed - speed[first]
+        to_leave = _time(self._distance(), closing)[self.open]
         number = len(to_leave)
         longest = max(rows / PARTS, 1.0) / number
         if self.adding:
-            # The bags stay as they are, so that nothing but a departure changes the rounds.
-            longest = max(longest, float(to_leave.min()))
+            # Bags stay as they are, so that nothing else changes the rounds.
+            overtaken = _time(self.counts[first] - self.counts, speed - speed[first])
+            longest = max(longest, min(float(to_leave.min()), float(overtaken.min())))
         longest = min(longest, left / number)
         steps = np.zeros(len(speed))
         steps[self.open] = np.minimum(to_leave, longest)
         # Once it has left, the commonest label may move on without it.
         self.open[self.open] = to_leave > longest
         return steps if self.adding else np.minimum(steps, self.held)
+
+    def _commonest(self, speed: Floats) -> int:
+        """The most frequent label; of several, that which will be."""
+        later = speed if self.adding else -speed
+        most = self.counts >= self.counts.max() - SLIVER
+        return int(np.where(most, later, -np.inf).argmax())
+
+
+def _time(distance: Floats, speed: Floats) -> Floats:
+    """When a distance is gone at some speed; never where it does not shrink."""
+    never: Floats = np.full(len(distance), np.inf)
+    return np.divide(distance, speed, out=never, where=speed > 0)
