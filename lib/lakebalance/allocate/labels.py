@@ -24,7 +24,7 @@ class LabelOptions(RuleOptions):
 
 @dataclass(frozen=True)
 class _Bounds:
-    """What each group keeps or loses in any case, and how many rows it may, and must, get or lose.
+    """What each group keeps in any case, and how many rows it may, and must, get or lose.
 
     A label set is cut to its cap first; what it gets is limited by its cap, what it loses by its
     floor.
@@ -34,20 +34,32 @@ class _Bounds:
     room: list[int | None]
     must: list[int]
 
+    def within(self, changes: Sequence[float]) -> list[float]:
+        """Changes as far as they are allowed, and as far as they have to go."""
+        return [
+            max(change if room is None else min(change, room), must)
+            for change, room, must in zip(changes, self.room, self.must, strict=True)
+        ]
+
+    def most(self, changes: Sequence[float]) -> float:
+        """How many rows the groups that change at all can get or lose."""
+        rooms = [
+            math.inf if room is None else room
+            for room, change in zip(self.room, changes, strict=True)
+            if change > 0
+        ]
+        return sum(rooms)
+
 
 def _bounds(groups: Sequence[Group], options: LabelOptions, *, adding: bool) -> _Bounds:
     caps, floors = options.caps(groups), options.floors(groups)
     kept = [at_most(group.available, cap) for group, cap in zip(groups, caps, strict=True)]
-    if adding:
-        room = [None if cap is None else cap - rows for cap, rows in zip(caps, kept, strict=True)]
-        return _Bounds(
-            kept, room, [max(low - rows, 0) for low, rows in zip(floors, kept, strict=True)]
-        )
-    return _Bounds(
-        kept,
-        [max(rows - low, 0) for low, rows in zip(floors, kept, strict=True)],
-        [0] * len(kept),
-    )
+    if not adding:
+        left = [max(rows - low, 0) for low, rows in zip(floors, kept, strict=True)]
+        return _Bounds(kept, list(left), [0] * len(kept))
+    room = [None if cap is None else cap - rows for cap, rows in zip(caps, kept, strict=True)]
+    must = [max(low - rows, 0) for low, rows in zip(floors, kept, strict=True)]
+    return _Bounds(kept, room, must)
 
 
 def targets_by_labels(
@@ -72,36 +84,41 @@ def targets_by_labels(
     RecipeError : the groups' values are no label sets.
     """
     sets, bounds = sets_of(groups), _bounds(groups, options, adding=adding)
-    sign, start = 1 if adding else -1, sum(bounds.kept)
-    scaled = rows is not None and options.percent is not None
-    if rows is None or scaled:
+    sign = 1 if adding else -1
+    if rows is not None and options.percent is None:
+        wanted = sign * (rows - sum(bounds.kept))
+    else:
         percent = PERCENT if options.percent is None else options.percent
         wanted = int(sum(group.available for group in groups) * percent / 100)
-    else:
-        wanted = sign * (rows - start)
     found = [float(change) for change in moved(sets, float(wanted), adding=adding)]
-    least_and_most = zip(found, bounds.room, bounds.must, strict=True)
-    within = [
-        max(change if room is None else min(change, room), must)
-        for change, room, must in least_and_most
-    ]
-    if scaled and rows is not None:
+    within = bounds.within(found)
+    if rows is not None and options.percent is not None:
         shares = [kept + sign * change for kept, change in zip(bounds.kept, within, strict=True)]
         return options.share(groups, rows, shares)
-    most = round(math.fsum(within))
-    if rows is not None and not 0 <= wanted <= most:
-        raise InfeasibleBudget(_infeasible(options.method, rows, start, start + sign * most))
-    total = most if rows is None else wanted
+    if rows is not None:
+        _check_budget(options.method, rows, wanted, bounds, found, adding=adding)
+    total = round(math.fsum(within)) if rows is None else wanted
     changes = divide(total, found, bounds.room, bounds.must)
     return [kept + sign * change for kept, change in zip(bounds.kept, changes, strict=True)]
 
 
-def _infeasible(method: str, rows: int, start: int, end: int) -> str:
-    least, largest = min(start, end), max(start, end)
-    return (
-        f'"{method}" makes {least:,} to {largest:,} rows of these groups, within caps and floors '
-        f"and until every label has come to the mean, and cannot meet a budget of {rows:,}; write "
-        "percent as well, and what it makes is scaled to the budget, or leave the budget out"
+def _check_budget(
+    method: str, rows: int, wanted: int, bounds: _Bounds, found: Sequence[float], *, adding: bool
+) -> None:
+    """Raise where a budget asks for other changes than there can be."""
+    start, least = sum(bounds.kept), sum(bounds.must)
+    most = int(min(round(math.fsum(found)), bounds.most(found)))
+    if least <= wanted <= max(most, least):
+        return
+    if wanted < least:
+        end, limit = start + least, "at least" if adding else "at most"
+    else:
+        end, limit = (start + most, "at most") if adding else (start - most, "at least")
+    raise InfeasibleBudget(
+        f'"{method}" {"adds" if adding else "removes"} rows until every label has come to the '
+        f"mean, and makes {limit} {end:,} rows of these groups within caps and floors, not "
+        f"{rows:,}; write percent as well, and what it makes is scaled to the budget, or leave the "
+        "budget out"
     )
 
 
