@@ -25,8 +25,7 @@ RULES = {"ml_ros": (ml_ros, MlRos), "ml_rus": (ml_rus, MlRus)}
 
 
 def array(*labels):
-    items = [{"n": True} if x is None else {"n": False, "v": x} for x in labels]
-    return json.dumps({"v": items}, separators=(",", ":"))
+    return json.dumps({"v": labels}, ensure_ascii=False, separators=(",", ":"))
 
 
 def groups(rows_of):

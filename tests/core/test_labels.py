@@ -12,8 +12,7 @@ from lakebalance.core.labels import array_labels, is_array, label_sets, readable
 
 def array(*labels):
     """A group's value as rows are counted by an array; no labels at all for a null array."""
-    items = [{"n": True} if x is None else {"n": False, "v": x} for x in labels]
-    return json.dumps({"v": items}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"v": labels}, ensure_ascii=False, separators=(",", ":"))
 
 
 def arrays(*lists, rows=None):

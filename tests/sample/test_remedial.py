@@ -16,8 +16,7 @@ ODD = 'r,a"]}é\\'
 
 
 def array(*labels):
-    items = [{"n": True} if x is None else {"n": False, "v": x} for x in labels]
-    return json.dumps({"v": items}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"v": labels}, ensure_ascii=False, separators=(",", ":"))
 
 
 def decoupled(groups, options):
@@ -59,6 +58,16 @@ def test_order_copies_unknown_labels_and_other_columns_are_kept():
         {"x": 7, "l": array(ODD, None, ODD)},
     ]
     assert [r for r in rows if len(r) == 1] == [[v] for v, _ in groups if v is not groups[1][0]]
+
+
+def test_numbers_are_kept_in_the_text_that_spark_wrote():
+    one, big, null = '{"n":false,"v":1.0}', '{"n":false,"v":1.0E20}', '{"n":true}'
+    groups = [
+        ({"l": f'{{"v":[{one}]}}'}, 90),
+        ({"l": f'{{"v":[{big},{null},{one}]}}'}, 2),
+    ]
+    rows, _ = decoupled(groups, ARRAY)
+    assert rows[1] == [{"l": f'{{"v":[{null},{one}]}}'}, {"l": f'{{"v":[{big},{null}]}}'}]
 
 
 def test_columns_keep_their_kind_of_0_and_what_is_unknown():

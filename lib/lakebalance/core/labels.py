@@ -222,12 +222,18 @@ def array_labels(value: str | None) -> list[str | None] | None:
 
     Examples
     --------
-    >>> array_labels('{"v":[{"n":false,"v":"a"},{"n":false,"v":7},{"n":true}]}'), array_labels("{}")
-    (['a', '7', None], None)
+    >>> array_labels('{"v":["a",7,null]}'), array_labels('{"v":[{"n":false,"v":1.5},{"n":true}]}')
+    (['a', '7', None], ['1.5', None])
     """
     if value is None or value == NULL_ARRAY:
         return None
-    return [None if item["n"] else label_text(item["v"]) for item in json.loads(value)["v"]]
+    return [None if item is None else label_text(item) for item in _items(value)]
+
+
+def _items(text: str) -> list[Any]:
+    """The elements of an array's group; kinds that JSON does not tell apart come with a flag."""
+    items = json.loads(text)["v"]
+    return [item.get("v") if isinstance(item, dict) else item for item in items]
 
 
 def readable(value: Any) -> str | None:
@@ -235,16 +241,15 @@ def readable(value: Any) -> str | None:
 
     Examples
     --------
-    >>> readable('{"v":[{"n":false,"v":"a"},{"n":true}]}'), readable("a")
+    >>> readable('{"v":["a",null]}'), readable("a")
     ('["a", null]', None)
     """
     if not (isinstance(value, str) and value.startswith(ARRAY)):
         return None
     try:
-        items = [None if item["n"] else item["v"] for item in json.loads(value)["v"]]
-    except (ValueError, KeyError, TypeError):
+        return json.dumps(_items(value), ensure_ascii=False)
+    except (ValueError, TypeError):
         return None
-    return json.dumps(items, ensure_ascii=False)
 
 
 def label_text(value: Any) -> str:
