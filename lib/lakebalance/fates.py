@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import quoted
+from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
@@ -23,7 +23,7 @@ from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import Output
 from lakebalance.result import remembered_groups
-from lakebalance.sample.thresholds import GROUP, HASH
+from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
@@ -45,8 +45,8 @@ def explain(
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
     ``duplicate``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic
-    rows of which it is the first parent, where there can be any), the numbers that decided it, and
-    the same for each phase in ``outputs``.
+    rows of which it is the first parent, where there can be any), ``weight`` (where rows get one),
+    the numbers that decided it, and the same for each phase in ``outputs``.
 
     Raises
     ------
@@ -203,6 +203,8 @@ class Inquiry:
             )
             if len(rows) > 1:
                 numbers["put_out_as"] = [json_group(values) for values in rows]
+        if key in self.weights:
+            numbers["weight"] = self.weights[key]
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
     def _of_picked(self, df: DataFrame) -> DataFrame:
@@ -255,6 +257,22 @@ class Inquiry:
             _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
             for r in found
         }
+
+    @cached_property
+    def weights(self) -> dict[Key, float]:
+        """The weight of each picked row that is kept, where the sampler gives rows weights."""
+        options = self.recipe.sample
+        method = method_of("sample", options)
+        kept = self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
+        if not method.weighs or not kept:
+            return {}
+        hashed = self.frames.hashed(self.frames.all_rows).where(self.where)
+        shares = {g.id: Share(g.available, g.target, Threshold(1)) for g in self.groups.values()}
+        given = [[hashed.where(_is_one_of(KEY, kept))], shares, options]
+        found = [self.entry["plan"].get("prepared")] if method.prepare else []
+        name = options.column  # type: ignore[attr-defined]
+        weights = method.function(*given, *found).select(KEY, column(name).alias("w"))
+        return {_key(r[KEY]): r["w"] for r in weights.distinct().collect()}
 
     @cached_property
     def groups(self) -> dict[tuple[str, int], PlannedGroup]:

@@ -49,6 +49,7 @@ def comparison_method(
         options,
         function,
         rows_out=every_row,
+        weighs=True,
         example=example,
         check_columns=check_columns,
         check_group=check_group,
@@ -165,7 +166,7 @@ def weighted(
         return pa.array(np.where(treated, of_arm[TREATED], of_arm[CONTROL]))
 
     rows = unite(frames)
-    scores = F.arrow_udf(scores_of, "double")  # type: ignore[attr-defined]  not in its stubs
+    scores = F.arrow_udf(scores_of, "double")  # type: ignore[attr-defined]
     scored = rows.withColumn(SCORE, scores(F.struct(*encoded(rows, options))))
     of_row = {arm: arms[arm].expression(F.col(SCORE)) for arm in ARMS}
     arm = encoded(rows, options)[0]
