@@ -21,7 +21,7 @@ from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
-from lakebalance.recipe.outputs import Output
+from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.result import remembered_groups
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
@@ -203,7 +203,7 @@ class Inquiry:
             )
             if len(rows) > 1:
                 numbers["put_out_as"] = [json_group(values) for values in rows]
-        if key in self.weights:
+        if output.name == BALANCED and key in self.weights:
             numbers["weight"] = self.weights[key]
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
@@ -266,10 +266,14 @@ class Inquiry:
         kept = self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
         if not method.weighs or not kept:
             return {}
-        hashed = self.frames.hashed(self.frames.all_rows).where(self.where)
-        shares = {g.id: Share(g.available, g.target, Threshold(1)) for g in self.groups.values()}
+        hashed = self._of_picked(self.frames.hashed(self.frames.all_rows, self.frames.outputs[0]))
+        shares = {
+            id_: Share(g.available, g.target, Threshold(1))
+            for (name, id_), g in self.groups.items()
+            if name == BALANCED
+        }
         given = [[hashed.where(_is_one_of(KEY, kept))], shares, options]
-        found = [self.entry["plan"].get("prepared")] if method.prepare else []
+        found = [self.entry["plan"]["prepared"]] if method.prepare else []
         name = options.column  # type: ignore[attr-defined]
         weights = method.function(*given, *found).select(KEY, column(name).alias("w"))
         return {_key(r[KEY]): r["w"] for r in weights.distinct().collect()}

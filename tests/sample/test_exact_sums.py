@@ -22,9 +22,7 @@ def total(parts, bound, what="sum"):
         for row in tally.batch().to_pylist():
             whole[row["place"]] = whole.get(row["place"], 0) + row["hi"] * 2**32 + row["lo"]
     sums = Sums({("x", 0): whole}, {}, {})
-    return (
-        sums.numbers("x", 0, [bound])[0] if what == "sum" else sums.matrix("x", 0, [bound])[0, 0]
-    )
+    return sums.numbers("x", 0, [bound])[0] if what == "sum" else sums.matrix("x", 0, [bound])[0, 0]
 
 
 @given(numbers=NUMBERS, cut=st.integers(0, 40), data=st.data())
