@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from comparisons import confounded, options, table, weights
 from scipy.optimize import minimize
+
+from comparisons import confounded, options, table, weights
 
 ALL = ["x0", "x1", "x2", "c"]
 
@@ -122,7 +123,7 @@ def test_heavy_tails_and_far_means_keep_their_precision(framed):
     heavy = data["x0"].copy()
     heavy[:2] = [3e3, -2e3]
     far = 1.7e15 + np.round(1e6 * data["x1"])
-    found, w = weights(
+    _, w = weights(
         [framed({**data, "heavy": heavy, "far": far})], options("entropy_balance", ["heavy", "far"])
     )
     for name, values in (("heavy", heavy), ("far", far - 1.7e15)):
