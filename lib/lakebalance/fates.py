@@ -203,8 +203,9 @@ class Inquiry:
             )
             if len(rows) > 1:
                 numbers["put_out_as"] = [json_group(values) for values in rows]
-        if output.name == BALANCED and key in self.weights:
-            numbers["weight"] = self.weights[key]
+        if output.name == BALANCED and key in self.weighed:
+            numbers |= self.weighed[key]
+            most = numbers.pop("copies", most)
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
     def _of_picked(self, df: DataFrame) -> DataFrame:
@@ -259,11 +260,15 @@ class Inquiry:
         }
 
     @cached_property
-    def weights(self) -> dict[Key, float]:
-        """The weight of each picked row that is kept, where the sampler gives rows weights."""
+    def weighed(self) -> dict[Key, dict[str, Any]]:
+        """The weight, or the copies, that a sampler which weighs gives each kept row picked."""
         options = self.recipe.sample
         method = method_of("sample", options)
-        kept = self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
+        kept = {
+            key
+            for key in self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
+            if BALANCED in self.after_filter[key]
+        }
         if not method.weighs or not kept:
             return {}
         hashed = self._of_picked(self.frames.hashed(self.frames.all_rows, self.frames.outputs[0]))
@@ -272,11 +277,17 @@ class Inquiry:
             for (name, id_), g in self.groups.items()
             if name == BALANCED
         }
-        given = [[hashed.where(_is_one_of(KEY, kept))], shares, options]
+        given = hashed.where(_is_one_of(KEY, kept))
         found = [self.entry["plan"]["prepared"]] if method.prepare else []
+        made = method.function([given], shares, options, *found)
         name = options.column  # type: ignore[attr-defined]
-        weights = method.function(*given, *found).select(KEY, column(name).alias("w"))
-        return {_key(r[KEY]): r["w"] for r in weights.distinct().collect()}
+        if name in made.columns and name not in given.columns:
+            weights = made.select(KEY, column(name).alias("w")).distinct()
+            return {_key(r[KEY]): {"weight": r["w"]} for r in weights.collect()}
+        # Equal rows may share a key: of some of them there can be a copy more than of others.
+        equal = {_key(r[KEY]): r["count"] for r in given.groupBy(KEY).count().collect()}
+        copies = {_key(r[KEY]): r["count"] for r in made.groupBy(KEY).count().collect()}
+        return {key: {"copies": -(-copies.get(key, 0) // equal[key])} for key in kept}
 
     @cached_property
     def groups(self) -> dict[tuple[str, int], PlannedGroup]:

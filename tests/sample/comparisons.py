@@ -48,3 +48,12 @@ def table(found, i):
     """A diagnostic as rows by their first column."""
     d = found.diagnostics[i]
     return {row[0]: dict(zip(d.columns, row, strict=True)) for row in d.rows}
+
+
+def copies_of(frames, asked, rows):
+    """The prepared state, and how often each row is put out, by id."""
+    found = prepared(frames, asked)
+    out = methods("sample")[asked.method].function(frames, {}, asked, found.state)
+    assert not {"weight", GROUP, HASH} & set(out.columns)
+    ids = out.select("id").toArrow()["id"].to_numpy()
+    return found, np.bincount(ids, minlength=rows)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from comparisons import confounded, options, table, weights
+from comparisons import confounded, copies_of, options, table, weights
 
 ALL = ["x0", "x1", "x2", "c"]
 
@@ -104,7 +104,7 @@ def test_what_is_said_of_weights_is_true_and_extreme_ones_are_warned_of(framed):
 
 def test_a_ridge_balances_as_far_as_rows_go(framed):
     data = {"x": [0.0, 1, 2, 5, 6], "t": [0, 0, 0, 1, 1], "id": list(range(5))}
-    found, w = weights([framed(data)], options("entropy_balance", ["x"], ridge=0.05))
+    found, w = weights([framed(data)], options("entropy_balance", ["x"], ridge=3.0))
     assert 1 < np.average(data["x"][:3], weights=w[:3]) < 2
     assert np.isfinite(w).all() and w[:3].sum() == pytest.approx(2)
     assert abs(table(found, 0)["x"]["SMD after"]) > 1
@@ -121,10 +121,49 @@ def test_many_covariates(framed):
 def test_heavy_tails_and_far_means_keep_their_precision(framed):
     data = confounded(3000)
     heavy = data["x0"].copy()
-    heavy[:2] = [3e3, -2e3]
+    heavy[np.flatnonzero(data["t"] == 0)[:2]] = [3e3, -2e3]
     far = 1.7e15 + np.round(1e6 * data["x1"])
     _, w = weights(
         [framed({**data, "heavy": heavy, "far": far})], options("entropy_balance", ["heavy", "far"])
     )
     for name, values in (("heavy", heavy), ("far", far - 1.7e15)):
         assert abs(smd({**data, name: values}, name, w)) < 1e-6, name
+
+
+def test_rows_put_out_are_exactly_as_many_and_each_near_its_weight(framed):
+    data = confounded(2000)
+    asked = options("entropy_balance", ["x0", "x1"], estimand="ate")
+    _, w = weights([framed(data)], asked)
+    t = data["t"] == 1
+    halves = [framed({k: v[i::2] for k, v in data.items()}, p) for i, p in ((1, 3), (0, 4))]
+    counted = []
+    for frames in ([framed(data, 1)], halves):
+        found, copies = copies_of(frames, asked.model_copy(update={"rows": 5001}), len(t))
+        counted.append(copies)
+        assert found.targets == {0: 5001}
+    assert (counted[0] == counted[1]).all()
+    copies = counted[0]
+    assert abs(copies[t].sum() - 2500.5) < 1 and copies.sum() == 5001
+    for arm in (t, ~t):
+        wished = w[arm] / w[arm].sum() * copies[arm].sum()
+        assert (np.abs(copies[arm] - wished) < 1 + 1e-6).all()
+        # Of some hundred rows the means are those of the weights but for what is rounded.
+        assert np.average(data["x0"][arm], weights=copies[arm]) == pytest.approx(
+            np.average(data["x0"][arm], weights=w[arm]), abs=0.03
+        )
+    said = table(found, 2)
+    assert [said[arm]["rows put out"] for arm in ("treated", "control")] == [
+        copies[t].sum(),
+        copies[~t].sum(),
+    ]
+    assert said["control"]["rows left out"] == (copies[~t] == 0).sum()
+    assert said["control"]["most copies of a row"] == copies[~t].max()
+
+
+def test_whole_weights_are_put_out_as_they_are(framed):
+    # Two rows a kind and arm; the controls' weights become 1 and 3 times what they are.
+    data = {"c": ["a", "b", "b", "b", "a", "b"] * 2, "t": [1, 1, 1, 1, 0, 0] * 2}
+    data["id"] = list(range(12))
+    asked = options("entropy_balance", ["c"], rows=16)
+    _, copies = copies_of([framed(data)], asked, 12)
+    assert copies.tolist() == [1, 1, 1, 1, 1, 3] * 2

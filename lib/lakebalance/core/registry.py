@@ -46,7 +46,8 @@ class Method:
     So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
     name, available, target)``, called for each group as soon as it is planned; both raise.
     ``has_children`` says that what a row has beyond its first copy are new rows of its own,
-    ``weighs`` that rows are kept once, with a weight in the column that ``options.column`` names.
+    ``weighs`` that rows have weights: in the column that ``options.column`` names, or, where it is
+    not put out, each as many copies as its weight asks for.
     ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
     sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
     fourth argument. ``put_out_as(groups, options, state)``, for samplers that change the groups of

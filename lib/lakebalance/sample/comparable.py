@@ -1,4 +1,4 @@
-"""Samplers that keep every row and weigh it so that two groups compare: what they share."""
+"""Samplers that weigh rows so that two groups of them compare: what they share."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ from lakebalance.sample.comparison import (
     NAMES,
     TREATED,
     ComparisonOptions,
+    arm_of,
     check_columns,
     check_group,
     encoded,
     encoded_rows,
 )
 from lakebalance.sample.comparison_diagnostics import agreement, weights
+from lakebalance.sample.copies_by_weight import (
+    ARM_OF_ROW,
+    WEIGHT,
+    Copies,
+    find_copies,
+    repeated,
+    with_copies_by_weight,
+)
 from lakebalance.sample.covariates import ARMS, Design, Survey, survey
 from lakebalance.sample.exact_sums import Floats
 from lakebalance.sample.moments import ArmMoments, Basis, moments, standardised
-from lakebalance.sample.thresholds import GROUP, HASH
-from lakebalance.sample.weight import every_row
+from lakebalance.sample.thresholds import COPIES, GROUP, HASH
 
 SCORE = "__lb_score"
 
@@ -43,12 +51,11 @@ def comparison_method(
     prepare: Callable[..., Prepared],
     example: str,
 ) -> Method:
-    """A sampler that keeps every row and weighs it."""
+    """A sampler that weighs rows; targets are the rows that there are, or those that it settles."""
     return Method(
         name,
         options,
         function,
-        rows_out=every_row,
         weighs=True,
         example=example,
         check_columns=check_columns,
@@ -61,10 +68,12 @@ def comparison_method(
 class Found:
     """What a method knows when it looks for weights.
 
-    ``means`` are the columns' in each arm, ``outside`` counts its rows that have a covariate out of
-    the other arm's range.
+    ``rows`` are those of ``frames`` as tasks see them. ``means`` are the columns' in each arm,
+    ``outside`` counts its rows that have a covariate out of the other arm's range.
     """
 
+    frames: Sequence[DataFrame]
+    options: ComparisonOptions
     rows: DataFrame
     survey: Survey
     means: Mapping[int, Floats]
@@ -79,12 +88,18 @@ def looked_at(frames: Sequence[DataFrame], options: ComparisonOptions) -> Found:
     RecipeError : see ``survey``.
     """
     rows = encoded_rows(frames, options)
-    return Found(rows, *standardised(rows, survey(frames, options)))
+    return Found(frames, options, rows, *standardised(rows, survey(frames, options)))
 
 
-def scale_factors(
-    counts: Mapping[int, int], after: Mapping[int, ArmMoments], options: ComparisonOptions
-) -> dict[int, float]:
+def after_weighting(
+    found: Found, basis: Basis, arms: Mapping[int, ArmWeights], largest: float = 1.0
+) -> dict[int, ArmMoments]:
+    """Weighted means and spread of the weights, in one pass; no weight may be over ``largest``."""
+    # The exponents of the heaviest rows are rounded, so that they may be a little more.
+    return moments(found.rows, basis, basis.bounds(found.survey), arms, 2.0 * largest)
+
+
+def scale_factors(after: Mapping[int, ArmMoments], options: ComparisonOptions) -> dict[int, float]:
     """What makes each arm's weights sum to its rows, or to those of whom it stands for."""
     stands_for = {
         "ate": after[TREATED].rows + after[CONTROL].rows,
@@ -105,7 +120,7 @@ def prepared(
     propensities: bool = False,
     more: Sequence[Diagnostic] = (),
 ) -> Prepared:
-    """The state that ``weighted`` takes, and diagnostics.
+    """The state that ``weighted`` takes, diagnostics, and where rows are put out how many.
 
     Parameters
     ----------
@@ -119,22 +134,59 @@ def prepared(
     """
     design, counts = basis.design, found.survey.rows
     scaled = {arm: replace(arms[arm], factor=factors[arm]) for arm in ARMS}
-    state = {
+    state: dict[str, Any] = {
         "columns": design.to_state(),
         "weights": {NAMES[arm]: scaled[arm].to_state() for arm in ARMS},
     }
     said = [
         agreement(design, found.means, {arm: after[arm].means for arm in ARMS}),
         weights(counts, after, factors, found.outside, propensities=propensities),
+        *more,
     ]
-    return Prepared(state, [*said, *more])
+    if found.options.rows is None:
+        return Prepared(state, said)
+    weighed = with_weights(found.frames, found.options, basis, scaled)
+    sums = {arm: after[arm].total * factors[arm] for arm in ARMS}
+    wanted = rows_of_arms(found.options.rows, sums)
+    copies = find_copies(weighed, wanted, sums)
+    state["copies"] = {NAMES[arm]: copies[arm].to_state() for arm in ARMS}
+    targets, put_out = _put_out(with_copies_by_weight(weighed, copies))
+    return Prepared(state, [*said, put_out], targets)
 
 
-def after_weighting(
-    found: Found, basis: Basis, arms: Mapping[int, ArmWeights], largest: float
-) -> dict[int, ArmMoments]:
-    """Weighted means and spread of the weights, in one pass."""
-    return moments(found.rows, basis, basis.bounds(found.survey), arms, largest)
+def rows_of_arms(rows: int, sums: Mapping[int, float]) -> dict[int, int]:
+    """Rows shared over the arms as the sums of their weights, of each at least one.
+
+    Examples
+    --------
+    >>> rows_of_arms(10, {TREATED: 2.0, CONTROL: 1.0})
+    {1: 7, 0: 3}
+    """
+    treated = round(rows * sums[TREATED] / (sums[TREATED] + sums[CONTROL]))
+    treated = min(max(treated, 1), rows - 1)
+    return {TREATED: treated, CONTROL: rows - treated}
+
+
+def _put_out(counted: DataFrame) -> tuple[dict[int, int], Diagnostic]:
+    """Rows put out of each group, and of each arm how its rows are repeated; one pass."""
+    found = counted.groupBy(GROUP, ARM_OF_ROW).agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.sum(COPIES).alias("put_out"),
+        F.count_if(F.col(COPIES) == 0).alias("left_out"),
+        F.max(COPIES).alias("most"),
+    )
+    lines = found.toArrow().to_pylist()
+    targets = {line[GROUP]: 0 for line in lines}
+    for line in lines:
+        targets[line[GROUP]] += line["put_out"]
+    rows = []
+    for arm in ARMS:
+        own = [line for line in lines if line[ARM_OF_ROW] == arm]
+        sums = [sum(line[name] for line in own) for name in ("rows", "put_out", "left_out")]
+        rows.append([NAMES[arm], *sums, max(line["most"] for line in own)])
+    columns = ["group", "rows", "rows put out", "rows left out", "most copies of a row"]
+    note = "Each row is put out floor or ceil of its weight's share of these rows times."
+    return targets, Diagnostic("Weights as rows", columns, rows, note)
 
 
 def weighted(
@@ -143,21 +195,34 @@ def weighted(
     state: Mapping[str, Any],
     basis_of: Callable[[Design], Basis] = Basis,
 ) -> DataFrame:
-    """Every row once, with its weight.
+    """Every row once with its weight, or as often as its weight asks.
 
     Parameters
     ----------
     frames : frames of one schema with ``__lb_group`` and ``__lb_hash``.
-    options : treatment and covariates; the name of the new column.
+    options : treatment and covariates; the name of the new column, or how many rows.
     state : what ``prepared`` made.
     basis_of : makes of the design what was balanced.
 
     Returns
     -------
-    One frame without the two columns and with a double column of weights.
+    One frame without the two columns; where rows are not repeated, with a double column of weights.
     """
     basis = basis_of(Design.from_state(options.covariates, state["columns"]))
     arms = {arm: ArmWeights.from_state(state["weights"][NAMES[arm]]) for arm in ARMS}
+    weighed = with_weights(frames, options, basis, arms)
+    if options.rows is not None:
+        return repeated(weighed, {a: Copies.from_state(state["copies"][NAMES[a]]) for a in ARMS})
+    return weighed.withColumnRenamed(WEIGHT, options.column).drop(GROUP, HASH, ARM_OF_ROW)
+
+
+def with_weights(
+    frames: Sequence[DataFrame],
+    options: ComparisonOptions,
+    basis: Basis,
+    arms: Mapping[int, ArmWeights],
+) -> DataFrame:
+    """All rows, with their arm and weight in ``__lb_arm`` and ``__lb_weight``."""
 
     def scores_of(rows: pa.Array) -> pa.Array:
         batch = pa.RecordBatch.from_struct_array(rows)
@@ -167,8 +232,10 @@ def weighted(
 
     rows = unite(frames)
     scores = F.arrow_udf(scores_of, "double")  # type: ignore[attr-defined]
-    scored = rows.withColumn(SCORE, scores(F.struct(*encoded(rows, options))))
+    scored = rows.withColumns(
+        {SCORE: scores(F.struct(*encoded(rows, options))), ARM_OF_ROW: arm_of(rows, options)}
+    )
     of_row = {arm: arms[arm].expression(F.col(SCORE)) for arm in ARMS}
-    arm = encoded(rows, options)[0]
+    arm = F.col(ARM_OF_ROW)
     weight = F.when(arm == TREATED, of_row[TREATED]).when(arm == CONTROL, of_row[CONTROL])
-    return scored.withColumn(options.column, weight).drop(GROUP, HASH, SCORE)
+    return scored.withColumn(WEIGHT, weight).drop(SCORE)

@@ -54,6 +54,12 @@ class ComparisonOptions(MethodOptions):
         "number of rows; else to the number of those they stand for.",
     )
     column: str = Field("weight", min_length=1, description="Name of the new column.")
+    rows: int | None = Field(
+        None,
+        ge=2,
+        description="Put out so many rows instead of the new column: each floor or ceil of its "
+        "weight's share of them times.",
+    )
 
 
 def is_category(df: DataFrame, name: str, options: ComparisonOptions) -> bool:
@@ -98,7 +104,7 @@ def check_columns(df: DataFrame, options: ComparisonOptions, by: Sequence[str]) 
             _check_value(kind_of[options.treatment], value, f"sample.{place}", options.treatment)
     if options.treated == options.control:
         raise RecipeError("sample.control: it is the same value as sample.treated; write another")
-    if options.column in df.columns:
+    if options.rows is None and options.column in df.columns:
         raise RecipeError(
             f'sample.column: the sources have a column "{options.column}" already; '
             "write another name"
@@ -134,8 +140,9 @@ def check_group(options: ComparisonOptions, name: str, available: int, target: i
     if target != available:
         raise RecipeError(
             f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
-            f"sample.method: {options.method} keeps every row once and weighs it; leave out "
-            "allocate, or balance groups in a recipe of its own and weigh its output"
+            f"sample.method: {options.method} weighs all rows there are; leave out allocate, or "
+            "balance groups in a recipe of its own and weigh its output (for so many rows in all, "
+            "write sample.rows)"
         )
 
 

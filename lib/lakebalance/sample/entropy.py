@@ -9,6 +9,7 @@ After Hainmueller, "Entropy Balancing for Causal Effects", Political Analysis 20
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,18 +21,21 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.sample.arm_weights import ArmWeights, on_grid, score
 from lakebalance.sample.comparison import ARM, NAMES, TREATED, ComparisonOptions
 from lakebalance.sample.covariates import ARMS, Survey
-from lakebalance.sample.exact_sums import Floats, Sums, Tally, Work, summed
+from lakebalance.sample.exact_sums import Floats, Sums, Tally, summed
 from lakebalance.sample.moments import Basis
 from lakebalance.sample.newton import Bowl, minimise
 
 LEAST_CLIP = 16.0
+# Weights all below e^-8 of what their sum was made for would lose too many bits on its grid.
+LEAST_SHIFT = -8.0
 
 
 @dataclass
 class Dual:
     """The sum of the duals of all arms that get weights, in the row of their coefficients.
 
-    ``wanted`` are the means that each such arm is to have.
+    ``wanted`` are the means that each such arm is to have. ``tops`` are the greatest exponents at
+    the last point, ``shifts`` what is taken off exponents before sums, so that none overflows.
     """
 
     rows: DataFrame
@@ -39,18 +43,21 @@ class Dual:
     bounds: Floats
     counts: Mapping[int, int]
     wanted: Mapping[int, Floats]
-    heaviest: dict[int, float] = field(default_factory=dict)
+    tops: dict[int, float] = field(default_factory=dict)
+    shifts: dict[int, float] = field(default_factory=dict)
 
     def __call__(self, point: Floats) -> Bowl:
-        """Value, gradient and second derivatives at a point; one pass."""
+        """Value, gradient and second derivatives at a point; one pass, two after a long step."""
         arms, width = list(self.wanted), len(self.bounds)
         parts = dict(zip(arms, point.reshape(len(arms), width), strict=True))
-        clips = {arm: max(LEAST_CLIP, 4 * self.heaviest.get(arm, 1.0)) for arm in arms}
-        found = summed(self.rows, self._work(parts, clips))
+        found, clips = self._pass(parts)
+        tops = {arm: (found.span("score", arm) or (0.0, 0.0))[1] for arm in arms}
+        self.tops = tops
+        far = [arm for arm in arms if not self._in_reach(arm)]
+        if far:
+            self.shifts |= {arm: tops[arm] for arm in far}
+            found, clips = self._pass(parts)
         bowls = [self._bowl(found, arm, clips[arm]) for arm in arms]
-        for arm in arms:
-            heaviest = (found.span("score", arm) or (0.0, 0.0))[1]
-            self.heaviest[arm] = float(np.exp(min(heaviest, np.log(2.0 * self.counts[arm]))))
         curvature = np.zeros((len(point), len(point)))
         for i, bowl in enumerate(bowls):
             here = slice(i * width, (i + 1) * width)
@@ -61,32 +68,37 @@ class Dual:
             curvature,
         )
 
+    def _in_reach(self, arm: int) -> bool:
+        over = self.tops[arm] - self.shifts.get(arm, 0.0)
+        return LEAST_SHIFT <= over <= math.log(2.0 * self.counts[arm])
+
     def _from_wanted(self, arm: int) -> Floats:
         """The greatest distance of each column from what is wanted of it."""
         return self.bounds + np.abs(self.wanted[arm])
 
-    def _work(self, parts: Mapping[int, Floats], clips: Mapping[int, float]) -> Work:
-        basis, wanted, counts = self.basis, dict(self.wanted), dict(self.counts)
-        bounds = {arm: self._from_wanted(arm) for arm in parts}
+    def _pass(self, parts: Mapping[int, Floats]) -> tuple[Sums, dict[int, float]]:
+        basis, wanted = self.basis, dict(self.wanted)
+        shifts = {arm: self.shifts.get(arm, 0.0) for arm in parts}
+        # At the start the mean is 1 and later it is less: no weight of n rows is more than n.
+        most = {arm: 2.0 * self.counts[arm] for arm in parts}
+        heaviest = {arm: min(self.tops.get(arm, 0.0) - shifts[arm], 700.0) for arm in parts}
+        clips = {arm: max(LEAST_CLIP, 4 * float(np.exp(heaviest[arm]))) for arm in parts}
+        bounds = {arm: np.append(1.0, self._from_wanted(arm)) for arm in parts}
 
         def work(tally: Tally, batch: pa.RecordBatch) -> None:
             arm_of_row, matrix = batch.column(ARM).to_numpy(), basis.matrix(batch)
             for arm, part in parts.items():
                 from_wanted = matrix[arm_of_row == arm] - wanted[arm]
                 scores = score(from_wanted, (0.0, *part.tolist()))
-                # At the start the mean is 1 and later it is less: where one row alone makes it more
-                # than 2, the step was too long, and how much too long does not matter.
-                most = 2.0 * counts[arm]
-                weights = np.exp(np.minimum(scores, np.log(most)))[:, None]
+                weights = np.exp(np.minimum(scores - shifts[arm], np.log(most[arm])))[:, None]
                 with_one = np.hstack([np.ones_like(weights), from_wanted])
-                bound = np.append(1.0, bounds[arm])
-                tally.add("mean", arm, weights * with_one, most * bound)
+                tally.add("mean", arm, weights * with_one, most[arm] * bounds[arm])
                 # Coarser than the gradient, and few large weights cut: it only points the way.
                 root = np.sqrt(np.minimum(weights, clips[arm]))
-                tally.products("curvature", arm, root * with_one, np.sqrt(clips[arm]) * bound)
+                tally.products("curvature", arm, root * with_one, np.sqrt(clips[arm]) * bounds[arm])
                 tally.span("score", arm, scores[:, None])
 
-        return work
+        return summed(self.rows, work), clips
 
     def _bowl(self, found: Sums, arm: int, clip: float) -> Bowl:
         bound = np.append(1.0, self._from_wanted(arm))
@@ -94,16 +106,8 @@ class Dual:
         products = found.matrix("curvature", arm, np.sqrt(clip) * bound)
         mean = products[0, 1:] / products[0, 0]
         curvature = products[1:, 1:] / products[0, 0] - np.outer(mean, mean)
-        return Bowl(np.log(sums[0] / self.counts[arm]), sums[1:] / sums[0], curvature)
-
-
-@dataclass(frozen=True)
-class Balanced:
-    """Weights of both arms, the largest there is among them, and passes over the rows."""
-
-    arms: dict[int, ArmWeights]
-    largest: float
-    passes: int
+        value = self.shifts.get(arm, 0.0) + np.log(sums[0] / self.counts[arm])
+        return Bowl(value, sums[1:] / sums[0], curvature)
 
 
 def balanced(
@@ -113,8 +117,8 @@ def balanced(
     means: Mapping[int, Floats],
     options: ComparisonOptions,
     ridge: float,
-) -> Balanced:
-    """Find the weights that give each arm the means of those that it stands for.
+) -> dict[int, ArmWeights]:
+    """Find the weights, 1 at most, that give each arm the means of those that it stands for.
 
     Parameters
     ----------
@@ -156,9 +160,10 @@ def balanced(
     arms = {arm: ArmWeights.ones(width) for arm in ARMS}
     for arm, part in zip(wanted, found.point.reshape(len(wanted), width), strict=True):
         slopes = on_grid(part)
-        arms[arm] = ArmWeights(on_grid(np.append(-(np.array(slopes) @ wanted[arm]), slopes)))
-    largest = max(1.0, *dual.heaviest.values())
-    return Balanced(arms, 2.0 * largest, found.evaluations)
+        # The heaviest row has weight 1, so that no sum of weights overflows.
+        intercept = -(np.array(slopes) @ wanted[arm]) - dual.tops[arm]
+        arms[arm] = ArmWeights(on_grid(np.append(intercept, slopes)))
+    return arms
 
 
 def _check_ranges(survey: Survey, arm: int, wanted: Floats) -> None:

@@ -47,9 +47,9 @@ def find_weights(
     """
     found = looked_at(frames, options)
     basis = Basis(found.survey.design)
-    fit = balanced(found.rows, found.survey, basis, found.means, options, options.ridge)
-    after = after_weighting(found, basis, fit.arms, fit.largest)
-    return prepared(found, basis, fit.arms, after, scale_factors(found.survey.rows, after, options))
+    arms = balanced(found.rows, found.survey, basis, found.means, options, options.ridge)
+    after = after_weighting(found, basis, arms)
+    return prepared(found, basis, arms, after, scale_factors(after, options))
 
 
 def entropy_balance(

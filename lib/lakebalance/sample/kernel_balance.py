@@ -81,10 +81,10 @@ def find_weights(
     basis = _basis(options, found.survey.design)
     width = len(basis.design.columns)
     ones = {arm: ArmWeights.ones(width + options.features) for arm in ARMS}
-    before = after_weighting(found, basis, ones, 1.0)
+    before = after_weighting(found, basis, ones)
     means = {arm: np.append(found.means[arm], before[arm].means[width:]) for arm in ARMS}
-    fit = balanced(found.rows, found.survey, basis, means, options, options.ridge)
-    after = after_weighting(found, basis, fit.arms, fit.largest)
+    arms = balanced(found.rows, found.survey, basis, means, options, options.ridge)
+    after = after_weighting(found, basis, arms)
     distances = [_distance(means, width), _distance({a: after[a].means for a in ARMS}, width)]
     said = Diagnostic(
         "Distance of the joint distributions",
@@ -92,8 +92,8 @@ def find_weights(
         [["Gaussian", options.features, *distances]],
         "Maximum mean discrepancy of the two groups, estimated from the random features.",
     )
-    factors = scale_factors(found.survey.rows, after, options)
-    return prepared(found, basis, fit.arms, after, factors, more=[said])
+    factors = scale_factors(after, options)
+    return prepared(found, basis, arms, after, factors, more=[said])
 
 
 def kernel_balance(

@@ -27,7 +27,6 @@ class Propensity:
 
     coefficients: tuple[float, ...]
     scores: Mapping[int, tuple[float, float]]
-    passes: int
 
 
 def fitted(rows: DataFrame, survey: Survey, basis: Basis, ridge: float) -> Propensity:
@@ -83,7 +82,7 @@ def fitted(rows: DataFrame, survey: Survey, basis: Basis, ridge: float) -> Prope
     found = minimise(evaluate, start, penalty)
     if not found.converged:
         raise _separated(survey, found.point)
-    return Propensity(on_grid(found.point), dict(seen), found.evaluations)
+    return Propensity(on_grid(found.point), dict(seen))
 
 
 def _check_ranges(survey: Survey) -> None:

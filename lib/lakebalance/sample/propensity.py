@@ -110,7 +110,7 @@ def _largest(arms: Mapping[int, ArmWeights], fit: Propensity) -> float:
                 "[0.01, 0.99], or a larger sample.ridge"
             )
         most = max(most, 1.0 + math.exp(score))
-    return 2.0 * most
+    return most
 
 
 def _after(found: Found, basis: Basis, arms: dict[int, ArmWeights], largest: float
@@ -147,7 +147,7 @@ def find_weights(
         arms = {arm: replace(arms[arm], cap=caps[arm]) for arm in ARMS}
         after = _after(found, basis, arms, largest)
     counts = found.survey.rows
-    factors = scale_factors(counts, after, options)
+    factors = scale_factors(after, options)
     if not options.normalise:
         stands_for = {"ate": found.survey.all_rows, "att": counts[TREATED], "atc": counts[CONTROL]}
         whole = stands_for[options.estimand]
