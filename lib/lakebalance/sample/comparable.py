@@ -185,7 +185,13 @@ def _put_out(counted: DataFrame) -> tuple[dict[int, int], Diagnostic]:
         sums = [sum(line[name] for line in own) for name in ("rows", "put_out", "left_out")]
         rows.append([NAMES[arm], *sums, max(line["most"] for line in own)])
     columns = ["group", "rows", "rows put out", "rows left out", "most copies of a row"]
-    note = "Each row is put out floor or ceil of its weight's share of these rows times."
+    copies = sum(line["put_out"] - line["rows"] + line["left_out"] for line in lines)
+    note = (
+        f"{copies:,} of the rows put out are copies of others: a test that is split off afterwards "
+        "would hold rows that were trained on; write split, which comes before."
+        if copies
+        else "No row is put out twice."
+    )
     return targets, Diagnostic("Weights as rows", columns, rows, note)
 
 

@@ -88,7 +88,7 @@ def _logit(chance: float) -> float:
     return math.log(chance / (1 - chance))
 
 
-def _largest(arms: Mapping[int, ArmWeights], fit: Propensity) -> float:
+def largest_weight(arms: Mapping[int, ArmWeights], fit: Propensity) -> float:
     """A bound on the weights before they are scaled.
 
     Raises
@@ -140,7 +140,7 @@ def find_weights(
     basis = Basis(found.survey.design)
     fit = fitted(found.rows, found.survey, basis, options.ridge)
     arms = formulas(fit, options)
-    largest = _largest(arms, fit)
+    largest = largest_weight(arms, fit)
     after = _after(found, basis, arms, largest)
     if options.quantile is not None:
         caps = {arm: quantile(after[arm], options.quantile) for arm in ARMS}
