@@ -39,9 +39,14 @@ def prepared(frames, asked):
 def weights(frames, asked, by="id"):
     """The prepared state, and the weights in the order of a column."""
     found = prepared(frames, asked)
-    method = methods("sample")[asked.method]
-    out = method.function(frames, {}, asked, found.state).select(by, asked.column).toArrow()
-    return found, out.sort_by(by)[asked.column].to_numpy()
+    return found, weights_of(frames, asked, found, by)
+
+
+def weights_of(frames, asked, found, by="id"):
+    """The weights in the order of a column."""
+    asked = asked.model_copy(update={"rows": None})
+    out = methods("sample")[asked.method].function(frames, {}, asked, found.state)
+    return out.select(by, asked.column).toArrow().sort_by(by)[asked.column].to_numpy()
 
 
 def table(found, i):
@@ -50,10 +55,8 @@ def table(found, i):
     return {row[0]: dict(zip(d.columns, row, strict=True)) for row in d.rows}
 
 
-def copies_of(frames, asked, rows):
-    """The prepared state, and how often each row is put out, by id."""
-    found = prepared(frames, asked)
+def copies(frames, asked, found):
+    """How often each row is put out, in the order of ids that count from 0."""
     out = methods("sample")[asked.method].function(frames, {}, asked, found.state)
     assert not {"weight", GROUP, HASH} & set(out.columns)
-    ids = out.select("id").toArrow()["id"].to_numpy()
-    return found, np.bincount(ids, minlength=rows)
+    return np.bincount(out.select("id").toArrow()["id"].to_numpy())

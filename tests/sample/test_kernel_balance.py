@@ -28,7 +28,7 @@ def far(data, w):
 def test_more_than_means_agree(framed):
     data = curved()
     frame = framed(data, 3)
-    found, w = weights([frame], options("kernel_balance", ["x.0", "X 1"], features=60))
+    found, w = weights([frame], options("kernel_balance", ["x.0", "X 1"], features=40))
     _, means_only = weights([frame], options("entropy_balance", ["x.0", "X 1"]))
     assert min(far(data, means_only)) > 0.3
     assert max(far(data, w)) < 0.1
@@ -37,14 +37,14 @@ def test_more_than_means_agree(framed):
     assert distance["after"] < 0.1 * distance["before"]
     again, other = weights(
         [framed({k: v[::-1] for k, v in data.items()}, 1)],
-        options("kernel_balance", ["x.0", "X 1"], features=60),
+        options("kernel_balance", ["x.0", "X 1"], features=40),
     )
     assert (w == other).all() and again == found
 
 
 def test_the_distance_is_that_of_the_kernel(framed):
     data = confounded(400, width=2)
-    asked = options("kernel_balance", ["x0", "x1"], features=500, bandwidth=1.0, ridge=0.1)
+    asked = options("kernel_balance", ["x0", "x1"], features=200, bandwidth=1.0, ridge=0.1)
     found, _ = weights([framed(data)], asked)
     t = data["t"] == 1
     x = np.stack([data["x0"], data["x1"]], axis=1)
@@ -52,7 +52,7 @@ def test_the_distance_is_that_of_the_kernel(framed):
     kernel = np.exp(-((x[:, None] - x[None]) ** 2).sum(axis=2) / 2)
     sign = np.where(t, 1 / t.sum(), -1 / (~t).sum())
     assert table(found, 2)["Gaussian"]["before"] == pytest.approx(
-        np.sqrt(sign @ kernel @ sign), rel=0.15
+        np.sqrt(sign @ kernel @ sign), rel=0.25
     )
 
 

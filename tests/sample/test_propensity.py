@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from comparisons import confounded, copies_of, options, table, weights
+from comparisons import confounded, copies, options, prepared, table, weights
 from lakebalance.core.errors import RecipeError
 from lakebalance.sample.arm_weights import ArmWeights
 from lakebalance.sample.comparison import CONTROL, TREATED
@@ -31,14 +31,12 @@ def inverse(e, t, estimand):
     }[estimand]
 
 
-@pytest.mark.parametrize("estimand", ["ate", "att", "atc"])
-def test_weights_are_those_of_scikit_learn(framed, estimand):
+def test_weights_are_those_of_scikit_learn(framed):
     data = confounded(1500)
     t, e = data["t"] == 1, chances(data)
-    raw = inverse(e, t, estimand)
-    asked = options("propensity", ALL, estimand=estimand, normalise=False)
+    asked = options("propensity", ALL, estimand="ate", normalise=False)
     found, w = weights([framed(data)], asked)
-    assert w == pytest.approx(raw, rel=1e-5)
+    assert w == pytest.approx(inverse(e, t, "ate"), rel=1e-5)
     said = table(found, 1)
     for arm, here in (("treated", t), ("control", ~t)):
         assert said[arm]["least propensity"] == pytest.approx(e[here].min(), rel=1e-5)
@@ -56,42 +54,46 @@ def test_weights_are_those_of_scikit_learn(framed, estimand):
     assert before > 0.3 and after < 0.1
 
 
-def test_weights_are_scaled_and_stabilised(framed):
-    data = confounded(600)
-    t, e = data["t"] == 1, chances(data)
-    raw, share = inverse(e, t, "ate"), t.mean()
-    frame = framed(data)
-    _, hajek = weights([frame], options("propensity", ALL, estimand="ate"))
-    assert [hajek[t].sum(), hajek[~t].sum()] == pytest.approx([len(t)] * 2)
-    assert hajek[t] == pytest.approx(raw[t] / raw[t].mean() / share, rel=1e-5)
-    stable = options("propensity", ALL, estimand="ate", stabilised=True, normalise=False)
-    _, w = weights([frame], stable)
-    assert w == pytest.approx(raw * np.where(t, share, 1 - share), rel=1e-5)
+@pytest.mark.parametrize("estimand", ["ate", "att", "atc"])
+def test_each_estimand_has_its_weights_and_bounds(estimand):
+    e, t = np.array([0.02, 0.3, 0.5, 0.97]), np.array([True, False] * 4)
+    e = np.repeat(e, 2)
+    scores = np.log(e / (1 - e))
+    fit = Propensity((0.0, 1.0), {TREATED: (-4.0, 4.0), CONTROL: (-4.0, 4.0)})
+    clipped = np.clip(e, 0.1, 0.9)
+    for more, expected in (
+        ({}, inverse(e, t, estimand)),
+        ({"bounds": [0.1, 0.9]}, inverse(clipped, t, estimand)),
+        ({"bounds": [0.1, 0.9], "outside": "zero"}, None),
+    ):
+        arms = formulas(fit, options("propensity", ["x"], estimand=estimand, **more))
+        w = np.where(t, arms[TREATED].of(scores), arms[CONTROL].of(scores))
+        if expected is None:
+            expected = np.where(e == clipped, inverse(e, t, estimand), 0.0)
+        assert w == pytest.approx(expected)
 
 
-def test_weights_are_trimmed(framed):
+def test_weights_are_stabilised_scaled_and_trimmed(framed):
     data = confounded(1500, strength=2.0)
-    t, e = data["t"] == 1, chances(data)
-    inside, frame = (e >= 0.1) & (e <= 0.9), framed(data)
-    given = {"estimand": "ate", "normalise": False, "bounds": [0.1, 0.9]}
+    t, e, frames = data["t"] == 1, chances(data), [framed(data)]
+    inside, share = (e >= 0.1) & (e <= 0.9), data["t"].mean()
     assert 0.2 < inside.mean() < 0.9
-    _, w = weights([frame], options("propensity", ALL, **given))
-    assert w == pytest.approx(inverse(np.clip(e, 0.1, 0.9), t, "ate"), rel=1e-5)
-    found, w = weights([frame], options("propensity", ALL, **given, outside="zero"))
-    assert w == pytest.approx(np.where(inside, inverse(e, t, "ate"), 0.0), rel=1e-5)
+    given = {"estimand": "ate", "bounds": [0.1, 0.9], "outside": "zero", "stabilised": True}
+    raw = np.where(inside, inverse(e, t, "ate"), 0.0) * np.where(t, share, 1 - share)
+    found, w = weights(frames, options("propensity", ALL, **given, normalise=False))
+    assert w == pytest.approx(raw, rel=1e-5)
     assert table(found, 1)["treated"]["weights over 0"] == (t & inside).sum()
-    given = {"estimand": "ate", "normalise": False, "quantile": 0.9}
-    _, w = weights([frame], options("propensity", ALL, **given))
+    found, w = weights(frames, options("propensity", ALL, estimand="ate", quantile=0.9))
     raw = inverse(e, t, "ate")
     for arm in (t, ~t):
-        cap = np.quantile(raw[arm], 0.9, method="inverted_cdf")
-        assert w[arm] == pytest.approx(np.minimum(raw[arm], cap), rel=0.005)
+        cut = np.minimum(raw[arm], np.quantile(raw[arm], 0.9, method="inverted_cdf"))
+        assert w[arm] == pytest.approx(cut / cut.sum() * len(t), rel=0.008)
         assert (w[arm] == w[arm].max()).mean() == pytest.approx(0.1, abs=0.01)
 
 
 def test_bounds_without_rows_are_refused(framed):
     asked = options("propensity", ["x0"], bounds=[0.98, 0.99], outside="zero")
-    with pytest.raises(RecipeError, match=r"sample\.bounds: no row of the control group"):
+    with pytest.raises(RecipeError, match=r"sample\.bounds: no row of the treated group"):
         weights([framed(confounded(200, strength=0.1))], asked)
     with pytest.raises(ValueError, match="the lesser first"):
         options("propensity", ["x0"], bounds=[0.9, 0.1])
@@ -100,10 +102,12 @@ def test_bounds_without_rows_are_refused(framed):
 def test_the_same_bits_whatever_the_partitions_and_order(framed):
     data = confounded(9000)
     asked = options("propensity", ALL, estimand="ate", quantile=0.99, rows=9001)
-    first, one = copies_of([framed(data, 1)], asked, 9000)
-    second, three = copies_of([framed({k: v[::-1] for k, v in data.items()}, 3)], asked, 9000)
-    assert (one == three).all() and one.sum() == 9001
-    assert first == second
+    found, n = [], []
+    for frame in (framed(data, 1), framed({k: v[::-1] for k, v in data.items()}, 3)):
+        found.append(prepared([frame], asked))
+        n.append(copies([frame], asked, found[-1]))
+    assert (n[0] == n[1]).all() and n[0].sum() == 9001
+    assert found[0] == found[1]
 
 
 SEPARATED = {

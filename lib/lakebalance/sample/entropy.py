@@ -25,9 +25,8 @@ from lakebalance.sample.exact_sums import Floats, Sums, Tally, summed
 from lakebalance.sample.moments import Basis
 from lakebalance.sample.newton import Bowl, minimise
 
-LEAST_CLIP = 16.0
-# Weights all below e^-8 of what their sum was made for would lose too many bits on its grid.
-LEAST_SHIFT = -8.0
+# Sums are made for weights up to MOST; the heaviest is kept over LEAST, as theirs are the bits.
+MOST, LEAST = 256.0, 0.125
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Dual:
     """The sum of the duals of all arms that get weights, in the row of their coefficients.
 
     ``wanted`` are the means that each such arm is to have. ``tops`` are the greatest exponents at
-    the last point, ``shifts`` what is taken off exponents before sums, so that none overflows.
+    the last point, ``shifts`` what is taken off exponents before they are raised.
     """
 
     rows: DataFrame
@@ -46,18 +45,21 @@ class Dual:
     tops: dict[int, float] = field(default_factory=dict)
     shifts: dict[int, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # With equal weights the mean is 1, and later it is less.
+        self.shifts = dict.fromkeys(self.wanted, 0.0)
+
     def __call__(self, point: Floats) -> Bowl:
         """Value, gradient and second derivatives at a point; one pass, two after a long step."""
         arms, width = list(self.wanted), len(self.bounds)
         parts = dict(zip(arms, point.reshape(len(arms), width), strict=True))
-        found, clips = self._pass(parts)
-        tops = {arm: (found.span("score", arm) or (0.0, 0.0))[1] for arm in arms}
-        self.tops = tops
-        far = [arm for arm in arms if not self._in_reach(arm)]
+        found = self._sums(parts)
+        self.tops = {arm: (found.span("score", arm) or (0.0, 0.0))[1] for arm in arms}
+        far = {arm: top for arm, top in self.tops.items() if not self._in_reach(arm)}
         if far:
-            self.shifts |= {arm: tops[arm] for arm in far}
-            found, clips = self._pass(parts)
-        bowls = [self._bowl(found, arm, clips[arm]) for arm in arms]
+            self.shifts |= far
+            found = self._sums(parts)
+        bowls = [self._bowl(found, arm) for arm in arms]
         curvature = np.zeros((len(point), len(point)))
         for i, bowl in enumerate(bowls):
             here = slice(i * width, (i + 1) * width)
@@ -69,44 +71,38 @@ class Dual:
         )
 
     def _in_reach(self, arm: int) -> bool:
-        over = self.tops[arm] - self.shifts.get(arm, 0.0)
-        return LEAST_SHIFT <= over <= math.log(2.0 * self.counts[arm])
+        return math.log(LEAST) <= self.tops[arm] - self.shifts[arm] <= math.log(MOST)
 
-    def _from_wanted(self, arm: int) -> Floats:
-        """The greatest distance of each column from what is wanted of it."""
-        return self.bounds + np.abs(self.wanted[arm])
+    def _bounds(self, arm: int) -> Floats:
+        """1, and the greatest distance of each column from what is wanted of it."""
+        return np.append(1.0, self.bounds + np.abs(self.wanted[arm]))
 
-    def _pass(self, parts: Mapping[int, Floats]) -> tuple[Sums, dict[int, float]]:
-        basis, wanted = self.basis, dict(self.wanted)
-        shifts = {arm: self.shifts.get(arm, 0.0) for arm in parts}
-        # At the start the mean is 1 and later it is less: no weight of n rows is more than n.
-        most = {arm: 2.0 * self.counts[arm] for arm in parts}
-        heaviest = {arm: min(self.tops.get(arm, 0.0) - shifts[arm], 700.0) for arm in parts}
-        clips = {arm: max(LEAST_CLIP, 4 * float(np.exp(heaviest[arm]))) for arm in parts}
-        bounds = {arm: np.append(1.0, self._from_wanted(arm)) for arm in parts}
+    def _sums(self, parts: Mapping[int, Floats]) -> Sums:
+        basis, wanted, shifts = self.basis, dict(self.wanted), dict(self.shifts)
+        bounds = {arm: self._bounds(arm) for arm in parts}
 
         def work(tally: Tally, batch: pa.RecordBatch) -> None:
             arm_of_row, matrix = batch.column(ARM).to_numpy(), basis.matrix(batch)
             for arm, part in parts.items():
                 from_wanted = matrix[arm_of_row == arm] - wanted[arm]
                 scores = score(from_wanted, (0.0, *part.tolist()))
-                weights = np.exp(np.minimum(scores - shifts[arm], np.log(most[arm])))[:, None]
+                weights = np.exp(np.minimum(scores - shifts[arm], math.log(MOST)))[:, None]
                 with_one = np.hstack([np.ones_like(weights), from_wanted])
-                tally.add("mean", arm, weights * with_one, most[arm] * bounds[arm])
-                # Coarser than the gradient, and few large weights cut: it only points the way.
-                root = np.sqrt(np.minimum(weights, clips[arm]))
-                tally.products("curvature", arm, root * with_one, np.sqrt(clips[arm]) * bounds[arm])
+                tally.add("mean", arm, weights * with_one, 2 * MOST * bounds[arm])
+                # Coarser than the gradient: it only points the way.
+                root = np.sqrt(weights) * with_one
+                tally.products("curvature", arm, root, 2 * math.sqrt(MOST) * bounds[arm])
                 tally.span("score", arm, scores[:, None])
 
-        return summed(self.rows, work), clips
+        return summed(self.rows, work)
 
-    def _bowl(self, found: Sums, arm: int, clip: float) -> Bowl:
-        bound = np.append(1.0, self._from_wanted(arm))
-        sums = found.numbers("mean", arm, 2.0 * self.counts[arm] * bound)
-        products = found.matrix("curvature", arm, np.sqrt(clip) * bound)
+    def _bowl(self, found: Sums, arm: int) -> Bowl:
+        bounds = self._bounds(arm)
+        sums = found.numbers("mean", arm, 2 * MOST * bounds)
+        products = found.matrix("curvature", arm, 2 * math.sqrt(MOST) * bounds)
         mean = products[0, 1:] / products[0, 0]
         curvature = products[1:, 1:] / products[0, 0] - np.outer(mean, mean)
-        value = self.shifts.get(arm, 0.0) + np.log(sums[0] / self.counts[arm])
+        value = self.shifts[arm] + float(np.log(sums[0] / self.counts[arm]))
         return Bowl(value, sums[1:] / sums[0], curvature)
 
 

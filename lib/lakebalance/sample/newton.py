@@ -12,10 +12,10 @@ from lakebalance.sample.exact_sums import Floats
 
 GRADIENT, STEP = 1e-8, 1e-2
 # Sums are rounded, so that equal values may differ by as much.
-NOISE = 1e-11
+NOISE = 1e-9
 # Keeps columns that follow from others, whose curvature is 0, from moving.
 DAMPING = 1e-10
-MOST_EVALUATIONS = 50
+MOST_EVALUATIONS = 30
 
 
 @dataclass(frozen=True)
