@@ -180,6 +180,8 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
             for g in data["groups"][:200]
         ],
     )  # fmt: skip
+    for diagnostic in data["diagnostics"]:
+        console.show_diagnostic(diagnostic)
 
 
 @app.command()

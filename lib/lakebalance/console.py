@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lakebalance.core.labels import readable
 from lakebalance.core.progress import Progress
 from lakebalance.report.numbers import cell
 
@@ -33,7 +34,8 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 def group_text(group: Mapping[str, Any]) -> str:
     """A group's values as JSON writes them, so that null, NaN and "null" differ."""
-    return ", ".join(f"{k}={json.dumps(v)}" for k, v in group.items()) or "all rows"
+    shown = {name: readable(value) or json.dumps(value) for name, value in group.items()}
+    return ", ".join(f"{name}={text}" for name, text in shown.items()) or "all rows"
 
 
 def table_of(*columns: str, rows: Sequence[tuple[str, ...]]) -> None:

@@ -18,7 +18,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
-from lakebalance.plans import PlannedGroup
+from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import Output
@@ -180,7 +180,7 @@ class Inquiry:
         group = self.groups[output.name, group_id]
         assert group.threshold is not None
         fewest, most = group.threshold.copies(value)
-        numbers = {
+        numbers: dict[str, Any] = {
             "hash": value,
             "threshold": group.threshold.last,
             "every_row": group.threshold.base,
@@ -197,6 +197,12 @@ class Inquiry:
         if group.synthetic:
             numbers["children"] = most - 1
             most = 1
+        if most and method.put_out_as is not None:
+            (rows,) = method.put_out_as(
+                [group.group], output.sample, self.entry["plan"]["prepared"]
+            )
+            if len(rows) > 1:
+                numbers["put_out_as"] = [json_group(values) for values in rows]
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
     def _of_picked(self, df: DataFrame) -> DataFrame:

@@ -30,7 +30,9 @@ Found = Callable[[int, DataFrame], DataFrame]
 
 def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
     """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
-    return {g.id: Share(g.available, g.target, g.threshold or Threshold(0)) for g in groups}
+    return {
+        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group) for g in groups
+    }
 
 
 @dataclass

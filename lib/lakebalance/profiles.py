@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lakebalance.allocate.labels import LabelOptions, diagnose_labels
+from lakebalance.allocate.rules import Group
+from lakebalance.core.counts import GroupCount
+from lakebalance.core.diagnostics import Diagnostic
+from lakebalance.core.labels import is_array
 from lakebalance.frames import Frames
 from lakebalance.plans import json_group
 from lakebalance.recipe.models import Recipe
@@ -21,7 +27,9 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
 
     Returns
     -------
-    ``{"sources": [{"name", "table", "version", "rows"}], "groups": [{"source", "group", "rows"}]}``
+    ``{"sources": [{"name", "table", "version", "rows"}], "groups": [{"source", "group", "rows"}],
+    "diagnostics": [{"title", "columns", "rows", "note"}]}``; the last are about labels, where one
+    array column makes the groups, or a rule for concurrent labels shares rows over them.
 
     Raises
     ------
@@ -43,4 +51,19 @@ def profile(recipe: Recipe, spark: SparkSession) -> dict[str, Any]:
             }
             for g in census.groups
         ],
+        "diagnostics": [diagnostic.to_dict() for diagnostic in _of_labels(recipe, census.groups)],
     }
+
+
+def _of_labels(recipe: Recipe, groups: Sequence[GroupCount]) -> list[Diagnostic]:
+    """How imbalanced the labels are that the rows of each rule over labels have."""
+    found: list[Diagnostic] = []
+    rules = recipe.allocate
+    for rule in [*([] if rules.balance is None else [rules.balance]), *rules.within]:
+        names = rule.by  # type: ignore[attr-defined]
+        values = [{name: group.values[name] for name in names} for group in groups]
+        array = len(names) == 1 and is_array([value[names[0]] for value in values])
+        if array or isinstance(rule, LabelOptions):
+            counted = [Group(v, group.rows) for v, group in zip(values, groups, strict=True)]
+            found += diagnose_labels(counted, [group.available for group in counted])
+    return found

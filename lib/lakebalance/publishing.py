@@ -21,7 +21,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.frames import Frames
-from lakebalance.plans import Plan, PlannedGroup, json_group
+from lakebalance.plans import Plan, json_group
 from lakebalance.publish.transaction import Layout, restore, write
 from lakebalance.recipe.outputs import BALANCED, Output
 
@@ -79,13 +79,13 @@ def publish(
     try:
         for output in [*others, balanced]:
             called = "" if output.name == BALANCED else f" {output.name}"
-            groups = plan.groups_of(output.name)
-            rows = sum(_rows_out(output, group) for group in groups)
+            wanted = _wanted(output, plan)
+            rows = sum(group.rows for group in wanted)
             with watch.stage(f"publish{called}", rows) as entry:
                 written.append(_write(frames, plan, left, output, known[output.name]))
                 entry["rows_out"] = rows
             with watch.stage(f"audit{called}", rows) as entry:
-                written[-1].published = _found(frames, output, groups, written[-1].version)
+                written[-1].published = _found(frames, output, wanted, written[-1].version)
                 entry["rows_out"] = written[-1].rows
                 _check(written[-1].published)
     except Exception as error:
@@ -131,12 +131,30 @@ def _taken_back(frames: Frames, written: Written) -> str:
         return f"{table.name} could not be taken back: {first_line(error)}"
 
 
-def _rows_out(output: Output, group: PlannedGroup) -> int:
-    return method_of("sample", output.sample).rows_out(group.available, group.target)
+@dataclass(frozen=True)
+class _Wanted:
+    """Rows of one source that a table is to hold in one of its groups."""
+
+    source: str
+    values: dict[str, Any]
+    rows: int
+
+
+def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
+    """The groups that an output is to hold, as its sampler puts them out."""
+    groups, method = plan.groups_of(output.name), method_of("sample", output.sample)
+    values = [[group.group] for group in groups]
+    if method.put_out_as is not None:
+        values = method.put_out_as([g.group for g in groups], output.sample, plan.prepared)
+    return [
+        _Wanted(group.source, row, method.rows_out(group.available, group.target))
+        for group, rows in zip(groups, values, strict=True)
+        for row in rows
+    ]
 
 
 def _found(
-    frames: Frames, output: Output, groups: list[PlannedGroup], version: int
+    frames: Frames, output: Output, wanted: list[_Wanted], version: int
 ) -> list[dict[str, Any]]:
     """Planned and found rows per group, counted in what was written."""
     recipe = frames.recipe
@@ -147,18 +165,18 @@ def _found(
     census = count_groups([frames.binned(tagged)], recipe.by, sources)
     found = {(g.source, repr(g.values)): g for g in census.groups}
     merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for g in groups:
-        key = (g.source if name else "", repr(g.group))
+    for g in wanted:
+        key = (g.source if name else "", repr(g.values))
         entry = merged.setdefault(
             key,
             {
                 "source": g.source if name else None,
-                "group": g.json_group,
+                "group": json_group(g.values),
                 "planned": 0,
                 "found": found[key].rows if key in found else 0,
             },
         )
-        entry["planned"] += _rows_out(output, g)
+        entry["planned"] += g.rows
     for key in found.keys() - merged.keys():
         group = json_group(found[key].values)
         merged[key] = {

@@ -48,8 +48,10 @@ class Method:
     ``has_children`` says that what a row has beyond its first copy are new rows of its own.
     ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
     sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
-    fourth argument. ``diagnose(groups, targets, options)``, for rules, returns a list of
-    ``Diagnostic`` about the groups that it shared rows over.
+    fourth argument. ``put_out_as(groups, options, state)``, for samplers that change the groups of
+    rows, says for the values of each group by column the values of each row that a row of it is put
+    out as; ``rows_out`` counts rows before that. ``diagnose(groups, targets, options)``, for rules,
+    returns a list of ``Diagnostic`` about the groups that it shared rows over.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -62,6 +64,7 @@ class Method:
     check_group: Callable[..., None] | None = None
     has_children: bool = False
     prepare: Callable[..., Prepared] | None = None
+    put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None
     diagnose: Callable[..., list[Diagnostic]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:

@@ -7,8 +7,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from lakebalance.core.labels import readable
 
 MOST_CHARACTERS = 80
 KEPT_HEAD, KEPT_TAIL = 52, 20
@@ -55,6 +57,8 @@ def shown(value: Any) -> Shown:
         return _special_number(str(value))
     if isinstance(value, (int, float)):
         return Shown(str(value), "number")
+    if (array := readable(value)) is not None:
+        return replace(_text(array), kind="special")
     if isinstance(value, str):
         return _text(value)
     return _text(json.dumps(value, default=str, ensure_ascii=False))

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -66,11 +67,15 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Share:
-    """What a sampler knows of a group: rows available, rows planned, and the threshold for them."""
+    """What a sampler knows of a group: rows available, rows planned, and the threshold for them.
+
+    ``values`` are the group's by column, as groups are counted.
+    """
 
     available: int
     target: int
     threshold: Threshold
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_thresholds(

@@ -1,0 +1,208 @@
+"""What the rules for concurrent labels share: targets by bags, and tables of their imbalance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakebalance.allocate.bags import moved
+from lakebalance.allocate.rounding import InfeasibleBudget, divide
+from lakebalance.allocate.rules import Group, RuleOptions, at_most
+from lakebalance.core.diagnostics import Cell, Diagnostic
+from lakebalance.core.labels import Flags, LabelSets, label_sets
+
+PERCENT = 25.0
+LINES = 40
+
+
+class LabelOptions(RuleOptions):
+    """Options of every rule for concurrent labels."""
+
+    percent: float | None
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """What each group keeps in any case, and how many rows it may, and must, get or lose.
+
+    A label set is cut to its cap first; what it gets is limited by its cap, what it loses by its
+    floor.
+    """
+
+    kept: list[int]
+    room: list[int | None]
+    must: list[int]
+
+    def within(self, changes: Sequence[float]) -> list[float]:
+        """Changes as far as they are allowed, and as far as they have to go."""
+        return [
+            max(change if room is None else min(change, room), must)
+            for change, room, must in zip(changes, self.room, self.must, strict=True)
+        ]
+
+    def most(self, changes: Sequence[float]) -> float:
+        """How many rows the groups that change at all can get or lose."""
+        rooms = [
+            math.inf if room is None else room
+            for room, change in zip(self.room, changes, strict=True)
+            if change > 0
+        ]
+        return sum(rooms)
+
+
+def _bounds(groups: Sequence[Group], options: LabelOptions, *, adding: bool) -> _Bounds:
+    caps, floors = options.caps(groups), options.floors(groups)
+    kept = [at_most(group.available, cap) for group, cap in zip(groups, caps, strict=True)]
+    if not adding:
+        left = [max(rows - low, 0) for low, rows in zip(floors, kept, strict=True)]
+        return _Bounds(kept, list(left), [0] * len(kept))
+    room = [None if cap is None else cap - rows for cap, rows in zip(caps, kept, strict=True)]
+    must = [max(low - rows, 0) for low, rows in zip(floors, kept, strict=True)]
+    return _Bounds(kept, room, must)
+
+
+def targets_by_labels(
+    groups: Sequence[Group], rows: int | None, options: LabelOptions, *, adding: bool
+) -> list[int]:
+    """Add rows of rare labels, or remove rows of frequent ones; see ``bags.moved``.
+
+    Without a budget, ``percent`` of the rows are added or removed, or as many as come about until
+    every label has come to the mean. With a budget alone, exactly what it asks for; with both,
+    what ``percent`` makes is scaled to the budget.
+
+    Parameters
+    ----------
+    groups : the groups, each with the label set that its values are.
+    rows : the budget in rows, or None.
+    options : ``percent``, caps and floors.
+    adding : whether rows are added.
+
+    Raises
+    ------
+    InfeasibleBudget : so many rows cannot be added or removed.
+    RecipeError : the groups' values are no label sets.
+    """
+    sets, bounds = sets_of(groups), _bounds(groups, options, adding=adding)
+    sign = 1 if adding else -1
+    if rows is not None and options.percent is None:
+        wanted = sign * (rows - sum(bounds.kept))
+    else:
+        percent = PERCENT if options.percent is None else options.percent
+        wanted = int(sum(group.available for group in groups) * percent / 100)
+    found = [float(change) for change in moved(sets, float(wanted), adding=adding)]
+    within = bounds.within(found)
+    if rows is not None and options.percent is not None:
+        shares = [kept + sign * change for kept, change in zip(bounds.kept, within, strict=True)]
+        return options.share(groups, rows, shares)
+    if rows is not None:
+        _check_budget(options.method, rows, wanted, bounds, found, adding=adding)
+    total = round(math.fsum(within)) if rows is None else wanted
+    changes = divide(total, found, bounds.room, bounds.must)
+    return [kept + sign * change for kept, change in zip(bounds.kept, changes, strict=True)]
+
+
+def _check_budget(
+    method: str, rows: int, wanted: int, bounds: _Bounds, found: Sequence[float], *, adding: bool
+) -> None:
+    """Raise where a budget asks for other changes than there can be."""
+    start, least = sum(bounds.kept), sum(bounds.must)
+    most = int(min(round(math.fsum(found)), bounds.most(found)))
+    if least <= wanted <= max(most, least):
+        return
+    if wanted < least:
+        end, limit = start + least, "at least" if adding else "at most"
+    else:
+        end, limit = (start + most, "at most") if adding else (start - most, "at least")
+    raise InfeasibleBudget(
+        f'"{method}" {"adds" if adding else "removes"} rows until every label has come to the '
+        f"mean, and makes {limit} {end:,} rows of these groups within caps and floors, not "
+        f"{rows:,}; write percent as well, and what it makes is scaled to the budget, or leave the "
+        "budget out"
+    )
+
+
+def sets_of(groups: Sequence[Group]) -> LabelSets:
+    """The label sets of groups."""
+    return label_sets([g.values for g in groups], [g.available for g in groups])
+
+
+def diagnose_labels(
+    groups: Sequence[Group], targets: Sequence[int], options: object = None
+) -> list[Diagnostic]:
+    """How imbalanced labels are, before and after where something changes: singly, and in all.
+
+    Parameters
+    ----------
+    groups : the groups, each with the label set that its values are.
+    targets : rows per group after balance.
+    options : of no use here.
+    """
+    before = sets_of(groups)
+    after = before.with_rows(targets)
+    both = [before] if list(targets) == [g.available for g in groups] else [before, after]
+    return [_singly(both), _in_all(both)]
+
+
+def _singly(both: Sequence[LabelSets]) -> Diagnostic:
+    first = both[0]
+    order = sorted(range(len(first.names)), key=lambda i: (-first.counts[i], i))
+    shown, note = order, _said(first)
+    if len(order) > LINES:
+        shown = order[: LINES // 2] + order[-LINES // 2 :]
+        note += f" Of {len(order):,} labels, the most and the least frequent are shown."
+    columns = ["label", "known", *_titles("rows", both), *_titles("IRLbl", both)]
+    rows: list[list[Cell]] = [
+        [
+            first.names[i],
+            int(first.known[i]),
+            *[int(sets.counts[i]) for sets in both],
+            *[_number(sets.irlbl[i]) for sets in both],
+        ]
+        for i in shown
+    ]
+    return Diagnostic("labels", columns, rows, note)
+
+
+def _said(sets: LabelSets) -> str:
+    rare = [name for name, is_rare in zip(sets.names, sets.minority, strict=True) if is_rare]
+    return (
+        "IRLbl is the rows of the most frequent label / a label's own, of rows that are known to "
+        f"have it. {len(rare):,} labels are over its mean, and in the minority."
+    )
+
+
+def _in_all(both: Sequence[LabelSets]) -> Diagnostic:
+    measures: dict[str, list[Cell]] = {
+        "MeanIR": [_number(sets.mean_ir) for sets in both],
+        "CVIR": [_number(sets.cvir) for sets in both],
+        "SCUMBLE": [_number(sets.scumble) for sets in both],
+        "labels per row": [_number(_per_row(sets)) for sets in both],
+        "rows": [int(sets.rows.sum()) for sets in both],
+        "rows without a label": [int(sets.rows[_bare(sets)].sum()) for sets in both],
+        "rows of which nothing is known": [int(s.rows[s.in_the_dark].sum()) for s in both],
+    }
+    note = (
+        "MeanIR: mean of IRLbl; CVIR: its coefficient of variation; SCUMBLE: how far frequent and "
+        "rare labels meet in one row, 0 to 1."
+    )
+    rows: list[list[Cell]] = [[name, *values] for name, values in measures.items()]
+    return Diagnostic("imbalance of labels", ["measure", *_titles("", both)], rows, note)
+
+
+def _titles(what: str, both: Sequence[LabelSets]) -> list[str]:
+    names = ["before", "after"] if len(both) > 1 else [""]
+    return [f"{what} {name}".strip() or "value" for name in names]
+
+
+def _per_row(sets: LabelSets) -> float:
+    rows = int(sets.rows.sum())
+    return float(sets.counts.sum()) / rows if rows else math.nan
+
+
+def _bare(sets: LabelSets) -> Flags:
+    return ~sets.labelled & ~sets.in_the_dark
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
