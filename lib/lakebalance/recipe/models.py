@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
@@ -9,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from lakebalance.core.registry import MethodOptions, methods, options_union
 from lakebalance.core.split import TRAIN
@@ -23,6 +32,15 @@ NOT_OF_THE_ROW = re.compile(
     r"\s*(\(|$|\s)",
     re.IGNORECASE,
 )
+
+
+def _dates_as_texts(value: Any) -> Any:
+    """Dates that Python code gave as a recipe's file would write them."""
+    if isinstance(value, dict):
+        return {name: _dates_as_texts(edge) for name, edge in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_texts(edge) for edge in value]
+    return value.isoformat() if isinstance(value, dt.date) else value
 
 
 class Part(BaseModel):
@@ -120,7 +138,7 @@ class Bin(Part):
     """Groups of a column that has none of its own: intervals, quantiles, the commonest values."""
 
     of: str = Field(description="The column that is cut.")
-    edges: list[float | str] | None = Field(
+    edges: Annotated[list[float | str] | None, BeforeValidator(_dates_as_texts)] = Field(
         None,
         min_length=1,
         max_length=200,
@@ -210,7 +228,7 @@ class Split(Part):
         description="With shares: rows of one value here are on one side; the key if left out.",
     )
     time: str | None = Field(None, description="Column of numbers, dates or timestamps.")
-    starts: dict[str, float | str] | None = Field(
+    starts: Annotated[dict[str, float | str] | None, BeforeValidator(_dates_as_texts)] = Field(
         None,
         min_length=1,
         description="With time: parts that are held out, and where each begins, rising; what is "
