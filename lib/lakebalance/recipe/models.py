@@ -34,13 +34,12 @@ NOT_OF_THE_ROW = re.compile(
 )
 
 
-def _dates_as_texts(value: Any) -> Any:
-    """Dates that Python code gave as a recipe's file would write them."""
-    if isinstance(value, dict):
-        return {name: _dates_as_texts(edge) for name, edge in value.items()}
-    if isinstance(value, list):
-        return [_dates_as_texts(edge) for edge in value]
-    return value.isoformat() if isinstance(value, dt.date) else value
+def _date_as_text(edge: object) -> object:
+    """A date that Python code gave, as a recipe's file would write it."""
+    return edge.isoformat() if isinstance(edge, dt.date) else edge
+
+
+Edge = Annotated[float | str, BeforeValidator(_date_as_text)]
 
 
 class Part(BaseModel):
@@ -138,7 +137,7 @@ class Bin(Part):
     """Groups of a column that has none of its own: intervals, quantiles, the commonest values."""
 
     of: str = Field(description="The column that is cut.")
-    edges: Annotated[list[float | str] | None, BeforeValidator(_dates_as_texts)] = Field(
+    edges: list[Edge] | None = Field(
         None,
         min_length=1,
         max_length=200,
@@ -228,7 +227,7 @@ class Split(Part):
         description="With shares: rows of one value here are on one side; the key if left out.",
     )
     time: str | None = Field(None, description="Column of numbers, dates or timestamps.")
-    starts: Annotated[dict[str, float | str] | None, BeforeValidator(_dates_as_texts)] = Field(
+    starts: dict[str, Edge] | None = Field(
         None,
         min_length=1,
         description="With time: parts that are held out, and where each begins, rising; what is "
