@@ -104,6 +104,7 @@ def test_rows_of_one_value_are_on_one_side_in_all_sources(spark, table, recipe, 
     [
         ("timestamp", lambda i: dt.datetime(2013, 1, 1) + dt.timedelta(days=i), "2013-07-20"),
         ("date", lambda i: dt.date(2013, 1, 1) + dt.timedelta(days=i), "2013-07-20"),
+        ("date", lambda i: dt.date(2013, 1, 1) + dt.timedelta(days=i), dt.date(2013, 7, 20)),
         ("decimal(9,2)", Decimal, 200),
     ],
 )

@@ -80,10 +80,8 @@ def show_groups(data: Mapping[str, Any]) -> None:
 def show_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
     """The tables besides the balanced one."""
     if outputs:
-        table_of(
-            "also", "rows", "of", "into",
-            rows=[(o["name"], f"{o['rows']:,}", o["part"], o["table"]) for o in outputs],
-        )  # fmt: skip
+        lines = [(o["name"], f"{o['rows']:,}", o["part"]) for o in outputs]
+        table_of("also", "rows", "part", rows=lines)
 
 
 def show_diagnostic(diagnostic: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Intervals, quantiles and the commonest values as groups, with numpy as the judge."""
 
+import datetime as dt
 import math
 
 import numpy as np
@@ -78,6 +79,7 @@ def test_intervals_of_numbers(groups):
 def test_intervals_of_days_and_times(groups):
     expected = {None: 1, "1: below 2024-02-01": 3, "2: 2024-02-01 and above": 4}
     assert groups(of="day", edges=["2024-02-01"]) == expected
+    assert groups(of="day", edges=[dt.date(2024, 2, 1)]) == expected
     found = groups(of="at", edges=["2024-02-01T00:00:00Z"])
     assert list(found.values()) == [1, 3, 4]
     assert "1: below 2024-02-01 00:00:00" in found

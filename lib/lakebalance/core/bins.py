@@ -31,7 +31,7 @@ class BinSpec(Protocol):
     @property
     def of(self) -> str: ...
     @property
-    def edges(self) -> Sequence[float | str | dt.date] | None: ...
+    def edges(self) -> Sequence[float | str] | None: ...
     @property
     def quantiles(self) -> int | None: ...
     @property
@@ -198,7 +198,7 @@ def _narrowed(rows: DataFrame, intervals: Sequence[_Interval]) -> list[_Interval
     return narrowed
 
 
-def coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) -> float:
+def coordinate_of(edge: float | str, kind: T.DataType, place: str) -> float:
     """An edge as a recipe has it as a coordinate: a number, or a time, in UTC if without zone.
 
     Raises
@@ -209,8 +209,8 @@ def coordinate_of(edge: float | str | dt.date, kind: T.DataType, place: str) -> 
     if not timed and isinstance(edge, int | float) and math.isfinite(edge):
         return float(edge)
     try:
-        if timed and not isinstance(edge, int | float):
-            moment = dt.datetime.fromisoformat(str(edge).replace("Z", "+00:00"))
+        if timed and isinstance(edge, str):
+            moment = dt.datetime.fromisoformat(edge.replace("Z", "+00:00"))
             moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
             if isinstance(kind, T.DateType):
                 return float((moment.date() - EPOCH.date()).days)

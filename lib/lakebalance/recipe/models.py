@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import re
@@ -9,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from lakebalance.core.registry import MethodOptions, methods, options_union
 from lakebalance.core.split import TRAIN
@@ -23,6 +32,14 @@ NOT_OF_THE_ROW = re.compile(
     r"\s*(\(|$|\s)",
     re.IGNORECASE,
 )
+
+
+def _date_as_text(edge: object) -> object:
+    """A date that Python code gave, as a recipe's file would write it."""
+    return edge.isoformat() if isinstance(edge, dt.date) else edge
+
+
+Edge = Annotated[float | str, BeforeValidator(_date_as_text)]
 
 
 class Part(BaseModel):
@@ -120,7 +137,7 @@ class Bin(Part):
     """Groups of a column that has none of its own: intervals, quantiles, the commonest values."""
 
     of: str = Field(description="The column that is cut.")
-    edges: list[float | str] | None = Field(
+    edges: list[Edge] | None = Field(
         None,
         min_length=1,
         max_length=200,
@@ -210,7 +227,7 @@ class Split(Part):
         description="With shares: rows of one value here are on one side; the key if left out.",
     )
     time: str | None = Field(None, description="Column of numbers, dates or timestamps.")
-    starts: dict[str, float | str] | None = Field(
+    starts: dict[str, Edge] | None = Field(
         None,
         min_length=1,
         description="With time: parts that are held out, and where each begins, rising; what is "

@@ -104,8 +104,8 @@ def _type(field: FieldInfo) -> str:
     }  # fmt: skip
     text = str(field.annotation) if "[" in str(field.annotation) else text
     text = text.replace(" | None", "").replace("typing.", "")
-    if found := re.fullmatch(r"list\[(\w+)\]", text):
-        return f"list of {plain.get(found[1], found[1])}s"
+    if found := re.fullmatch(r"list\[(.+)\]", text):
+        return f"list of {plain.get(found[1], 'value')}s"
     if found := re.fullmatch(r"dict\[str, (.+)\]", text):
         return f"mapping of names to {plain.get(found[1], 'value')}s"
     return plain.get(re.sub(r"<class '(\w+)'>", r"\1", text), text)
