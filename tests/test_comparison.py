@@ -24,6 +24,10 @@ SAMPLE = {
     "nulls": "indicator",
     "column": "w.1",
 }
+EXPECTATION = {
+    "expectation": "ExpectColumnValuesToBeBetween",
+    "args": {"column": "id", "min_value": 10},
+}
 
 
 def keyed(path):
@@ -47,7 +51,7 @@ def test_training_rows_are_weighed_and_each_can_say_so(spark, table, recipe):
     asked = recipe(
         keyed(table("s", ROWS, SCHEMA)),
         split={"shares": {"test": 0.2}},
-        expect=[{"type": "expect_column_values_to_be_between", "column": "id", "min_value": 10}],
+        expect={"expectations": [EXPECTATION]},
         sample=SAMPLE,
     )
     planned, done = lb.plan(asked, spark), lb.run(asked, spark)
@@ -74,11 +78,11 @@ def test_training_rows_are_weighed_and_each_can_say_so(spark, table, recipe):
 def test_rows_instead_of_weights_are_exactly_as_many_as_asked(spark, table, recipe):
     asked = recipe(
         keyed(table("s", ROWS, SCHEMA)),
-        sample={**SAMPLE, "method": "propensity", "estimand": "ate", "rows": 1001},
+        sample={**SAMPLE, "method": "propensity", "estimand": "ate", "rows": 401},
     )
     done = lb.run(asked, spark)
     rows = read(spark, done.table)
-    assert len(rows) == 1001 == done.plan.rows == sum(p["found"] for p in done.published)
+    assert len(rows) == 401 == done.plan.rows == sum(p["found"] for p in done.published)
     assert set(rows[0]) == {"id", "Got.It", "the c", "x 0"}
     assert abs(difference(rows, lambda r: 1)) < 0.15
     copies = Counter(r["id"] for r in rows)
@@ -90,7 +94,7 @@ def test_rows_instead_of_weights_are_exactly_as_many_as_asked(spark, table, reci
 def test_rules_that_want_other_counts_are_refused_before_any_row_is_weighed(spark, table, recipe):
     allocate = {"balance": {"by": ["the c"], "method": "equal"}, "rows": 300}
     asked = recipe(keyed(table("s", ROWS, SCHEMA)), allocate=allocate, sample=SAMPLE)
-    with pytest.raises(RecipeError, match=r'allocate: group "a" .*leave out allocate'):
+    with pytest.raises(RecipeError, match=r'allocate: group "s/a" .*leave out allocate'):
         lb.plan(asked, spark)
 
 

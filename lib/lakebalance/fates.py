@@ -179,11 +179,11 @@ class Inquiry:
         group_id, value = self.after_filter[key][output.name]
         group = self.groups[output.name, group_id]
         assert group.threshold is not None
-        fewest, most = group.threshold.copies(value)
+        method = method_of("sample", output.sample)
+        fewest, most, deciding = (method.decided or _by_hash)(group.threshold, value)
         numbers: dict[str, Any] = {
             "hash": value,
-            "threshold": group.threshold.last,
-            "every_row": group.threshold.base,
+            **deciding,
             "group": group.json_group,
             "available": group.available,
             "target": group.target,
@@ -191,7 +191,6 @@ class Inquiry:
         if most > fewest:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last
-        method = method_of("sample", output.sample)
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
         if group.synthetic:
@@ -310,3 +309,9 @@ def _is_one_of(name: str, keys: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _by_hash(threshold: Threshold, value: int) -> tuple[int, int, dict[str, Any]]:
+    """What is decided about a row of a hash, and by which numbers."""
+    numbers = {"threshold": threshold.last, "every_row": threshold.base}
+    return *threshold.copies(value), numbers

@@ -33,7 +33,7 @@ from lakebalance.sample.copies_by_weight import (
     WEIGHT,
     Copies,
     find_copies,
-    repeated,
+    put_out,
     with_copies_by_weight,
 )
 from lakebalance.sample.covariates import ARMS, Design, Survey, survey
@@ -218,7 +218,7 @@ def weighted(
     arms = {arm: ArmWeights.from_state(state["weights"][NAMES[arm]]) for arm in ARMS}
     weighed = with_weights(frames, options, basis, arms)
     if options.rows is not None:
-        return repeated(weighed, {a: Copies.from_state(state["copies"][NAMES[a]]) for a in ARMS})
+        return put_out(weighed, {a: Copies.from_state(state["copies"][NAMES[a]]) for a in ARMS})
     return weighed.withColumnRenamed(WEIGHT, options.column).drop(GROUP, HASH, ARM_OF_ROW)
 
 

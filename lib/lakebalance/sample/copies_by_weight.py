@@ -18,13 +18,13 @@ from pyspark.sql import functions as F
 
 from lakebalance.sample.thresholds import (
     COPIES,
-    COPY,
     GROUP,
     HASH,
     HIGHEST,
     OURS,
     Threshold,
     find_thresholds,
+    repeated,
     with_copies,
 )
 
@@ -96,11 +96,10 @@ def with_copies_by_weight(weighed: DataFrame, copies: Mapping[int, Copies]) -> D
     return more.withColumn(COPIES, whole).withColumn(GROUP, F.col(OF))
 
 
-def repeated(weighed: DataFrame, copies: Mapping[int, Copies]) -> DataFrame:
+def put_out(weighed: DataFrame, copies: Mapping[int, Copies]) -> DataFrame:
     """The rows as often as their weights ask, without a column of ours but for keys."""
     counted = with_copies_by_weight(weighed, copies).where(F.col(COPIES) > 0)
-    copy = F.explode(F.array_repeat(F.lit(True), F.col(COPIES).cast("int"))).alias(COPY)
-    return counted.select("*", copy).drop(*OURS, ARM_OF_ROW, WEIGHT, TIMES, OF)
+    return repeated(counted).drop(*OURS, ARM_OF_ROW, WEIGHT, TIMES, OF)
 
 
 def _of_arm(numbers: Mapping[int, float]) -> Column:
