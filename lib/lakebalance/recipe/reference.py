@@ -62,8 +62,7 @@ def _method(method: Method) -> list[str]:
     if fields:
         lines += ["", "| option | type | default | meaning |", "|---|---|---|---|"]
         lines += [
-            f"| `{name}` | {in_words(field.annotation)} | {_default(field)} | {_cell(field.description)} |"
-            for name, field in fields.items()
+            f"| {' | '.join((f'`{name}`', *_told(field)))} |" for name, field in fields.items()
         ]
     if references := _section(method, "References"):
         lines += ["", f"Source: {references}"]
@@ -81,13 +80,18 @@ def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, str, st
         full = f"{path}{name}"
         inner = models_in(field.annotation)
         listed = "list" in str(field.annotation)
-        meaning = _cell(field.description)
+        kind, default, meaning = _told(field)
         if METHOD_FIELDS.fullmatch(full):
-            yield f"`{full}`", "list of methods" if listed else "method", _default(field), meaning
+            yield f"`{full}`", "list of methods" if listed else "method", default, meaning
             continue
-        yield f"`{full}`", in_words(field.annotation), _default(field), meaning
+        yield f"`{full}`", kind, default, meaning
         for part in inner:
             yield from _rows(part, f"{full}[]." if listed else f"{full}.")
+
+
+def _told(field: FieldInfo) -> tuple[str, str, str]:
+    """Type, default and meaning of a field."""
+    return in_words(field.annotation), _default(field), _cell(field.description)
 
 
 def _default(field: FieldInfo) -> str:

@@ -36,7 +36,7 @@ def agreement(
         for means in (before, after):
             raw = [design.centers[j] + design.scales[j] * means[arm][j] for arm in ARMS]
             cells += [float(f"{value:.12g}") for value in raw]
-            cells.append(float(means[TREATED][j] - means[CONTROL][j]))
+            cells.append(_difference(means, j))
         rows.append(cells)
     worst = max(rows, key=lambda row: abs(float(row[6] or 0)))
     difference = abs(float(worst[6] or 0))
@@ -54,6 +54,11 @@ def agreement(
         "SMD after",
     ]
     return Diagnostic("Agreement of covariates", columns, rows, note)
+
+
+def _difference(means: Mapping[int, Floats], j: int) -> float:
+    """The difference of means, 0 where it is but what Newton's method leaves."""
+    return round(float(means[TREATED][j] - means[CONTROL][j]), 9) + 0.0
 
 
 def weights(
