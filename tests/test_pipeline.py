@@ -131,6 +131,26 @@ def test_quarantine_keeps_every_reason(spark, table, recipe):
     assert {r["id"]: len(r["lb_reasons"]) for r in kept} == {2: 2, 3: 1}
 
 
+def test_rows_of_any_columns_are_put_aside(spark, recipe, tmp_path):
+    """Names that Parquet has not, also where an earlier run's had none; one that is ours too."""
+    expect = {
+        "expectations": [
+            {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "label"}}
+        ]
+    }
+    for extra in (["1 AS run_id"], ["1 AS `Run id`", "named_struct('a b', 2) AS n"]):
+        path = str(tmp_path / str(len(extra)))
+        rows = spark.range(4).selectExpr("id", "nullif(id, 2) AS label", *extra)
+        rows.write.format("delta").option("delta.columnMapping.mode", "name").save(path)
+        publish = {"table": str(tmp_path / f"out{len(extra)}")}
+        result = lb.run(recipe(path, expect=expect, publish=publish), spark)
+        kept = spark.read.format("delta").load(result.paths["quarantine"])
+        [row] = kept.where(f"lb_run_id = '{result.plan.run_id}'").collect()
+        assert row["id"] == 2
+    assert row["Run id"] == 1 and row["n"]["a b"] == 2 and row["run_id"] is None
+    assert kept.where("run_id = 1").count() == 1
+
+
 def test_a_stop_expectation_publishes_nothing(spark, table, recipe, tmp_path):
     expect = {
         "expectations": [

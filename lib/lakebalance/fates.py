@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import quoted
+from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
@@ -21,9 +21,9 @@ from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
-from lakebalance.recipe.outputs import Output
+from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.result import remembered_groups
-from lakebalance.sample.thresholds import GROUP, HASH
+from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
@@ -45,8 +45,8 @@ def explain(
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
     ``duplicate``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic
-    rows of which it is the first parent, where there can be any), the numbers that decided it, and
-    the same for each phase in ``outputs``.
+    rows of which it is the first parent, where there can be any), ``weight`` (where rows get one),
+    the numbers that decided it, and the same for each phase in ``outputs``.
 
     Raises
     ------
@@ -179,11 +179,11 @@ class Inquiry:
         group_id, value = self.after_filter[key][output.name]
         group = self.groups[output.name, group_id]
         assert group.threshold is not None
-        fewest, most = group.threshold.copies(value)
+        method = method_of("sample", output.sample)
+        fewest, most, deciding = (method.decided or _by_hash)(group.threshold, value)
         numbers: dict[str, Any] = {
             "hash": value,
-            "threshold": group.threshold.last,
-            "every_row": group.threshold.base,
+            **deciding,
             "group": group.json_group,
             "available": group.available,
             "target": group.target,
@@ -191,7 +191,6 @@ class Inquiry:
         if most > fewest:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last
-        method = method_of("sample", output.sample)
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
         if group.synthetic:
@@ -203,6 +202,9 @@ class Inquiry:
             )
             if len(rows) > 1:
                 numbers["put_out_as"] = [json_group(values) for values in rows]
+        if output.name == BALANCED and key in self.weighed:
+            numbers |= self.weighed[key]
+            most = numbers.pop("copies", most)
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
 
     def _of_picked(self, df: DataFrame) -> DataFrame:
@@ -257,6 +259,36 @@ class Inquiry:
         }
 
     @cached_property
+    def weighed(self) -> dict[Key, dict[str, Any]]:
+        """The weight, or the copies, that a sampler which weighs gives each kept row picked."""
+        options = self.recipe.sample
+        method = method_of("sample", options)
+        kept = {
+            key
+            for key in self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
+            if BALANCED in self.after_filter[key]
+        }
+        if not method.weighs or not kept:
+            return {}
+        hashed = self._of_picked(self.frames.hashed(self.frames.all_rows, self.frames.outputs[0]))
+        shares = {
+            id_: Share(g.available, g.target, Threshold(1))
+            for (name, id_), g in self.groups.items()
+            if name == BALANCED
+        }
+        given = hashed.where(_is_one_of(KEY, kept))
+        found = [self.entry["plan"]["prepared"]] if method.prepare else []
+        made = method.function([given], shares, options, *found)
+        name = options.column  # type: ignore[attr-defined]
+        if name in made.columns and name not in given.columns:
+            weights = made.select(KEY, column(name).alias("w")).distinct()
+            return {_key(r[KEY]): {"weight": r["w"]} for r in weights.collect()}
+        # Equal rows may share a key: of some of them there can be a copy more than of others.
+        equal = {_key(r[KEY]): r["count"] for r in given.groupBy(KEY).count().collect()}
+        copies = {_key(r[KEY]): r["count"] for r in made.groupBy(KEY).count().collect()}
+        return {key: {"copies": -(-copies.get(key, 0) // equal[key])} for key in kept}
+
+    @cached_property
     def groups(self) -> dict[tuple[str, int], PlannedGroup]:
         """The plan's groups that the picked rows belong to, by output and id."""
         ids = {group for chances in self.after_filter.values() for group, _ in chances.values()}
@@ -277,3 +309,9 @@ def _is_one_of(name: str, keys: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _by_hash(threshold: Threshold, value: int) -> tuple[int, int, dict[str, Any]]:
+    """What is decided about a row of a hash, and by which numbers."""
+    numbers = {"threshold": threshold.last, "every_row": threshold.base}
+    return *threshold.copies(value), numbers

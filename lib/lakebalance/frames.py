@@ -174,7 +174,11 @@ class Frames:
         hashed = [self.hashed(frame, self.outputs[0]) for frame in rows]
         found = sampler.prepare(hashed, shares_of(plan.groups), self.recipe.sample)
         said = [diagnostic.to_dict() for diagnostic in found.diagnostics]
-        return replace(plan, prepared=found.state, diagnostics=[*plan.diagnostics, *said])
+        groups = plan.groups
+        if (targets := found.targets) is not None:
+            groups = [replace(group, target=targets.get(group.id, 0)) for group in groups]
+        diagnostics = [*plan.diagnostics, *said]
+        return replace(plan, groups=groups, prepared=found.state, diagnostics=diagnostics)
 
     def named(self, rows: DataFrame) -> DataFrame:
         """The rows with the source's name where the recipe wants it, and no column of ours."""

@@ -152,7 +152,8 @@ def _thresholds(
     frames: Frames, output: Output, groups: list[PlannedGroup], left: list[DataFrame]
 ) -> list[PlannedGroup]:
     wanted = {g.id: (g.available, _rows_out(output, g)) for g in groups}
-    found = find_thresholds([frames.hashed(rows, output) for rows in left], wanted)
+    find = method_of("sample", output.sample).find_thresholds or find_thresholds
+    found = find([frames.hashed(rows, output) for rows in left], wanted)
     return [replace(g, threshold=found.get(g.id, Threshold(0))) for g in groups]
 
 

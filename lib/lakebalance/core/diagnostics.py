@@ -30,7 +30,12 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a sampler found out before it samples: its state, as JSON holds it, and diagnostics."""
+    """What a sampler found out before it samples: its state, as JSON holds it, and diagnostics.
+
+    ``targets`` are the rows that it will put out of each group, by id, where the rows themselves
+    and not rules decide it.
+    """
 
     state: Mapping[str, Any]
     diagnostics: Sequence[Diagnostic] = field(default_factory=list)
+    targets: Mapping[int, int] | None = None

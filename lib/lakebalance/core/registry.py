@@ -45,7 +45,12 @@ class Method:
     ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
     So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
     name, available, target)``, called for each group as soon as it is planned; both raise.
-    ``has_children`` says that what a row has beyond its first copy are new rows of its own.
+    ``has_children`` says that what a row has beyond its first copy are new rows of its own,
+    ``weighs`` that rows have weights: in the column that ``options.column`` names, or, where it is
+    not put out, each as many copies as its weight asks for.
+    ``find_thresholds(frames, wanted)``, for samplers that do not keep rows by the order of their
+    hashes, finds each group's threshold; ``decided(threshold, hash)`` then says the fewest and most
+    copies of a row, and the numbers that decide it.
     ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
     sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
     fourth argument. ``put_out_as(groups, options, state)``, for samplers that change the groups of
@@ -63,6 +68,9 @@ class Method:
     check_columns: Callable[..., None] | None = None
     check_group: Callable[..., None] | None = None
     has_children: bool = False
+    weighs: bool = False
+    find_thresholds: Callable[..., dict[int, Any]] | None = None
+    decided: Callable[[Any, int], tuple[int, int, dict[str, Any]]] | None = None
     prepare: Callable[..., Prepared] | None = None
     put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None
     diagnose: Callable[..., list[Diagnostic]] | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import types as T
 
 from lakebalance.core.columns import quoted
 from lakebalance.core.delta import without_delta
@@ -17,6 +18,8 @@ from lakebalance.core.spark_errors import for_users, is_denied
 
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 NO_VERSION = 2**62
+MAPPING = "delta.columnMapping.mode"
+PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,22 @@ def _at(spark: SparkSession, table: Table, version: int) -> DataFrame:
     df = reader.load(table.name) if table.is_path else reader.table(table.sql)
     df.schema  # noqa: B018  Connect reports a missing version only here
     return df
+
+
+def needs_mapping(kind: T.DataType) -> bool:
+    """Whether a schema has a name, nested ones too, that Parquet itself cannot hold.
+
+    Examples
+    --------
+    >>> inner = T.StructType().add("b c", "int")
+    >>> needs_mapping(inner), needs_mapping(T.StructType().add("b.c", T.ArrayType(inner)))
+    (True, True)
+    """
+    if isinstance(kind, T.StructType):
+        return any(not PLAIN_NAME.fullmatch(f.name) or needs_mapping(f.dataType) for f in kind)
+    if isinstance(kind, T.MapType):
+        return needs_mapping(kind.keyType) or needs_mapping(kind.valueType)
+    return isinstance(kind, T.ArrayType) and needs_mapping(kind.elementType)
 
 
 def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.spark_errors import is_conflict
-from lakebalance.core.tables import Table, newest_version
+from lakebalance.core.tables import MAPPING, Table, needs_mapping, newest_version
 
 LEDGER = pa.schema(
     [("run_id", pa.string()), ("name", pa.string()), ("target", pa.string()),
@@ -27,6 +27,8 @@ LEDGER = pa.schema(
      ("result", pa.string())]
 )  # fmt: skip
 TRIES = 8
+# Not a name that the rows put aside may have themselves.
+RUN = "lb_run_id"
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,30 @@ class State:
         -------
         The rows as they were written.
         """
+        spark, table = df.sparkSession, self.table(name)
         writer = (
-            df.withColumn("run_id", F.lit(run))
+            df.withColumn(RUN, F.lit(run))
             .write.format("delta")
             .mode("overwrite")
-            .partitionBy("run_id")
-            .option("replaceWhere", f"run_id = '{run}'")
+            .partitionBy(RUN)
+            .option("replaceWhere", f"{RUN} = '{run}'")
             .option("mergeSchema", "true")
         )
-        again_on_conflict(lambda: writer.save(self.table(name).name))
-        return self.read(df.sparkSession, name, run)
+        if needs_mapping(df.schema):
+            writer = writer.option(MAPPING, "name")
+            if newest_version(spark, table) is not None:
+                # An earlier run's rows had plain names.
+                spark.sql(f"ALTER TABLE {table.sql} SET TBLPROPERTIES ('{MAPPING}' = 'name')")
+        again_on_conflict(lambda: writer.save(table.name))
+        return self.read(spark, name, run)
 
     def read(self, spark: SparkSession, name: str, run: str) -> DataFrame:
         """A run's rows in one of the tables."""
         return (
             spark.read.format("delta")
             .load(self.table(name).name)
-            .where(F.col("run_id") == run)
-            .drop("run_id")
+            .where(F.col(RUN) == run)
+            .drop(RUN)
         )
 
     def record(self, spark: SparkSession, entry: Mapping[str, Any]) -> None:

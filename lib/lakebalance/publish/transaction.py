@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,10 +11,16 @@ from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from lakebalance.core.columns import quoted
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_conflict
-from lakebalance.core.tables import Table, history, newest_version, run_of_commit
+from lakebalance.core.tables import (
+    MAPPING,
+    Table,
+    history,
+    needs_mapping,
+    newest_version,
+    run_of_commit,
+)
 
 MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
-PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,8 @@ def _writer(
         .option("txnAppId", f"lakebalance-{run}")
         .option("txnVersion", 0 if before is None else before + 1)
     )
-    if before is None and not all(PLAIN_NAME.fullmatch(name) for name in df.columns):
-        # Parquet itself cannot hold such names; Delta maps them to others.
-        writer = writer.option("delta.columnMapping.mode", "name")
+    if before is None and needs_mapping(df.schema):
+        writer = writer.option(MAPPING, "name")
     if layout.merge_schema:
         writer = writer.option("overwriteSchema", "true")
     elif before is not None:
@@ -140,11 +144,7 @@ def restore(spark: SparkSession, target: Table, version: int, before: int | None
 
 def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
     columns = ", ".join(f"{_listed([f.name])} {f.dataType.simpleString()}" for f in df.schema)
-    mapped = (
-        ""
-        if all(PLAIN_NAME.fullmatch(name) for name in df.columns)
-        else " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
-    )
+    mapped = f" TBLPROPERTIES ('{MAPPING}' = 'name')" if needs_mapping(df.schema) else ""
     df.sparkSession.sql(
         f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta "
         f"CLUSTER BY ({_listed(layout.cluster_by)}){mapped}"

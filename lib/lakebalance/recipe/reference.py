@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from lakebalance.core.registry import Method, Stage, methods
 from lakebalance.recipe.load import models_in
 from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.type_names import in_words
 
 STAGES: dict[Stage, str] = {
     "prune": "Pruning takes redundant rows out: `prune: [{method: …}, …]`, in order.",
@@ -61,8 +62,7 @@ def _method(method: Method) -> list[str]:
     if fields:
         lines += ["", "| option | type | default | meaning |", "|---|---|---|---|"]
         lines += [
-            f"| `{name}` | {_type(field)} | {_default(field)} | {_cell(field.description)} |"
-            for name, field in fields.items()
+            f"| {' | '.join((f'`{name}`', *_told(field)))} |" for name, field in fields.items()
         ]
     if references := _section(method, "References"):
         lines += ["", f"Source: {references}"]
@@ -80,35 +80,18 @@ def _rows(model: type[BaseModel], path: str) -> Iterator[tuple[str, str, str, st
         full = f"{path}{name}"
         inner = models_in(field.annotation)
         listed = "list" in str(field.annotation)
-        meaning = _cell(field.description)
+        kind, default, meaning = _told(field)
         if METHOD_FIELDS.fullmatch(full):
-            yield f"`{full}`", "list of methods" if listed else "method", _default(field), meaning
+            yield f"`{full}`", "list of methods" if listed else "method", default, meaning
             continue
-        yield f"`{full}`", _type(field), _default(field), meaning
+        yield f"`{full}`", kind, default, meaning
         for part in inner:
             yield from _rows(part, f"{full}[]." if listed else f"{full}.")
 
 
-def _type(field: FieldInfo) -> str:
-    text = str(getattr(field.annotation, "__name__", field.annotation))
-    if "Literal" in str(field.annotation) and not text.startswith(("list", "dict")):
-        values = re.findall(r"'([^']*)'", str(field.annotation))
-        others = ["list of names"] if "list[str]" in str(field.annotation) else []
-        others += ["mapping"] if models_in(field.annotation) else []
-        return " or ".join([f"`{value}`" for value in values] + others)
-    inner = models_in(field.annotation)
-    if inner:
-        return "list of mappings" if "list" in str(field.annotation) else "mapping"
-    plain = {
-        "str": "text", "int": "whole number", "float": "number", "bool": "true or false",
-    }  # fmt: skip
-    text = str(field.annotation) if "[" in str(field.annotation) else text
-    text = text.replace(" | None", "").replace("typing.", "")
-    if found := re.fullmatch(r"list\[(.+)\]", text):
-        return f"list of {plain.get(found[1], 'value')}s"
-    if found := re.fullmatch(r"dict\[str, (.+)\]", text):
-        return f"mapping of names to {plain.get(found[1], 'value')}s"
-    return plain.get(re.sub(r"<class '(\w+)'>", r"\1", text), text)
+def _told(field: FieldInfo) -> tuple[str, str, str]:
+    """Type, default and meaning of a field."""
+    return in_words(field.annotation), _default(field), _cell(field.description)
 
 
 def _default(field: FieldInfo) -> str:

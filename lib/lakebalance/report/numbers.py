@@ -23,11 +23,13 @@ def cell(value: str | int | float | None) -> str:
 
     Examples
     --------
-    >>> cell(1234567), cell(0.123456), cell(None), cell("x")
-    ('1,234,567', '0.1235', '–', 'x')
+    >>> cell(1234567), cell(0.123456), cell(109416.27), cell(None), cell("x")
+    ('1,234,567', '0.1235', '109,416', '–', 'x')
+    >>> cell(0.00012345), cell(-2.9e-12), cell(2.5e20), cell(float("nan"))
+    ('0.0001234', '-2.9e-12', '2.5e+20', 'nan')
     """
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
     return value if isinstance(value, str) else count(value)
 
 

@@ -170,6 +170,21 @@ def _locate(
         for rows in frames
     ]
     counted = unite(upto_band).groupBy(GROUP, "rest", "bucket").agg(F.count(F.lit(1)).alias("here"))
+    return located(counted)
+
+
+def located(counted: DataFrame) -> dict[int, tuple[int, int, bool]]:
+    """For each group the value at which a wanted number is reached: value, wanted at it, all of it?
+
+    Parameters
+    ----------
+    counted : per ``__lb_group`` and ``bucket``: ``here``, how many there are of the value, and
+        ``rest``, how many of the group are wanted; a bucket of null is less than every value.
+
+    Returns
+    -------
+    Nothing of groups for which the number is reached in the null bucket, or never.
+    """
     upto = F.sum("here").over(
         Window.partitionBy(GROUP)
         .orderBy(F.col("bucket").asc_nulls_first())
@@ -204,7 +219,7 @@ def keep(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> Da
     """
     most = max((t.base + (t.last is not None) for t in thresholds.values()), default=0)
     counted = with_copies(frames, thresholds)
-    return unite([_repeat(frame, most) for frame in counted]).drop(*OURS)
+    return unite([repeated(frame) if most > 1 else frame for frame in counted]).drop(*OURS)
 
 
 def with_copies(
@@ -259,8 +274,7 @@ def _limit(threshold: Threshold) -> int:
     return threshold.last + 1 if threshold.whole else threshold.last
 
 
-def _repeat(df: DataFrame, most: int) -> DataFrame:
-    if most <= 1:
-        return df
+def repeated(counted: DataFrame) -> DataFrame:
+    """The rows, each as often as ``__lb_copies`` says."""
     copy = F.explode(F.array_repeat(F.lit(True), F.col(COPIES).cast("int"))).alias(COPY)
-    return df.select("*", copy)
+    return counted.select("*", copy)

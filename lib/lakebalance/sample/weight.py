@@ -57,5 +57,10 @@ def every_row(available: int, target: int) -> int:
 
 
 METHOD = Method(
-    "weight", Weight, weight, rows_out=every_row, example="{method: weight, column: weight}"
+    "weight",
+    Weight,
+    weight,
+    rows_out=every_row,
+    weighs=True,
+    example="{method: weight, column: weight}",
 )

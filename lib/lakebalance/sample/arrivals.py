@@ -1,0 +1,202 @@
+"""Drawing with replacement, exactly so many: the first arrivals of a Poisson process a row.
+
+Each row has arrivals at random moments, at a rate of 1, which its hash alone decides. Whose
+arrivals are the first, the second and so on of a group is then one draw with replacement after
+another: those of its rows until the wanted number has come are the copies. All that has to be found
+is the moment of the last, a threshold for the group.
+
+A moment is held as the bits of its double, which are in the same order as positive doubles are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.core.errors import AuditError
+from lakebalance.core.sources import unite
+from lakebalance.sample.chance import exponential, salt_of, words
+from lakebalance.sample.thresholds import (
+    COPIES,
+    GROUP,
+    HASH,
+    HIGHEST,
+    LOWEST,
+    OURS,
+    WITHIN_BAND,
+    Threshold,
+    located,
+    repeated,
+    small_table,
+    with_copies,
+)
+
+MOMENT, BEFORE, AT, FOUND = "__lb_moment", "__lb_before", "__lb_at_last", "__lb_found"
+SALT = salt_of("arrivals")
+# Arrivals that are made at once, so that neither many rows nor many copies take a step each.
+BLOCK = 2**16
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def arrivals(hashes: Ints, until: Floats) -> Iterator[tuple[Ints, Floats]]:
+    """All arrivals of rows by their hashes, up to a moment of each: places of rows, and moments.
+
+    Examples
+    --------
+    >>> found = arrivals(np.arange(10_000), np.full(10_000, 3.0))
+    >>> 2.9 < sum(len(rows) for rows, _ in found) / 10_000 < 3.1
+    True
+    """
+    rows, reached, made = np.arange(len(hashes)), np.zeros(len(hashes)), 0
+    while len(rows):
+        ahead = min(max(BLOCK // len(rows), 1), 4096)
+        count = np.arange(made, made + ahead, dtype=np.int64)
+        steps = exponential(words(hashes[rows, None], count[None, :], SALT))
+        # Added one after another from the last moment, so that the blocks leave no trace.
+        moments = np.cumsum(np.hstack([reached[rows, None], steps]), axis=1)[:, 1:]
+        here = moments <= until[rows, None]
+        yield np.broadcast_to(rows[:, None], here.shape)[here], moments[here]
+        reached[rows], made = moments[:, -1], made + ahead
+        rows = rows[here[:, -1]]
+
+
+def bits_of(moments: Floats) -> Ints:
+    """Positive moments as whole numbers in the same order."""
+    return moments.view(np.int64)
+
+
+def moment_of(bits: int) -> float:
+    """The moment that ``bits_of`` made a whole number of."""
+    return float(np.array(bits, dtype=np.int64).view(np.float64))
+
+
+def decided(threshold: Threshold, value: int) -> tuple[int, int, dict[str, Any]]:
+    """Fewest and most copies of a row by its hash, and the moments that decide about it.
+
+    They differ as in ``Threshold.copies``.
+    """
+    if threshold.last is None:
+        return 0, 0, {}
+    last = moment_of(threshold.last)
+    found = [m for _, few in arrivals(np.array([value]), np.array([last])) for m in few.tolist()]
+    fewest = len(found) - (0 if threshold.whole else found.count(last))
+    return fewest, len(found), {"arrivals": found, "last_arrival": last}
+
+
+def find_last_arrivals(
+    frames: Sequence[DataFrame], wanted: Mapping[int, tuple[int, int]]
+) -> dict[int, Threshold]:
+    """The moment of the last arrival that each group needs, in one Spark job unless a band missed.
+
+    Parameters
+    ----------
+    frames : frames with columns ``__lb_group`` and ``__lb_hash``, both bigint; together all rows.
+    wanted : per group (rows available, target rows).
+
+    Raises
+    ------
+    AuditError : a group does not hold the rows that were counted.
+    """
+    found = {group: Threshold(0) for group, (rows, target) in wanted.items() if not rows * target}
+    open_ = {group: numbers for group, numbers in wanted.items() if group not in found}
+    sigmas = NormalDist().inv_cdf(1 - (1 - WITHIN_BAND) / 2 / max(len(open_), 1))
+    for width in (sigmas, 8 * sigmas, 64 * sigmas):
+        if open_:
+            hits = _locate(frames, open_, width)
+            found |= {g: Threshold(0, last, at, whole) for g, (last, at, whole) in hits.items()}
+            open_ = {group: numbers for group, numbers in open_.items() if group not in found}
+    if open_:
+        raise AuditError(
+            f"{len(open_)} groups hold fewer rows than were counted; a source changed or an "
+            "expression in the recipe is not a function of the row"
+        )
+    return found
+
+
+def _band(available: int, target: int, sigmas: float) -> tuple[float, float]:
+    """The moments between which the last arrival is, but for the chance that ``sigmas`` leave."""
+    margin = sigmas * math.sqrt(target) + sigmas**2
+    return max(target - margin, 0.0) / available, (target + margin) / available
+
+
+def _locate(
+    frames: Sequence[DataFrame], open_: Mapping[int, tuple[int, int]], sigmas: float
+) -> dict[int, tuple[int, int, bool]]:
+    bands = [(g, *_band(n, target, sigmas), target) for g, (n, target) in open_.items()]
+    table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
+    rows = unite([frame.select(GROUP, HASH) for frame in frames]).join(F.broadcast(table), GROUP)
+    lines = rows.mapInArrow(_counted, f"{GROUP} bigint, rest bigint, bucket bigint, n bigint")
+    return located(lines.groupBy(GROUP, "rest", "bucket").agg(F.sum("n").alias("here")))
+
+
+def _counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Per group the arrivals before its band, counted in a bucket of null, and each one in it."""
+    for batch in batches:
+        group, low, high, rest = (
+            batch.column(name).to_numpy() for name in (GROUP, "low", "high", "rest")
+        )
+        before = np.zeros(len(group), dtype=np.int64)
+        within: list[tuple[Ints, Floats]] = []
+        for rows, moments in arrivals(batch.column(HASH).to_numpy(), high):
+            early = moments < low[rows]
+            np.add.at(before, rows[early], 1)
+            within.append((rows[~early], moments[~early]))
+        groups, first, of = np.unique(group, return_index=True, return_inverse=True)
+        counts = np.bincount(of, weights=before, minlength=len(groups)).astype(np.int64)
+        some = counts > 0
+        yield _lines(groups[some], rest[first][some], None, counts[some])
+        if within:
+            rows = np.concatenate([r for r, _ in within])
+            moments = np.concatenate([m for _, m in within])
+            yield _lines(group[rows], rest[rows], bits_of(moments), np.ones_like(rows))
+
+
+def _lines(group: Ints, rest: Ints, bucket: Ints | None, n: Ints) -> pa.RecordBatch:
+    buckets = pa.nulls(len(group), pa.int64()) if bucket is None else pa.array(bucket)
+    columns = [pa.array(group), pa.array(rest), buckets, pa.array(n, pa.int64())]
+    return pa.RecordBatch.from_arrays(columns, names=[GROUP, "rest", "bucket", "n"])
+
+
+def drawn(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> DataFrame:
+    """Each row as often as it has arrivals up to its group's last, without a column of ours.
+
+    Parameters
+    ----------
+    frames : frames of one schema with ``__lb_group`` and ``__lb_hash``; any other columns.
+    thresholds : per group, of ``find_last_arrivals``; rows of groups that are not there are
+        dropped.
+    """
+    some = {group: t for group, t in thresholds.items() if t.last is not None}
+    moments = [(group, moment_of(t.last or 0)) for group, t in some.items()]
+    table = small_table(frames[0].sparkSession, [GROUP, MOMENT], moments)
+    found = F.arrow_udf(_before_and_at, f"{BEFORE} bigint, {AT} boolean")  # type: ignore[attr-defined]
+    rows = unite(frames).join(F.broadcast(table), GROUP)
+    walked = rows.withColumn(FOUND, found(HASH, MOMENT))
+    # What arrives at the last moment of all stands for a row of smallest hash.
+    at_last = F.when(F.col(FOUND)[AT], F.lit(LOWEST)).otherwise(F.lit(HIGHEST))
+    ranked = walked.withColumns({BEFORE: F.col(FOUND)[BEFORE], HASH: at_last})
+    ends = {g: Threshold(0, LOWEST, t.at_last, t.whole) for g, t in some.items()}
+    (counted,) = with_copies([ranked], ends, least=0)
+    copies = (F.col(BEFORE) + F.col(COPIES)).alias(COPIES)
+    counted = counted.withColumn(COPIES, copies).where(F.col(COPIES) > 0)
+    return repeated(counted).drop(*OURS, MOMENT, BEFORE, FOUND)
+
+
+def _before_and_at(hashes: pa.Array, until: pa.Array) -> pa.Array:
+    """Each row's arrivals before a moment, and whether it has one at it."""
+    last = until.to_numpy()
+    before, at_last = np.zeros(len(last), dtype=np.int64), np.zeros(len(last), dtype=bool)
+    for rows, moments in arrivals(hashes.to_numpy(), last):
+        early = moments < last[rows]
+        np.add.at(before, rows[early], 1)
+        at_last[rows[~early]] = True
+    return pa.StructArray.from_arrays([pa.array(before), pa.array(at_last)], [BEFORE, AT])

@@ -1,0 +1,23 @@
+"""Rows as samplers get them."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F
+
+from lakebalance.sample.thresholds import GROUP, HASH
+
+
+@pytest.fixture
+def framed(spark):
+    """A frame of columns, arrays or lists, with the four columns that samplers are given."""
+
+    def frame(data, partitions=2):
+        kinds = {name: values for name, values in data.items() if isinstance(values, pa.Array)}
+        rows = pa.table({n: kinds.get(n, pa.array(np.asarray(v))) for n, v in data.items()})
+        key = F.struct(F.col("id").cast("bigint").alias("hi"), F.lit(0).alias("lo"))
+        given = [F.lit("s").alias("__lb_source"), key.alias("__lb_key")]
+        given += [F.lit(0).cast("bigint").alias(GROUP), F.xxhash64("id").alias(HASH)]
+        return spark.createDataFrame(rows).repartition(partitions).select("*", *given)
+
+    return frame
