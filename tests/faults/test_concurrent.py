@@ -30,7 +30,7 @@ def at_once(recipes, spark):
         return list(pool.map(one, recipes))
 
 
-@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("exists", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_of_two_different_runs_one_wins(spark, lake, tmp_path, exists):
     target = tmp_path / "out" / "balanced"
     if exists:

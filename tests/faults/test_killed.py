@@ -13,11 +13,11 @@ STAGES = [
     pytest.param("read", marks=pytest.mark.slow),
     pytest.param("expect and count", marks=pytest.mark.slow),
     pytest.param("check keys", marks=pytest.mark.slow),
-    "prune",
+    pytest.param("prune", marks=pytest.mark.slow),
     pytest.param("sample", marks=pytest.mark.slow),
-    "remember",
+    pytest.param("remember", marks=pytest.mark.slow),
     "publish",
-    "audit",
+    pytest.param("audit", marks=pytest.mark.slow),
     pytest.param("report", marks=pytest.mark.slow),
 ]
 

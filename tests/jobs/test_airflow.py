@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag

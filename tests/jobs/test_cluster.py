@@ -80,6 +80,7 @@ def finished(job):
     return out, err
 
 
+@pytest.mark.slow
 def test_two_cores_make_the_same_rows(asked, same_rows, tmp_path):
     args, target = asked("two-cores")
     out, _ = done(submission(BALANCE, *args, "--json", master="local[2]"), tmp_path)
@@ -113,6 +114,8 @@ def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
     same_rows(target, "Connect")
 
 
+# What a worker's death disturbs is the same job.
+@pytest.mark.slow
 def test_a_cluster_makes_the_same_rows(submit, asked, same_rows):
     args, target = asked("cluster")
     out, _ = finished(submit(BALANCE, *args))

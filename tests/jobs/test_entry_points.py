@@ -40,7 +40,12 @@ def test_no_job_hides_a_module_of_python():
     [
         ("allocate.balance.methd=equal", 2, 'unknown field; did you mean "method"?'),
         ("sources.small.table=/not/there", 4, "/not/there is not a Delta table"),
-        (f"expect.expectations={json.dumps(STOP)}", 3, "ExpectColumnValuesToBeBetween"),
+        pytest.param(
+            f"expect.expectations={json.dumps(STOP)}",
+            3,
+            "ExpectColumnValuesToBeBetween",
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["wrong recipe", "missing table", "stop gate"],
 )
@@ -66,6 +71,7 @@ def test_a_session_without_delta_says_how_to_submit(job):
     assert "submit with --packages io.delta:delta-spark" in out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_plan_only_writes_nothing(job, tmp_path):
     code, out, log = job("balance.py", "--plan-only", "--json")
     assert code == 0, out + log[-3000:]

@@ -45,6 +45,7 @@ def test_it_uses_the_session_that_is_there(notebook, spark, monkeypatch, tmp_pat
     assert names["spark"] is spark
 
 
+@pytest.mark.slow
 def test_it_runs_from_skew_to_balance(notebook, spark, monkeypatch, tmp_path):
     monkeypatch.setenv("LAKE", str(tmp_path))
     monkeypatch.setenv(

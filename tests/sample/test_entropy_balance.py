@@ -60,7 +60,7 @@ def test_weights_are_those_of_another_method(framed):
 
 
 def test_the_same_bits_whatever_the_partitions_and_sources(framed):
-    data = confounded(9000)
+    data = confounded(8300)
     asked = options("entropy_balance", ALL, estimand="ate")
     first, one = weights([framed(data, 1)], asked)
     halves = [framed({k: v[i::2] for k, v in data.items()}, p) for i, p in ((1, 3), (0, 4))]
