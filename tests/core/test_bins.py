@@ -98,6 +98,7 @@ def test_quantiles_and_the_commonest(groups):
     [
         ({"of": "they", "top": 1}, 'allocate.bins.band.of: no column "they"'),
         ({"of": "k v", "quantiles": 2}, 'column "k v" is string, which is no number'),
+        ({"of": "the.x", "every": "day"}, '"the.x" is double, which has no day; name a date'),
         ({"of": "the.x", "edges": [3, 3]}, "do not rise"),
         ({"of": "the.x", "edges": ["x"]}, "'x' is not a number"),
         ({"of": "day", "edges": [3]}, "3.0 is not a date or time"),
@@ -110,7 +111,7 @@ def test_what_cannot_be_cut_is_refused(groups, spec, message):
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("bad", [{}, {"edges": [1], "top": 2}, {"quantiles": 1}])
+@pytest.mark.parametrize("bad", [{}, {"edges": [1], "top": 2}, {"quantiles": 1}, {"every": "age"}])
 def test_one_way_of_cutting(recipe, bad):
     with pytest.raises(ValidationError):
         recipe("t/x", allocate={"bins": {"b": {"of": "x", **bad}},

@@ -1,4 +1,4 @@
-"""Groups of columns that have none of their own: intervals, quantiles, the commonest values."""
+"""Groups of columns that have none of their own: intervals, quantiles, periods, common values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.coordinates import check_features, coordinate
+from lakebalance.core.coordinates import TIMES, check_features, coordinate
 from lakebalance.core.counts import EPOCH
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.periods import Period, period
 from lakebalance.core.sources import unite
 
 BUCKETS = 65_536
@@ -37,12 +38,14 @@ class BinSpec(Protocol):
     @property
     def top(self) -> int | None: ...
     @property
+    def every(self) -> Period | None: ...
+    @property
     def other(self) -> str: ...
 
 
 @dataclass(frozen=True)
 class Bins:
-    """A column's groups: intervals by their edges, or values that stand for themselves.
+    """A column's groups: intervals by their edges, periods, or values that stand for themselves.
 
     ``edges`` are coordinates: numbers, days or microseconds since 1970.
     """
@@ -51,6 +54,7 @@ class Bins:
     of: str
     edges: Sequence[float] = ()
     labels: Sequence[str] = ()
+    every: Period | None = None
     top: Sequence[str] | None = None
     other: str = "other"
 
@@ -61,6 +65,8 @@ class Bins:
             text = value.cast("string")
             return F.when(text.isin(list(self.top)), text).when(text.isNotNull(), F.lit(self.other))
         at = coordinate(df, self.of)
+        if self.every is not None:
+            return period(at, kinds(df)[self.of], self.every)
         group = F.when(at.isNull(), F.lit(None).cast("string"))
         if isinstance(kinds(df)[self.of], T.FloatType | T.DoubleType):
             group = F.when(F.isnan(value), F.lit(NOT_A_NUMBER)).when(at.isNull(), F.lit(None))
@@ -94,6 +100,13 @@ def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str)
         return _commonest(frames, name, spec, spec.top, place)
     check_features(df, [spec.of], f"{place}.of", "write top: 10, for its commonest values")
     kind = kinds(df)[spec.of]
+    if spec.every is not None:
+        if not isinstance(kind, TIMES):
+            raise RecipeError(
+                f'{place}.of: column "{spec.of}" is {kind.simpleString()}, which has no '
+                f"{spec.every}; name a date or timestamp"
+            )
+        return Bins(name, spec.of, every=spec.every)
     if spec.edges is not None:
         edges = [coordinate_of(edge, kind, f"{place}.edges") for edge in spec.edges]
     else:

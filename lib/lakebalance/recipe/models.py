@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from lakebalance.core.periods import Period
 from lakebalance.core.registry import MethodOptions, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.outputs import outputs_of
@@ -134,7 +135,7 @@ else:
 
 
 class Bin(Part):
-    """Groups of a column that has none of its own: intervals, quantiles, the commonest values."""
+    """Groups of a column that has none of its own: intervals, quantiles, periods, common values."""
 
     of: str = Field(description="The column that is cut.")
     edges: list[Edge] | None = Field(
@@ -149,13 +150,16 @@ class Bin(Part):
     top: int | None = Field(
         None, ge=1, le=10_000, description="How many of the commonest values stay as they are."
     )
+    every: Period | None = Field(
+        None, description="Periods of a date or timestamp, in UTC; weeks begin on Monday."
+    )
     other: str = Field("other", description="With top: what all other values are called.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Bin:
-        given = [n for n in ("edges", "quantiles", "top") if getattr(self, n) is not None]
+        given = [n for n in ("edges", "quantiles", "every", "top") if getattr(self, n) is not None]
         if len(given) != 1:
-            raise ValueError("write one of edges, quantiles and top")
+            raise ValueError("write one of edges, quantiles, every and top")
         return self
 
 
