@@ -68,16 +68,15 @@ def test_periods_are_those_of_the_calendar(spark, session_zone):
             assert row[f"day {every}"] == expected(midnight)
 
 
-def test_months_are_balanced_and_explained(spark, table, recipe):
+def test_months_are_balanced_and_explained(spark, recipe, tmp_path):
     days = ["2013-01-05"] * 3 + ["2013-01-31"] * 5 + ["2013-02-01"] * 2 + [None]
     rows = [(i, day) for i, day in enumerate(days)]
-    path = table("s", rows, "id long, day string")
-    daily = spark.read.format("delta").load(path).withColumn("The day", F.to_date("day"))
-    daily.drop("day").write.format("delta").option("delta.columnMapping.mode", "name").save(
-        path + "dd"
-    )
+    path = str(tmp_path / "s")
+    daily = spark.createDataFrame(rows, "id long, day string")
+    daily = daily.select("id", F.to_date("day").alias("The day"))
+    daily.write.format("delta").option("delta.columnMapping.mode", "name").save(path)
     asked = recipe(
-        {"name": "s", "table": path + "dd", "key": ["id"]},
+        {"name": "s", "table": path, "key": ["id"]},
         allocate={
             "bins": {"month": {"of": "The day", "every": "month"}},
             "balance": {"by": ["month"], "method": "to_min"},
