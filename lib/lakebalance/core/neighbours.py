@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,9 +152,9 @@ class Best:
     """The nearest points seen so far of each asked point."""
 
     def __init__(self, asked: int, most: int, kind: type = np.float32) -> None:
-        self.far = np.full((asked, most), np.inf, dtype=kind)
+        self.far: NDArray[Any] = np.full((asked, most), np.inf, dtype=kind)
         self.index = np.zeros((asked, most), dtype=np.int64)
-        self.waiting: list[tuple[Ints, Ints, NDArray[np.floating]]] = []
+        self.waiting: list[tuple[Ints, Ints, NDArray[Any]]] = []
         self.pending = 0
 
     def see(self, rows: Ints, columns: Ints, far: Singles) -> None:
@@ -177,7 +178,7 @@ class Best:
             row, column = np.divmod(hits, far.shape[1])
             self.wait(rows[row], columns[column], far[row, column])
 
-    def wait(self, row: Ints, column: Ints, far: NDArray[np.floating]) -> None:
+    def wait(self, row: Ints, column: Ints, far: NDArray[Any]) -> None:
         """Take single distances into account when it is time."""
         self.waiting.append((row, column, far))
         self.pending += len(row)
