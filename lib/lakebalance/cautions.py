@@ -85,7 +85,10 @@ def _equal_rows_apart(frames: Frames) -> Iterable[tuple[str, str]]:
     """Where rows that differ in their key alone may be on both sides of the split."""
     split = frames.recipe.split
     by_key = split is not None and split.shares and not split.by
-    if by_key and not frames.recipe.prune and any(s.key is not None for s in frames.pinned):
+    deduplicated = any(
+        not method_of("prune", options).training_only for options in frames.recipe.prune
+    )
+    if by_key and not deduplicated and any(s.key is not None for s in frames.pinned):
         yield (
             "split_without_prune",
             "rows that are equal but for their key may be in training and in a part that is held "

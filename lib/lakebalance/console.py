@@ -15,6 +15,7 @@ from rich.text import Text
 from lakebalance.core.labels import readable
 from lakebalance.core.progress import Progress
 from lakebalance.report.numbers import cell
+from lakebalance.report.pruned import dropped_by_fate
 
 out, err = Console(), Console(stderr=True)
 MOST_LINES = 60
@@ -125,7 +126,7 @@ def show_run(data: Mapping[str, Any]) -> None:
     show_groups(data)
     output = data["output"]
     out.print(
-        f"{data['quarantined']:,} rows quarantined, {data['matches']:,} duplicates dropped, "
+        f"{data['quarantined']:,} rows quarantined, {pruned_text(data)}, "
         f"{output['rows']:,} rows published as version {output['version']} and counted there.",
         soft_wrap=True,
     )
@@ -133,6 +134,13 @@ def show_run(data: Mapping[str, Any]) -> None:
         out.print("This run was finished before: nothing was changed.")
     for name, path in data["paths"].items():
         out.print(f"  {name}: {path}", soft_wrap=True, markup=False, highlight=False)
+
+
+def pruned_text(data: Mapping[str, Any]) -> str:
+    """How many rows pruning dropped as what."""
+    duplicates, *others = dropped_by_fate(data).items()
+    more = [f", {rows:,} rows {fate}" for fate, rows in others]
+    return f"{duplicates[1]:,} duplicates dropped{''.join(more)}"
 
 
 def show_fates(fates: list[dict[str, Any]]) -> None:

@@ -19,6 +19,7 @@ from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
+from lakebalance.prune.matches import LEFT
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
@@ -27,6 +28,7 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
+OF_EVERY_MATCH = ("rows", "method", "similarity")
 
 
 def explain(
@@ -44,9 +46,11 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic
-    rows of which it is the first parent, where there can be any), ``weight`` (where rows get one),
-    the numbers that decided it, and the same for each phase in ``outputs``.
+    ``duplicate``, ``cleaned``, ``undersampled``, ``held out``, ``sampled out``, ``kept``),
+    ``copies``, ``children`` (synthetic rows of which it is the first parent, where there can be
+    any), ``weight`` (where rows get one), the numbers that decided it, and the same for each phase
+    in ``outputs``. A row that pruning dropped has what it was dropped for in ``of``, a key hash,
+    and ``of_row``.
 
     Raises
     ------
@@ -153,14 +157,15 @@ class Inquiry:
             return {"fate": "filtered", "by": where[self.picked[key][SOURCE]], "copies": 0}
         if key in self.reasons:
             return {"fate": "quarantined", "by": self.reasons[key], "copies": 0}
-        if key in self.kept_instead:
-            step, kept = self.kept_instead[key]
+        if key in self.dropped_for:
+            step, other, numbers = self.dropped_for[key]
             options = self.recipe.prune[step]
             return {
-                "fate": "duplicate",
+                "fate": method_of("prune", options).fate,
                 "by": f"prune.{step} ({options.method})",
-                "of": key_text(kept),
-                "of_row": self.kept_rows.get(kept),
+                "of": key_text(other),
+                "of_row": self.other_rows.get(other),
+                **numbers,
                 "copies": 0,
             }
         return self._sampled(key)
@@ -235,22 +240,29 @@ class Inquiry:
         return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).distinct().collect()}
 
     @cached_property
-    def kept_instead(self) -> dict[Key, tuple[int, Key]]:
-        """For each dropped row the pruning step and the key of the row kept in its place."""
-        found: dict[Key, tuple[int, Key]] = {}
+    def dropped_for(self) -> dict[Key, tuple[int, Key, dict[str, Any]]]:
+        """For each dropped row the pruning step, the row that it was dropped for, and numbers.
+
+        Of rows that share a key, some may stay: those have the fate of the ones that do.
+        """
+        found: dict[Key, tuple[int, Key, dict[str, Any]]] = {}
         for i in range(len(self.recipe.prune)):
             matches = self.state.read(
                 self.spark, f"matches-{self.recipe.name}-{i}", self.entry["run_id"]
             )
             for row in matches.where(_is_one_of("dropped", self.picked)).collect():
-                if row["dropped"] != row["kept"]:
-                    found.setdefault(_key(row["dropped"]), (i, _key(row["kept"])))
+                match = row.asDict()
+                dropped, stay = match.pop("dropped"), match.pop(LEFT, 0)
+                other = match.pop("kept", None) or match.pop("neighbour")
+                if dropped != other and not stay:
+                    numbers = {n: v for n, v in match.items() if n not in OF_EVERY_MATCH}
+                    found.setdefault(_key(dropped), (i, _key(other), numbers))
         return found
 
     @cached_property
-    def kept_rows(self) -> dict[Key, dict[str, Any]]:
-        """The rows that were kept in place of picked ones."""
-        keys = {kept for _, kept in self.kept_instead.values()}
+    def other_rows(self) -> dict[Key, dict[str, Any]]:
+        """The rows that picked ones were dropped for."""
+        keys = {other for _, other, _ in self.dropped_for.values()}
         rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).dropDuplicates([KEY])
         found = rows.limit(MOST).collect()
         return {
@@ -265,7 +277,7 @@ class Inquiry:
         method = method_of("sample", options)
         kept = {
             key
-            for key in self.after_filter.keys() - self.reasons.keys() - self.kept_instead.keys()
+            for key in self.after_filter.keys() - self.reasons.keys() - self.dropped_for.keys()
             if BALANCED in self.after_filter[key]
         }
         if not method.weighs or not kept:

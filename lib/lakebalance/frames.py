@@ -15,9 +15,9 @@ from lakebalance.core.columns import require
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import function_of, method_of
+from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
-from lakebalance.core.split import PART, part_of
+from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
 from lakebalance.plans import Plan, PlannedGroup, run_id
 from lakebalance.prune.matches import remove
@@ -104,6 +104,12 @@ class Frames:
             rows = rows.withColumn(PART, part_of(rows, split))
         return self.binned(rows)
 
+    def for_training(self, rows: DataFrame) -> DataFrame:
+        """The rows that are not held out, with a column for each of ``bins``."""
+        if not self.recipe.parts:
+            return self.binned(rows)
+        return self.grouped(rows).where(F.col(PART) == TRAIN).drop(PART)
+
     def census(
         self,
         rows: Sequence[DataFrame],
@@ -129,6 +135,10 @@ class Frames:
             rows = rows.withColumn(publish.source_column, F.lit(""))
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
+        for i, options in enumerate(recipe.prune):
+            check = method_of("prune", options).check_columns
+            if check is not None:
+                check(self.for_training(self.branches[0]).drop(SOURCE, KEY), options, f"prune.{i}")
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
             deciding = [*recipe.by, *[bins.of for bins in self.bins]]
@@ -138,7 +148,9 @@ class Frames:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
         left = list(rows)
         for i, options in enumerate(self.recipe.prune):
-            matches = function_of("prune", options)(unite(left), options, f"prune.{i}")
+            method, united = method_of("prune", options), unite(left)
+            given = self.for_training(united) if method.training_only else united
+            matches = method.function(given, options, f"prune.{i}")
             kept = found(i, matches)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left

@@ -131,12 +131,11 @@ def _pruned(
     if len(steps) > 1:
         dropped = [step.agg(F.sum("rows")).collect()[0][0] or 0 for step in steps[:-1]]
         dropped.append(total - sum(dropped))
-    names = [options.method for options in recipe.prune]
-    return (
-        left,
-        groups,
-        [{"method": name, "dropped": n} for name, n in zip(names, dropped, strict=True)],
-    )
+    said = [
+        {"method": options.method, "dropped": n, "fate": method_of("prune", options).fate}
+        for options, n in zip(recipe.prune, dropped, strict=True)
+    ]
+    return left, groups, said
 
 
 def _has_parts(groups: Sequence[GroupCount]) -> None:

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 import lakebalance as lb
+from lakebalance.core.chance import exponential, words
 from lakebalance.sample.arrivals import arrivals, bits_of, decided, find_last_arrivals, moment_of
-from lakebalance.sample.chance import exponential, words
 from lakebalance.sample.thresholds import GROUP, HASH, Threshold
 
 HASHES = np.random.default_rng(1).integers(-(2**63), 2**63, 20_000)

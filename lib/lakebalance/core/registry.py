@@ -44,7 +44,10 @@ class Method:
 
     ``rows_out`` is for samplers: rows put out for a group of so many rows available and targeted.
     So are ``check_columns(df, options, by)``, called before any job, and ``check_group(options,
-    name, available, target)``, called for each group as soon as it is planned; both raise.
+    name, available, target)``, called for each group as soon as it is planned; both raise. For
+    pruning it is ``check_columns(df, options, place)``, with the path in the recipe.
+    ``fate`` is what a row is called that a pruning method drops; ``training_only`` says that it
+    sees, and drops, no row that is held out, as what it does is meant for training.
     ``has_children`` says that what a row has beyond its first copy are new rows of its own,
     ``weighs`` that rows have weights: in the column that ``options.column`` names, or, where it is
     not put out, each as many copies as its weight asks for.
@@ -74,6 +77,8 @@ class Method:
     prepare: Callable[..., Prepared] | None = None
     put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None
     diagnose: Callable[..., list[Diagnostic]] | None = None
+    fate: str = "duplicate"
+    training_only: bool = False
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

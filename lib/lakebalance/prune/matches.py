@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.sources import KEY
+
+# What tasks say of rows to drop; keys are in halves there, as Arrow compares no structs.
+MATCH = (
+    "hi bigint, lo bigint, near_hi bigint, near_lo bigint, rows bigint, left bigint, "
+    "distance double"
+)
+LEFT = "left"
+STAY, ORDER = "__lb_stay", "__lb_order"
+
+
+def matches_from(found: DataFrame, method: str) -> DataFrame:
+    """What tasks say of rows to drop as a frame of matches.
+
+    Returns
+    -------
+    Frame ``dropped`` and ``neighbour`` (key hashes), ``rows`` bigint (how many rows of the dropped
+    key go), ``left`` (how many stay: none, but where rows are equal even in their key),
+    ``method``, ``distance`` to the neighbour.
+    """
+    keys = [
+        F.struct(F.col(hi).alias("hi"), F.col(lo).alias("lo")).alias(name)
+        for name, hi, lo in (("dropped", "hi", "lo"), ("neighbour", "near_hi", "near_lo"))
+    ]
+    return found.select(*keys, "rows", LEFT, F.lit(method).alias("method"), "distance")
 
 
 def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:
@@ -14,14 +38,17 @@ def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:
     Parameters
     ----------
     df : frame with ``__lb_key``.
-    matches : frame with ``dropped`` and ``kept``, both key hashes.
-    unique_keys : whether every row has a key of its own. Where not (keys are content hashes),
-        a match of a key with itself leaves one of its equal rows.
+    matches : frame with ``dropped``, a key hash, and either ``left``, how many rows of that key
+        stay, or ``kept``, a key hash: a match of a key with itself leaves one of its rows.
+    unique_keys : whether every row has a key of its own. Where not (keys are content hashes), rows
+        of one key are equal, and it does not matter which of them stay.
     """
-    others = matches.where("dropped <> kept").select(F.col("dropped").alias(KEY))
-    left = df.join(others, KEY, "left_anti")
+    stay = LEFT if LEFT in matches.columns else "CAST(dropped = kept AS bigint)"
+    gone = matches.select(F.col("dropped").alias(KEY), F.expr(stay).alias(STAY))
+    left = df.join(gone.where(F.col(STAY) == 0), KEY, "left_anti")
     if unique_keys:
         return left
-    same = matches.where("dropped = kept").select(F.col("dropped").alias(KEY))
-    once = left.join(same, KEY, "left_semi").dropDuplicates([KEY])
-    return left.join(same, KEY, "left_anti").unionByName(once)
+    some = gone.where(F.col(STAY) > 0)
+    order = F.row_number().over(Window.partitionBy(KEY).orderBy(KEY))
+    first = left.join(some, KEY).withColumn(ORDER, order).where(F.col(ORDER) <= F.col(STAY))
+    return left.join(some, KEY, "left_anti").unionByName(first.drop(STAY, ORDER))

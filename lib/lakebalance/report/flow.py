@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakebalance.core.split import TRAIN
+from lakebalance.report.pruned import DUPLICATE, in_words
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,7 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
             Step("Passed the gates", read - quarantined, _changes([(-quarantined, "quarantined")]))
         )
     pruned = result.get("pruned") or [{"method": "", "dropped": result.get("matches") or 0}]
-    dropped = [
-        (-p["dropped"], f"duplicates ({p['method']})" if p["method"] else "duplicates")
-        for p in pruned
-    ]
+    dropped = [(-p["dropped"], _dropped_as(p)) for p in pruned]
     held_out = _held_out(result)
     steps.append(Step("Left after pruning", available + held_out, _changes(dropped)))
     if held_out:
@@ -76,6 +74,11 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
         more = published - steps[-1].rows
         steps.append(Step("Published", published, _changes([(more, "against the plan")])))
     return steps
+
+
+def _dropped_as(pruned: Mapping[str, Any]) -> str:
+    words = in_words(pruned.get("fate", DUPLICATE))
+    return f"{words} ({pruned['method']})" if pruned["method"] else words
 
 
 def _held_out(result: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lakebalance.report import numbers, values
+from lakebalance.report import numbers, pruned, values
 from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.curve import size_curve
@@ -61,6 +61,7 @@ def environment() -> Environment:
         "count": numbers.count,
         "cell": numbers.cell,
         "epochs": numbers.epochs,
+        "in_words": pruned.in_words,
         "moment": numbers.moment,
         "ratio": numbers.ratio,
         "seconds": numbers.seconds,
@@ -100,6 +101,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
             for part in ("sources", "pruned", "warnings", "diagnostics")
         },
         "paths": dict(result.get("paths") or {}),
+        "dropped": pruned.dropped_by_fate(result),
         "facts": summary,
         "steps": flow(result, summary.sampler),
         "sources_chart": bar_chart(per_source(entries)),

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakebalance.core.chance import exponential, salt_of, words
 from lakebalance.core.errors import AuditError
 from lakebalance.core.sources import unite
-from lakebalance.sample.chance import exponential, salt_of, words
 from lakebalance.sample.thresholds import (
     COPIES,
     GROUP,

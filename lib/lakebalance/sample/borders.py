@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from lakebalance.core.neighbours import Ints, nearest
 from lakebalance.sample.children import Parents, measured
-from lakebalance.sample.neighbours import Ints, nearest
 from lakebalance.sample.options import BorderOptions
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
@@ -11,6 +10,7 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import kinds, require
 from lakebalance.core.coordinates import check_features
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.neighbours import mib_for
 from lakebalance.sample.options import SyntheticOptions
 
 
@@ -44,11 +44,6 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
             f"workers have {mib_for(available, width):,} MiB for Python, or prune or split the "
             "group"
         )
-
-
-def mib_for(rows: int, width: int) -> int:
-    """What a task needs: coordinates as they came, scaled, distinct, with norms; and per row."""
-    return math.ceil(rows * (5 * width + 20) * 8 / 2**20)
 
 
 def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -> None:

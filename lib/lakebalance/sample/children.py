@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lakebalance.core import chance
 from lakebalance.core.errors import RecipeError
-from lakebalance.sample import chance
-from lakebalance.sample.neighbours import Floats, Ints, nearest
+from lakebalance.core.neighbours import Floats, Ints, nearest, standardized
 from lakebalance.sample.options import NeighbourOptions, NoiseOptions, SyntheticOptions
 
 MOST_CATEGORIES = 1000
@@ -129,16 +129,7 @@ def measured(parents: Parents, options: NeighbourOptions) -> Floats:
     A differing category adds the median of the features' standard deviations, as in SMOTE-NC.
     """
     check_coordinates(parents, options)
-    at, gaps = parents.at, np.isnan(parents.at)
-    if gaps.any():
-        filled = np.maximum((~gaps).sum(axis=0), 1)
-        mean = np.where(gaps, 0.0, at).sum(axis=0) / filled
-        at = np.where(gaps, mean, at)
-    spread = at.std(axis=0)
-    centred: Floats = at - at.mean(axis=0)
-    if options.scale == "standard":
-        centred = centred / np.where(spread > 0, spread, 1.0)
-        spread = np.where(spread > 0, 1.0, 0.0)
+    centred, spread = standardized(parents.at, options.scale)
     if not parents.categories:
         return centred
     # Two ends of a differing category are apart by its weight, half of it squared in each column.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lakebalance.sample.chance import normal, salt_of, unit, words
+from lakebalance.core.chance import normal, salt_of, unit, words
 from lakebalance.sample.exact_sums import Floats
 
 # Taylor's series of cos(2 pi t) in t² up to t^26: off by under 1e-13 for t within 1/2.

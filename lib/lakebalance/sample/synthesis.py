@@ -19,9 +19,10 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column, kinds
 from lakebalance.core.coordinates import coordinate, restored
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.neighbours import mib_for
 from lakebalance.core.registry import Method
 from lakebalance.core.sources import KEY, SOURCE, unite
-from lakebalance.sample.checks import check_columns, check_groups, mib_for
+from lakebalance.sample.checks import check_columns, check_groups
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.tasks import (
     AT,

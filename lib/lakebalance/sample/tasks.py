@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lakebalance.core.chance import words
 from lakebalance.core.errors import RecipeError
-from lakebalance.sample.chance import words
+from lakebalance.core.neighbours import Ints
 from lakebalance.sample.children import Children, Parents
-from lakebalance.sample.neighbours import Ints
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import COPIES, GROUP, HASH
 

@@ -7,12 +7,14 @@ recall on some points, searched exactly, says how many cells the others need.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lakebalance.sample.chance import words
+from lakebalance.core.chance import words
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,26 +49,19 @@ def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[
     [[1, 2], [3, 1]]
     """
     # Equal points are searched once: columns of few values would else tie beyond measure.
-    _, first, inverse = np.unique(same_points(points), return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    distinct, of_point = points[first[order]], rank[inverse]
+    first, of_point = distinct_points(points)
+    distinct = points[first]
     wanted, back = np.unique(of_point[asked], return_inverse=True)
     most = min(k + 1 + SPARE, len(distinct))
     # Single precision finds them, with some to spare; double precision then puts them in order.
     found = _search(distinct.astype(np.float32), wanted, most, min(k + 1, most), recall)
-    members = _first_members(of_point, len(distinct), k + 1)
+    members = first_members(of_point, len(distinct), k + 1)
     positions = np.empty((len(asked), k), dtype=np.int64)
     distances = np.empty((len(asked), k), dtype=np.float64)
     for start in range(0, len(asked), BLOCK):
         part = slice(start, start + BLOCK)
         near = found[back[part]]
-        gap = points[asked[part], None, :] - distinct[near]
-        # Coordinate by coordinate: a matrix product would round as the machine's library likes.
-        exact = np.zeros(near.shape)
-        for axis in range(points.shape[1]):
-            exact += gap[:, :, axis] ** 2
+        exact = squared(points[asked[part], None, :], distinct[near])
         candidates = members[near].reshape(len(near), -1)
         far = np.repeat(exact, members.shape[1], axis=1)
         far[(candidates < 0) | (candidates == asked[part, None])] = np.inf
@@ -74,6 +69,53 @@ def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[
         positions[part] = np.take_along_axis(candidates, chosen, axis=1)
         distances[part] = np.take_along_axis(far, chosen, axis=1)
     return positions, distances
+
+
+def squared(a: Floats, b: Floats) -> Floats:
+    """The squared distances between points whose coordinates are along the last axis."""
+    total: Floats = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1])
+    # Coordinate by coordinate: a matrix product would round as the machine's library likes.
+    for axis in range(a.shape[-1]):
+        total += (a[..., axis] - b[..., axis]) ** 2
+    return total
+
+
+def standardized(at: Floats, scale: str) -> tuple[Floats, Floats]:
+    """Coordinates without gaps around their mean, and the spread of each column.
+
+    Parameters
+    ----------
+    at : coordinates, NaN where there is none, which becomes the mean.
+    scale : ``standard`` for units of standard deviations, ``none`` for those that they have.
+
+    Returns
+    -------
+    The coordinates, and each column's standard deviation in their units; 0 of constant columns.
+    """
+    gaps = np.isnan(at)
+    if gaps.any():
+        filled = np.maximum((~gaps).sum(axis=0), 1)
+        at = np.where(gaps, np.where(gaps, 0.0, at).sum(axis=0) / filled, at)
+    spread: Floats = at.std(axis=0)
+    centred: Floats = at - at.mean(axis=0)
+    if scale == "standard":
+        centred = centred / np.where(spread > 0, spread, 1.0)
+        spread = np.where(spread > 0, 1.0, 0.0)
+    return centred, spread
+
+
+def mib_for(rows: int, width: int) -> int:
+    """What a task needs: coordinates as they came, scaled, distinct, with norms; and per row."""
+    return math.ceil(rows * (5 * width + 20) * 8 / 2**20)
+
+
+def distinct_points(points: Floats) -> tuple[Ints, Ints]:
+    """The first positions of distinct points, in order; and which of them each point is."""
+    _, first, inverse = np.unique(same_points(points), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse]
 
 
 def same_points(points: Floats) -> Ints:
@@ -85,7 +127,7 @@ def same_points(points: Floats) -> Ints:
     return number.view(np.int64)
 
 
-def _first_members(of_point: Ints, distinct: int, most: int) -> Ints:
+def first_members(of_point: Ints, distinct: int, most: int) -> Ints:
     """The first positions of each distinct point, at most so many, -1 where there are fewer."""
     order = np.argsort(of_point, kind="stable")
     starts = np.searchsorted(of_point[order], np.arange(distinct))
@@ -98,21 +140,21 @@ def _first_members(of_point: Ints, distinct: int, most: int) -> Ints:
 def _search(points: Singles, asked: Ints, most: int, needed: int, recall: float) -> Ints:
     """The nearest distinct points of some, themselves among them."""
     if len(points) <= EXACT_UP_TO:
-        return _exact(points, asked, most)
+        return search_all(points, points[asked], most).index
     cells = _Cells(points)
     probes = cells.probes_for(recall, needed)
     if probes * 2 > cells.count:
-        return _exact(points, asked, most)
+        return search_all(points, points[asked], most).index
     return cells.search(asked, most, probes)
 
 
-class _Best:
+class Best:
     """The nearest points seen so far of each asked point."""
 
-    def __init__(self, asked: int, most: int) -> None:
-        self.far = np.full((asked, most), np.inf, dtype=np.float32)
+    def __init__(self, asked: int, most: int, kind: type = np.float32) -> None:
+        self.far: NDArray[Any] = np.full((asked, most), np.inf, dtype=kind)
         self.index = np.zeros((asked, most), dtype=np.int64)
-        self.waiting: list[tuple[Ints, Ints, Singles]] = []
+        self.waiting: list[tuple[Ints, Ints, NDArray[Any]]] = []
         self.pending = 0
 
     def see(self, rows: Ints, columns: Ints, far: Singles) -> None:
@@ -134,10 +176,14 @@ class _Best:
         hits = np.flatnonzero(far < self.far[rows, -1][:, None])
         if len(hits):
             row, column = np.divmod(hits, far.shape[1])
-            self.waiting.append((rows[row], columns[column], far[row, column]))
-            self.pending += len(row)
-            if self.pending > PENDING:
-                self.settle()
+            self.wait(rows[row], columns[column], far[row, column])
+
+    def wait(self, row: Ints, column: Ints, far: NDArray[Any]) -> None:
+        """Take single distances into account when it is time."""
+        self.waiting.append((row, column, far))
+        self.pending += len(row)
+        if self.pending > PENDING:
+            self.settle()
 
     def settle(self) -> None:
         """Merge what is waiting, so that less is let through from now on."""
@@ -158,31 +204,32 @@ class _Best:
         self.index[touched[at[kept]], place[kept]] = column[kept]
 
 
-def _left(points: Singles) -> Singles:
+def left_of(points: Singles) -> Singles:
     ones = np.ones((len(points), 1), dtype=np.float32)
     return np.hstack([points, (points**2).sum(axis=1, keepdims=True), ones])
 
 
-def _right(points: Singles) -> Singles:
+def right_of(points: Singles) -> Singles:
     """Such that left @ right is the squared distance: norms ride along in the matrix product."""
     ones = np.ones((len(points), 1), dtype=np.float32)
     return np.hstack([-2 * points, ones, (points**2).sum(axis=1, keepdims=True)]).T
 
 
-def _exact(points: Singles, asked: Ints, most: int) -> Ints:
-    best = _Best(len(asked), most)
+def search_all(points: Singles, asked: Singles, most: int) -> Best:
+    """The nearest of all points to some asked about, as single precision sees them."""
+    best = Best(len(asked), most)
     rights = [
-        (np.arange(start, min(start + BLOCK, len(points))), _right(points[start : start + BLOCK]))
+        (np.arange(start, min(start + BLOCK, len(points))), right_of(points[start : start + BLOCK]))
         for start in range(0, len(points), BLOCK)
     ]
     # One block of asked points at a time: their bounds are tight sooner than those of all at once.
     for start in range(0, len(asked), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(asked)))
-        left = _left(points[asked[rows]])
+        left = left_of(asked[rows])
         for columns, right in rights:
             best.see(rows, columns, left @ right)
     best.settle()
-    return best.index
+    return best
 
 
 class _Cells:
@@ -191,7 +238,7 @@ class _Cells:
     def __init__(self, points: Singles) -> None:
         self.points = points
         self.count = int(1.5 * np.sqrt(len(points)))
-        self.pivots = _right(points[: self.count])
+        self.pivots = right_of(points[: self.count])
         blocks = _blocks(points, np.arange(len(points)), self.pivots)
         cell = np.concatenate([far.argmin(axis=1) for _, far in blocks])
         self.order = np.argsort(cell, kind="stable")
@@ -201,7 +248,7 @@ class _Cells:
     def probes_for(self, recall: float, needed: int) -> int:
         """How many cells must be probed to find the share ``recall`` of the nearest."""
         tested = np.arange(self.count, self.count + TESTED)
-        near = _exact(self.points, tested, needed)
+        near = search_all(self.points, self.points[tested], needed).index
         _, far = next(_blocks(self.points, tested, self.pivots))
         places = np.argsort(np.argsort(far, axis=1), axis=1)
         # Each point is its own nearest, which says nothing.
@@ -210,7 +257,7 @@ class _Cells:
 
     def search(self, asked: Ints, most: int, probes: int) -> Ints:
         """The nearest of some points in the cells whose pivots are nearest to each."""
-        best = _Best(len(asked), most)
+        best = Best(len(asked), most)
         for rows, far in _blocks(self.points, asked, self.pivots, 8 * BLOCK):
             near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
             by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
@@ -223,7 +270,7 @@ class _Cells:
         best.settle()
         return best.index
 
-    def _probe(self, best: _Best, asked: Ints, rows: Ints, cells: Ints) -> None:
+    def _probe(self, best: Best, asked: Ints, rows: Ints, cells: Ints) -> None:
         row = np.repeat(rows, cells.shape[1])
         order = np.argsort(cells.ravel(), kind="stable")
         row, cell = row[order], cells.ravel()[order]
@@ -233,7 +280,7 @@ class _Cells:
             members = self.order[self.starts[at] : self.starts[at + 1]]
             for start in range(0, len(members), BLOCK):
                 columns = members[start : start + BLOCK]
-                far = _left(self.points[asked[row[part]]]) @ _right(self.points[columns])
+                far = left_of(self.points[asked[row[part]]]) @ right_of(self.points[columns])
                 best.see(row[part], columns, far)
         best.settle()
 
@@ -244,4 +291,4 @@ def _blocks(
     """Squared distances from asked points to what is on the right, a block of rows at a time."""
     for start in range(0, len(asked), size):
         rows = np.arange(start, min(start + size, len(asked)))
-        yield rows, _left(points[asked[rows]]) @ right
+        yield rows, left_of(points[asked[rows]]) @ right

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lakebalance.sample.neighbours import EXACT_UP_TO, nearest, same_points
+from lakebalance.core.neighbours import EXACT_UP_TO, nearest, same_points
 
 sklearn = pytest.importorskip("sklearn.neighbors")
 

@@ -1,0 +1,161 @@
+"""Rows dropped for their nearest neighbours: each task sees all points and decides about some."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.core.coordinates import coordinate
+from lakebalance.core.counts import GroupCount, group_id
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.neighbours import Floats, Ints, mib_for, standardized
+from lakebalance.core.sources import KEY
+from lakebalance.prune.matches import MATCH, matches_from
+from lakebalance.prune.options import CleaningOptions
+from lakebalance.prune.survey import losing, of_all_sources, surveyed
+
+CHUNK = "__lb_chunk"
+ASKED_IN_A_TASK = 50_000
+Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class Points:
+    """All rows in the order of their keys: places, and groups by their number in order.
+
+    ``asked`` are the positions of the rows that a task decides about.
+    """
+
+    at: Floats
+    group: Ints
+    asked: Ints
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Positions of rows to drop, of the neighbour that each is dropped for, and its distance."""
+
+    rows: Ints
+    neighbours: Ints
+    distances: Floats
+
+
+Decide = Callable[[Points, Any], Dropped]
+
+
+def dropped_for_neighbours(
+    df: DataFrame, options: CleaningOptions, place: str, decide: Decide, needed: int
+) -> DataFrame:
+    """The matches of rows that their neighbours among all rows decide against.
+
+    Parameters
+    ----------
+    df : all rows that may be neighbours, with ``__lb_key``.
+    options : groups, features, scaling, which groups may lose rows.
+    place : path in the recipe, for messages.
+    decide : finds the rows to drop among those that a task is asked about.
+    needed : rows that there must be at least.
+
+    Returns
+    -------
+    A frame of matches, see ``matches_from``.
+
+    Raises
+    ------
+    RecipeError : there are too few rows or groups, or too many rows for a task.
+    """
+    groups = surveyed(df, options, place)
+    rows = sum(group.rows for group in groups)
+    _check_rows(rows, options, place, needed)
+    lose = losing(groups, options, place) if groups else []
+    tasks = max(math.ceil(sum(group.rows for group in lose) / ASKED_IN_A_TASK), 1)
+    task = deciding(decide, options, place, groups, lose, tasks)
+    chunk = F.explode(F.sequence(F.lit(0), F.lit(tasks - 1))) if tasks > 1 else F.lit(0)
+    spread = points(df, options).withColumn(CHUNK, chunk)
+    return matches_from(spread.groupBy(CHUNK).applyInArrow(task, MATCH), options.method)
+
+
+def points(df: DataFrame, options: CleaningOptions) -> DataFrame:
+    """Key, group and coordinates of each row."""
+    key = [F.col(f"{KEY}.{half}").alias(half) for half in ("hi", "lo")]
+    at = F.array(*[coordinate(df, name) for name in options.features]).alias("at")
+    pooled = of_all_sources(df)
+    return pooled.select(*key, group_id(pooled, options.by).alias("group"), at)
+
+
+def _check_rows(rows: int, options: CleaningOptions, place: str, needed: int) -> None:
+    if 0 < rows < needed:
+        raise RecipeError(
+            f"{place}: there are {rows:,} rows, and {needed - 1:,} neighbours need {needed:,}; "
+            f"write {place}.n_neighbors: {rows - 1}, or leave the method out"
+        )
+    if rows > options.max_rows:
+        raise RecipeError(
+            f"{place}: {rows:,} rows are searched for neighbours, and a task takes at most "
+            f"{options.max_rows:,}; write {place}.max_rows: {rows} where workers have "
+            f"{mib_for(rows, len(options.features)):,} MiB for Python, or prune by another method "
+            "first"
+        )
+
+
+def deciding(
+    decide: Decide,
+    options: CleaningOptions,
+    place: str,
+    groups: Sequence[GroupCount],
+    lose: Sequence[GroupCount],
+    tasks: int,
+) -> Task:
+    """The task that decides about its part of the rows of the groups that may lose some."""
+    ids = np.array([group.id for group in groups], dtype=np.int64)
+    by_id = np.argsort(ids)
+    may_lose = np.isin(ids, [group.id for group in lose])
+
+    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = pa.Table.from_batches(list(batches)).combine_chunks()
+        # Whatever order rows come in, their keys give them one.
+        table = table.take(np.lexsort([table["lo"].to_numpy(), table["hi"].to_numpy()]))
+        at = _coordinates(table, len(options.features))
+        if (at == at[0]).all():
+            raise RecipeError(
+                f"{place}.features: all {len(at):,} rows have the same values in these columns, so "
+                "none is nearer than another; name columns that tell rows apart"
+            )
+        hi, group = table["hi"].to_numpy(), by_id[np.searchsorted(ids[by_id], table["group"])]
+        asked = np.flatnonzero((hi % tasks == table[CHUNK][0].as_py()) & may_lose[group])
+        found = decide(Points(standardized(at, options.scale)[0], group, asked), options)
+        yield _batch(hi, table["lo"].to_numpy(), found)
+
+    return make
+
+
+def _coordinates(table: pa.Table, width: int) -> Floats:
+    flat: Floats = table["at"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(table), width)
+
+
+def _batch(hi: Ints, lo: Ints, found: Dropped) -> pa.RecordBatch:
+    """One line for each key: rows that share a key are equal, and lie beside each other."""
+    new = np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
+    number = np.cumsum(new) - 1
+    members = np.bincount(number)
+    dropped, first, count = np.unique(number[found.rows], return_index=True, return_counts=True)
+    row, near = found.rows[first], found.neighbours[first]
+    return pa.RecordBatch.from_pydict(
+        {
+            "hi": hi[row],
+            "lo": lo[row],
+            "near_hi": hi[near],
+            "near_lo": lo[near],
+            "rows": count.astype(np.int64),
+            "left": members[dropped] - count,
+            "distance": found.distances[first],
+        }
+    )
