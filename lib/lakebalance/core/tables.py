@@ -106,7 +106,7 @@ def needs_mapping(kind: T.DataType) -> bool:
 
     Examples
     --------
-    >>> inner = T.StructType().add("b c", "int")
+    >>> inner = T.StructType().add("b c", T.IntegerType())
     >>> needs_mapping(inner), needs_mapping(T.StructType().add("b.c", T.ArrayType(inner)))
     (True, True)
     """
