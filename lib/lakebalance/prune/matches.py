@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -16,8 +18,14 @@ LEFT = "left"
 STAY, ORDER = "__lb_stay", "__lb_order"
 
 
-def matches_from(found: DataFrame, method: str) -> DataFrame:
+def matches_from(found: DataFrame, method: str, more: Sequence[str] = ()) -> DataFrame:
     """What tasks say of rows to drop as a frame of matches.
+
+    Parameters
+    ----------
+    found : a frame with the columns of ``MATCH``.
+    method : the method's name.
+    more : further columns, with the numbers that decided.
 
     Returns
     -------
@@ -29,7 +37,7 @@ def matches_from(found: DataFrame, method: str) -> DataFrame:
         F.struct(F.col(hi).alias("hi"), F.col(lo).alias("lo")).alias(name)
         for name, hi, lo in (("dropped", "hi", "lo"), ("neighbour", "near_hi", "near_lo"))
     ]
-    return found.select(*keys, "rows", LEFT, F.lit(method).alias("method"), "distance")
+    return found.select(*keys, "rows", LEFT, F.lit(method).alias("method"), "distance", *more)
 
 
 def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:

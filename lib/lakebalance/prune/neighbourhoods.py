@@ -18,7 +18,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import Floats, Ints, mib_for, standardized
 from lakebalance.core.sources import KEY
 from lakebalance.prune.matches import MATCH, matches_from
-from lakebalance.prune.options import CleaningOptions
+from lakebalance.prune.options import CleaningOptions, PlaceOptions
 from lakebalance.prune.survey import losing, of_all_sources, surveyed
 
 CHUNK = "__lb_chunk"
@@ -73,7 +73,8 @@ def dropped_for_neighbours(
     """
     groups = surveyed(df, options, place)
     rows = sum(group.rows for group in groups)
-    _check_rows(rows, options, place, needed)
+    _check_neighbours(rows, place, needed)
+    check_rows(rows, options, place)
     lose = losing(groups, options, place) if groups else []
     tasks = max(math.ceil(sum(group.rows for group in lose) / ASKED_IN_A_TASK), 1)
     task = deciding(decide, options, place, groups, lose, tasks)
@@ -82,7 +83,7 @@ def dropped_for_neighbours(
     return matches_from(spread.groupBy(CHUNK).applyInArrow(task, MATCH), options.method)
 
 
-def points(df: DataFrame, options: CleaningOptions) -> DataFrame:
+def points(df: DataFrame, options: PlaceOptions) -> DataFrame:
     """Key, group and coordinates of each row."""
     key = [F.col(f"{KEY}.{half}").alias(half) for half in ("hi", "lo")]
     at = F.array(*[coordinate(df, name) for name in options.features]).alias("at")
@@ -90,18 +91,22 @@ def points(df: DataFrame, options: CleaningOptions) -> DataFrame:
     return pooled.select(*key, group_id(pooled, options.by).alias("group"), at)
 
 
-def _check_rows(rows: int, options: CleaningOptions, place: str, needed: int) -> None:
+def check_rows(rows: int, options: PlaceOptions, place: str, what: str = "rows") -> None:
+    """Raise where a task would have to search more rows than it may."""
+    if rows > options.max_rows:
+        raise RecipeError(
+            f"{place}: {rows:,} {what} are searched for neighbours, and a task takes at most "
+            f"{options.max_rows:,}; write {place}.max_rows: {rows} where workers have "
+            f"{mib_for(rows, len(options.features)):,} MiB for Python, or prune by another method "
+            "first"
+        )
+
+
+def _check_neighbours(rows: int, place: str, needed: int) -> None:
     if 0 < rows < needed:
         raise RecipeError(
             f"{place}: there are {rows:,} rows, and {needed - 1:,} neighbours need {needed:,}; "
             f"write {place}.n_neighbors: {rows - 1}, or leave the method out"
-        )
-    if rows > options.max_rows:
-        raise RecipeError(
-            f"{place}: {rows:,} rows are searched for neighbours, and a task takes at most "
-            f"{options.max_rows:,}; write {place}.max_rows: {rows} where workers have "
-            f"{mib_for(rows, len(options.features)):,} MiB for Python, or prune by another method "
-            "first"
         )
 
 
@@ -120,14 +125,10 @@ def deciding(
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(list(batches)).combine_chunks()
-        # Whatever order rows come in, their keys give them one.
-        table = table.take(np.lexsort([table["lo"].to_numpy(), table["hi"].to_numpy()]))
-        at = _coordinates(table, len(options.features))
+        table = in_order(table)
+        at = coordinates(table, len(options.features))
         if (at == at[0]).all():
-            raise RecipeError(
-                f"{place}.features: all {len(at):,} rows have the same values in these columns, so "
-                "none is nearer than another; name columns that tell rows apart"
-            )
+            raise nowhere(place, len(at))
         hi, group = table["hi"].to_numpy(), by_id[np.searchsorted(ids[by_id], table["group"])]
         asked = np.flatnonzero((hi % tasks == table[CHUNK][0].as_py()) & may_lose[group])
         found = decide(Points(standardized(at, options.scale)[0], group, asked), options)
@@ -136,7 +137,20 @@ def deciding(
     return make
 
 
-def _coordinates(table: pa.Table, width: int) -> Floats:
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows of a task: whatever order they come in, their keys give them one."""
+    return table.take(np.lexsort([table["lo"].to_numpy(), table["hi"].to_numpy()]))
+
+
+def nowhere(place: str, rows: int) -> RecipeError:
+    """What is wrong where all features are constant."""
+    return RecipeError(
+        f"{place}.features: all {rows:,} rows have the same values in these columns, so none is "
+        "nearer than another; name columns that tell rows apart"
+    )
+
+
+def coordinates(table: pa.Table, width: int) -> Floats:
     flat: Floats = table["at"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(table), width)
 

@@ -106,7 +106,7 @@ def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -
     strategy = options.sampling_strategy
     if not isinstance(strategy, str):
         return groups_named(groups, options.by, strategy, f"{place}.sampling_strategy")
-    largest, smallest = max(groups, key=_rows), min(groups, key=_rows)
+    largest, smallest = max(groups, key=_rows), smallest_of(groups)
     return {
         "auto": [g for g in groups if g is not smallest],
         "not minority": [g for g in groups if g is not smallest],
@@ -114,6 +114,11 @@ def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -
         "not majority": [g for g in groups if g is not largest],
         "all": list(groups),
     }[strategy]
+
+
+def smallest_of(groups: Sequence[GroupCount]) -> GroupCount:
+    """The group with the fewest rows, the first of several."""
+    return min(groups, key=_rows)
 
 
 def groups_named(
