@@ -26,9 +26,10 @@ from lakebalance.prune.neighbourhoods import (
     in_order,
     nowhere,
     points,
+    twins,
 )
-from lakebalance.prune.options import CleaningOptions
-from lakebalance.prune.survey import check_columns, losing, named, smallest_of, surveyed
+from lakebalance.prune.options import ShrinkingOptions
+from lakebalance.prune.survey import check_columns, named, shrinking, smallest_of, surveyed
 from lakebalance.prune.units import Units, units_of
 
 # What tasks say of a row: the nearest row of the smallest group, and the sum of distances that
@@ -41,7 +42,7 @@ ROW = ("hi", "lo", "twin")
 PAIRS = 2**22
 
 
-class NearMiss(CleaningOptions):
+class NearMiss(ShrinkingOptions):
     """Keep the rows of a group that are near to the smallest group, as many as are asked for."""
 
     method: Literal["near_miss"]
@@ -56,12 +57,6 @@ class NearMiss(CleaningOptions):
     )
     n_neighbors_ver3: int = Field(
         3, ge=1, le=100, description="With version 3: rows near to each row of the smallest group."
-    )
-    rows: int | None = Field(
-        None,
-        ge=1,
-        description="Rows that stay of each group that may lose some; as many as the smallest "
-        "group has if left out.",
     )
 
 
@@ -94,7 +89,7 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     Extraction", 2003.
     """
     groups = surveyed(df, options, place)
-    lose = _shrinking(groups, options, place) if groups else []
+    lose = _measurable(groups, options, place) if groups else []
     mean = (F.col("total") / F.lit(float(options.n_neighbors))).alias("mean_distance")
     if not lose:
         none = df.sparkSession.createDataFrame([], f"{MATCH}, total double")
@@ -118,11 +113,11 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     return matches_from(dropped.select("*", mean), options.method, ["mean_distance"])
 
 
-def _shrinking(groups: Sequence[GroupCount], options: NearMiss, place: str) -> list[GroupCount]:
-    """The groups that have more rows than are to stay."""
+def _measurable(groups: Sequence[GroupCount], options: NearMiss, place: str) -> list[GroupCount]:
+    """The groups that have more rows than are to stay; the smallest one is fit to measure by."""
     smallest = smallest_of(groups)
     name = named(smallest.values)
-    lose = [g for g in losing(groups, options, place) if g.rows > (options.rows or smallest.rows)]
+    lose = shrinking(groups, options, place)
     if not lose:
         return []
     if smallest in lose:
@@ -190,7 +185,7 @@ def measuring(
         row, of, of_far = np.arange(len(asked)), np.full(len(asked), -1), np.zeros(len(asked))
         if options.version == 3:
             row, of, of_far = _nearest_of_each(at, group, pool, asked, options.n_neighbors_ver3)
-        twin = _twins(hi, lo)
+        twin = twins(hi, lo)
         line, other = asked[row], np.where(of < 0, 0, pool[of])
         nobody = of < 0
         yield pa.RecordBatch.from_pydict(
@@ -262,14 +257,6 @@ def _nearest_of_each(
         np.concatenate([*of, np.full(len(alone), -1)]),
         np.concatenate([*distances, np.zeros(len(alone))]),
     )
-
-
-def _twins(hi: Ints, lo: Ints) -> Ints:
-    """Of rows that share a key, the how many-th each is; they lie beside each other."""
-    new = np.flatnonzero(np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])))
-    place = np.arange(len(hi))
-    twins: Ints = place - np.repeat(place[new], np.diff(np.append(new, len(hi))))
-    return twins
 
 
 METHOD = Method(

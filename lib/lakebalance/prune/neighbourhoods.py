@@ -132,7 +132,7 @@ def deciding(
         hi, group = table["hi"].to_numpy(), by_id[np.searchsorted(ids[by_id], table["group"])]
         asked = np.flatnonzero((hi % tasks == table[CHUNK][0].as_py()) & may_lose[group])
         found = decide(Points(standardized(at, options.scale)[0], group, asked), options)
-        yield _batch(hi, table["lo"].to_numpy(), found)
+        yield dropped_batch(hi, table["lo"].to_numpy(), found)
 
     return make
 
@@ -140,6 +140,14 @@ def deciding(
 def in_order(table: pa.Table) -> pa.Table:
     """The rows of a task: whatever order they come in, their keys give them one."""
     return table.take(np.lexsort([table["lo"].to_numpy(), table["hi"].to_numpy()]))
+
+
+def twins(hi: Ints, lo: Ints) -> Ints:
+    """Of rows that share a key, the how many-th each is; they lie beside each other."""
+    new = np.flatnonzero(np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])))
+    place = np.arange(len(hi))
+    twins: Ints = place - np.repeat(place[new], np.diff(np.append(new, len(hi))))
+    return twins
 
 
 def nowhere(place: str, rows: int) -> RecipeError:
@@ -155,7 +163,7 @@ def coordinates(table: pa.Table, width: int) -> Floats:
     return flat.reshape(len(table), width)
 
 
-def _batch(hi: Ints, lo: Ints, found: Dropped) -> pa.RecordBatch:
+def dropped_batch(hi: Ints, lo: Ints, found: Dropped) -> pa.RecordBatch:
     """One line for each key: rows that share a key are equal, and lie beside each other."""
     new = np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
     number = np.cumsum(new) - 1

@@ -41,3 +41,14 @@ class CleaningOptions(PlaceOptions):
         description="Groups that may lose rows, as in imbalanced-learn: auto is not minority, all "
         "but the smallest; or a list of groups, each its value, or its values by column.",
     )
+
+
+class ShrinkingOptions(CleaningOptions):
+    """What makes a row's group and its place, and how many rows of which groups stay."""
+
+    rows: int | None = Field(
+        None,
+        ge=1,
+        description="Rows that stay of each group that may lose some; as many as the smallest "
+        "group has if left out.",
+    )

@@ -15,7 +15,7 @@ from lakebalance.core.coordinates import check_features, coordinate
 from lakebalance.core.counts import GroupCount, count_groups
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.sources import SOURCE
-from lakebalance.prune.options import CleaningOptions, PlaceOptions
+from lakebalance.prune.options import CleaningOptions, PlaceOptions, ShrinkingOptions
 
 
 def check_columns(df: DataFrame, options: PlaceOptions, place: str) -> None:
@@ -114,6 +114,14 @@ def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -
         "not majority": [g for g in groups if g is not largest],
         "all": list(groups),
     }[strategy]
+
+
+def shrinking(
+    groups: Sequence[GroupCount], options: ShrinkingOptions, place: str
+) -> list[GroupCount]:
+    """The groups that have more rows than are to stay."""
+    rows = options.rows or smallest_of(groups).rows
+    return [group for group in losing(groups, options, place) if group.rows > rows]
 
 
 def smallest_of(groups: Sequence[GroupCount]) -> GroupCount:
