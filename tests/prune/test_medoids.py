@@ -102,7 +102,7 @@ def test_a_run_keeps_exactly_as_many_rows_each_of_them_near(spark, table, recipe
     positions = np.searchsorted(np.arange(300), own)
     chance = np.random.default_rng(0)
     by_chance = [inertia(at[:300], chance.choice(300, 30, replace=False)) for _ in range(5)]
-    assert inertia(at[:300], positions) < 0.85 * min(by_chance)
+    assert inertia(at[:300], positions) < 0.8 * np.median(by_chance)
 
 
 def test_equal_rows_without_a_key_stay_as_many_as_asked(spark, table, recipe):
