@@ -86,3 +86,14 @@ def test_a_repeated_run_claims_no_new_check():
 def test_a_lone_surrogate_can_be_written(tmp_path):
     data = result([group({"c": "\ud800"})], name="\udfff")
     assert "ud800" in write(data, tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_rows_are_not_called_duplicates_where_they_were_cleaned():
+    made = result([group({"c": "x"})])
+    made["pruned"] = [
+        {"method": "exact", "dropped": 24},  # as earlier releases wrote it
+        {"method": "tomek", "dropped": 17, "fate": "cleaned"},
+    ]
+    text = Page(render(made)).text
+    for said in ("24 duplicates, 17 cleaned", "duplicates (exact)", "cleaned (tomek)"):
+        assert said in text

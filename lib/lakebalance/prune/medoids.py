@@ -48,8 +48,8 @@ class Medoids(ShrinkingOptions):
     max_rows: int = Field(
         100_000,
         gt=0,
-        description="About how many rows of a group are clustered together; larger groups are "
-        "divided by key hash.",
+        description="About how many rows of a group are clustered together, in one task; larger "
+        "groups are divided by key hash, and rows stand for those of their own part.",
     )
 
 

@@ -59,7 +59,7 @@ def cut(points: Floats, count: int) -> Ints:
     most, until there are enough.
     """
     everyone = np.arange(len(points))
-    parts = [(-_squares(points).sum(), 0, everyone)]
+    parts = [(-_spread(points), 0, everyone)]
     single: list[Ints] = []
     while len(parts) + len(single) < count:
         _, _, members = heapq.heappop(parts)
@@ -73,7 +73,7 @@ def cut(points: Floats, count: int) -> Ints:
             if len(half) == 1:
                 single.append(half)
             else:
-                heapq.heappush(parts, (-_squares(points[half]).sum(), int(half[0]), half))
+                heapq.heappush(parts, (-_spread(points[half]), int(half[0]), half))
     part = np.zeros(len(points), dtype=np.int64)
     for number, members in enumerate([*single, *[members for _, _, members in parts]]):
         part[members] = number
@@ -90,6 +90,10 @@ def _squares(at: Floats) -> Floats:
     """The sum of squares around the mean, by column."""
     squares: Floats = ((at - _mean(at)) ** 2).cumsum(axis=0)[-1]
     return squares
+
+
+def _spread(at: Floats) -> float:
+    return float(_squares(at).cumsum()[-1])
 
 
 def _means(points: Floats, cluster: Ints, before: Floats) -> Floats:
