@@ -178,6 +178,8 @@ def test_what_is_warned_of(spark, table, recipe):
     prune = [{"method": "exact", "columns": ["id"]}]
     assert codes(allocate=up, split=SHARES, prune=prune).count("group_not_in_part") == 2
     assert "split_without_prune" in codes(allocate=up, split=SHARES)
+    cleaning = [{"method": "tomek", "by": ["label"], "features": ["id"]}]
+    assert "split_without_prune" in codes(split=SHARES, prune=cleaning)
     assert "split_without_prune" not in codes(split={**SHARES, "by": ["person"]})
 
 
