@@ -149,6 +149,10 @@ def test_rows_of_any_columns_are_put_aside(spark, recipe, tmp_path):
         assert row["id"] == 2
     assert row["Run id"] == 1 and row["n"]["a b"] == 2 and row["run_id"] is None
     assert kept.where("run_id = 1").count() == 1
+    lb.run(recipe(path, expect=expect, publish=publish, seed=2), spark)
+    done = spark.sql(f"DESCRIBE HISTORY delta.`{result.paths['quarantine']}`").collect()
+    # The names are mapped once, not by each run.
+    assert [commit["operation"] for commit in done].count("SET TBLPROPERTIES") == 1
 
 
 def test_a_stop_expectation_publishes_nothing(spark, table, recipe, tmp_path):

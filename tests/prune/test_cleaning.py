@@ -2,57 +2,22 @@
 
 import numpy as np
 import pytest
-from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.console import pruned_text
 from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import standardized
-from lakebalance.core.registry import methods
 from lakebalance.core.spark_errors import said_for_users
 from lakebalance.frames import Frames
 from lakebalance.prune.enn import EditedNearestNeighbours, contradicted
 from lakebalance.prune.neighbourhoods import Points
 from lakebalance.prune.survey import losing
 from lakebalance.prune.tomek import Tomek, linked
+from neighbourly import FEATURES, SCHEMA, dropped_ids, keyed, matches
 
-SCHEMA = "id long, label int, x double, y double, `z.z` double"
-FEATURES = ["x", "y", "z.z"]
 PLACES = {"by": ["label"], "features": FEATURES, "scale": "none"}
-COUNTS = (260, 90, 40)
-
-
-@pytest.fixture(scope="module")
-def rows():
-    chance = np.random.default_rng(5)
-    labels = np.repeat(np.arange(3), COUNTS)
-    at = chance.normal(size=(len(labels), 3)) * [1.0, 5.0, 0.3] + 0.4 * labels[:, None]
-    return [(i, int(g), *map(float, p)) for i, (g, p) in enumerate(zip(labels, at, strict=True))]
-
-
-@pytest.fixture(scope="module")
-def path(spark, rows, tmp_path_factory):
-    """The rows as a Delta table."""
-    folder = str(tmp_path_factory.mktemp("cleaning") / "source")
-    spark.createDataFrame(rows, SCHEMA).write.format("delta").save(folder)
-    return folder
-
-
-def keyed(path):
-    return {"name": "s", "table": path, "key": ["id"]}
-
-
-def matches(frames, options):
-    """What a method finds in rows, run as it is by a recipe."""
-    method = methods("prune")[options["method"]]
-    rows = frames.for_training(frames.all_rows)
-    return method.function(rows, method.options(**options), "prune.0")
-
-
-def dropped_ids(found, frames):
-    keys = frames.all_rows.select("id", F.col("__lb_key").alias("dropped"))
-    return sorted(r["id"] for r in found.join(keys, "dropped").select("id").collect())
+SEED, COUNTS = 5, (260, 90, 40)
 
 
 def judged(sampler, rows, scale="none"):

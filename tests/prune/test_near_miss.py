@@ -2,51 +2,17 @@
 
 import numpy as np
 import pytest
-from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.console import pruned_text
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.registry import methods
 from lakebalance.frames import Frames
 from lakebalance.prune.near_miss import NearMiss
 from lakebalance.prune.units import units_of
+from neighbourly import FEATURES, SCHEMA, dropped_ids, keyed, matches
 
-SCHEMA = "id long, label int, x double, y double, `z.z` double"
-FEATURES = ["x", "y", "z.z"]
 PLACES = {"method": "near_miss", "by": ["label"], "features": FEATURES}
-COUNTS = (200, 70, 25)
-
-
-@pytest.fixture(scope="module")
-def rows():
-    chance = np.random.default_rng(6)
-    labels = np.repeat(np.arange(3), COUNTS)
-    at = chance.normal(size=(len(labels), 3)) * [1.0, 5.0, 0.3] + 0.4 * labels[:, None]
-    return [(i, int(g), *map(float, p)) for i, (g, p) in enumerate(zip(labels, at, strict=True))]
-
-
-@pytest.fixture(scope="module")
-def path(spark, rows, tmp_path_factory):
-    """The rows as a Delta table."""
-    folder = str(tmp_path_factory.mktemp("near_miss") / "source")
-    spark.createDataFrame(rows, SCHEMA).write.format("delta").save(folder)
-    return folder
-
-
-def keyed(path):
-    return {"name": "s", "table": path, "key": ["id"]}
-
-
-def matches(frames, options):
-    method = methods("prune")["near_miss"]
-    rows = frames.for_training(frames.all_rows)
-    return method.function(rows, method.options(**PLACES | options), "prune.0")
-
-
-def dropped_ids(found, frames):
-    keys = frames.all_rows.select("id", F.col("__lb_key").alias("dropped"))
-    return sorted(r["id"] for r in found.join(keys, "dropped").select("id").collect())
+SEED, COUNTS = 6, (200, 70, 25)
 
 
 def judged(judge, rows):
@@ -78,7 +44,7 @@ def test_the_rows_that_imbalanced_learn_drops(
     )
     frames = Frames(recipe(keyed(path)), spark)
     options = {"version": version, "n_neighbors": k, "n_neighbors_ver3": k3, "rows": kept}
-    found = matches(frames, options | {"sampling_strategy": strategy})
+    found = matches(frames, PLACES | options | {"sampling_strategy": strategy})
     assert dropped_ids(found, frames) == judged(judge, rows) != []
 
 
@@ -96,7 +62,7 @@ def test_the_same_rows_however_the_source_lies_and_in_many_tasks(
         order = sorted(rows, key=lambda r: (r[0] * 7919) % (150 + partitions))
         frames = Frames(recipe(keyed(table(f"s{partitions}", order, SCHEMA, partitions))), spark)
         options = {"version": version, "scale": "none"}
-        found.append(sorted(map(str, matches(frames, options).collect())))
+        found.append(sorted(map(str, matches(frames, PLACES | options).collect())))
     assert found[0] == found[1]
     assert len(found[0]) == 141 - 19 or version == 3
 
@@ -118,8 +84,8 @@ def test_a_run_keeps_exactly_as_many_as_asked_of_equal_rows_too(spark, table, re
 
 def test_groups_that_are_small_enough_lose_nothing(spark, path, recipe):
     frames = Frames(recipe(keyed(path)), spark)
-    assert matches(frames, {"rows": 200}).collect() == []
-    found = matches(frames, {"rows": 199, "sampling_strategy": "all"})
+    assert matches(frames, PLACES | {"rows": 200}).collect() == []
+    found = matches(frames, PLACES | {"rows": 199, "sampling_strategy": "all"})
     assert found.count() == 1
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from lakebalance.allocate.rules import Group, RuleOptions, at_most, check_names, own_total
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
+from lakebalance.core.strategy import meant_by
 
 Words = Literal["auto", "minority", "majority", "not minority", "not majority", "all"]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -110,21 +111,12 @@ def _one_way(groups: Sequence[Group], targets: Sequence[int], direction: str) ->
 
 
 def _moving(groups: Sequence[Group], filled: list[int], strategy: object, over: bool) -> list[int]:
-    """The groups that move; of several smallest or largest, the first is the minority or majority,
-    as in imbalanced-learn."""
+    """The groups that move."""
     if isinstance(strategy, list):
         check_names(groups, dict.fromkeys(strategy, 1), "sampling_strategy")
         return [i for i in filled if groups[i].name in set(strategy)]
-    minority = min(filled, key=lambda i: groups[i].available)
-    majority = max(filled, key=lambda i: groups[i].available)
     word = strategy if strategy != "auto" else "not majority" if over else "not minority"
-    return {
-        "minority": [minority],
-        "majority": [majority],
-        "not minority": [i for i in filled if i != minority],
-        "not majority": [i for i in filled if i != majority],
-        "all": filled,
-    }[str(word)]
+    return [filled[i] for i in meant_by(str(word), [groups[i].available for i in filled])]
 
 
 METHOD = Method(

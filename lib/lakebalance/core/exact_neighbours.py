@@ -19,6 +19,7 @@ from lakebalance.core.neighbours import (
     distinct_points,
     first_members,
     left_of,
+    nearest_members,
     right_of,
     search_all,
     squared,
@@ -59,12 +60,8 @@ def nearest_to(points: Floats, asked: Floats, k: int) -> tuple[Ints, Floats]:
     for start in range(0, len(places), BLOCK):
         part = slice(start, start + BLOCK)
         exact = squared(places[part, None, :], distinct[near[part]])
-        candidates = members[near[part]].reshape(len(exact), -1)
-        far = np.repeat(exact, members.shape[1], axis=1)
-        far[candidates < 0] = np.inf
-        chosen = np.lexsort((candidates, far), axis=-1)[:, :k]
-        positions[part] = np.take_along_axis(candidates, chosen, axis=1)
-        distances[part] = np.sqrt(np.take_along_axis(far, chosen, axis=1)) / scale
+        positions[part], far = nearest_members(members[near[part]], exact, k)
+        distances[part] = np.sqrt(far) / scale
     return positions[of_asked], distances[of_asked]
 
 

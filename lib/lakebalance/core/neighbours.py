@@ -62,13 +62,36 @@ def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[
         part = slice(start, start + BLOCK)
         near = found[back[part]]
         exact = squared(points[asked[part], None, :], distinct[near])
-        candidates = members[near].reshape(len(near), -1)
-        far = np.repeat(exact, members.shape[1], axis=1)
-        far[(candidates < 0) | (candidates == asked[part, None])] = np.inf
-        chosen = np.lexsort((candidates, far), axis=-1)[:, :k]
-        positions[part] = np.take_along_axis(candidates, chosen, axis=1)
-        distances[part] = np.take_along_axis(far, chosen, axis=1)
+        nearby = nearest_members(members[near], exact, k, asked[part])
+        positions[part], distances[part] = nearby
     return positions, distances
+
+
+def nearest_members(
+    members: Ints, far: Floats, k: int, own: Ints | None = None
+) -> tuple[Ints, Floats]:
+    """Of the points that lie at some places the k nearest; ties go to the earlier position.
+
+    Parameters
+    ----------
+    members : positions of the points at each place, see ``first_members``; by asked point, place.
+    far : distances of the places; by asked point, place.
+    k : how many; there are as many.
+    own : a position for each asked point that does not count.
+
+    Returns
+    -------
+    Positions and distances, nearest first; a row per asked point.
+    """
+    candidates = members.reshape(len(members), -1)
+    distances = np.repeat(far, members.shape[2], axis=1)
+    none = candidates < 0
+    distances[none if own is None else none | (candidates == own[:, None])] = np.inf
+    chosen = np.lexsort((candidates, distances), axis=-1)[:, :k]
+    return (
+        np.take_along_axis(candidates, chosen, axis=1),
+        np.take_along_axis(distances, chosen, axis=1),
+    )
 
 
 def squared(a: Floats, b: Floats) -> Floats:

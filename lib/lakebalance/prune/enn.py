@@ -44,7 +44,8 @@ def contradicted(points: Points, options: EditedNearestNeighbours) -> Dropped:
     near, distances = nearest_others(points.at, points.asked, options.n_neighbors)
     own, of_near = points.group[points.asked], points.group[near]
     if options.kind_sel == "mode":
-        against = of_near == np.where(_mode(of_near) != own, _mode(of_near), -1)[:, None]
+        most = _mode(of_near)
+        against = of_near == np.where(most != own, most, -1)[:, None]
     else:
         against = of_near != own[:, None]
     bad = np.flatnonzero(against.any(axis=1))

@@ -16,6 +16,7 @@ from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.exact_neighbours import nearest_to
 from lakebalance.core.registry import Method
+from lakebalance.core.small_tables import small_table
 from lakebalance.prune.matches import MATCH, matches_from
 from lakebalance.prune.neighbourhoods import (
     CHUNK,
@@ -23,13 +24,13 @@ from lakebalance.prune.neighbourhoods import (
     coordinates,
     dropped_batch,
     in_order,
-    nowhere,
+    measured_in,
     points,
 )
 from lakebalance.prune.options import ShrinkingOptions
 from lakebalance.prune.representatives import representatives
-from lakebalance.prune.survey import check_columns, named, shrinking, smallest_of, surveyed
-from lakebalance.prune.units import Units, units_of
+from lakebalance.prune.survey import check_columns, named, shrinking, staying, surveyed
+from lakebalance.prune.units import Units
 
 CHUNKS = "__lb_chunks"
 Part = tuple[int, int]
@@ -84,12 +85,10 @@ def medoids(df: DataFrame, options: Medoids, place: str) -> DataFrame:
     lose = shrinking(groups, options, place) if groups else []
     if not lose:
         return matches_from(df.sparkSession.createDataFrame([], MATCH), options.method)
-    rows = options.rows or smallest_of(groups).rows
-    units, differ = units_of(df, options.features, options.scale)
-    if not differ:
-        raise nowhere(place, sum(group.rows for group in groups))
+    rows = staying(groups, options)
+    units = measured_in(df, options, place, sum(group.rows for group in groups))
     chunks = {group.id: _chunks(group, rows, options, place) for group in lose}
-    table = df.sparkSession.createDataFrame(list(chunks.items()), f"group long, {CHUNKS} long")
+    table = small_table(df.sparkSession, ["group", CHUNKS], list(chunks.items()))
     spread = points(df, options).join(F.broadcast(table), "group")
     spread = spread.withColumn(CHUNK, F.pmod(F.col("hi"), F.col(CHUNKS))).drop(CHUNKS)
     counts = spread.groupBy("group", CHUNK).count().toArrow().to_pylist()
@@ -141,7 +140,7 @@ def choosing(
     """The task that chooses the rows that stay of a part of a group."""
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        table = in_order(pa.Table.from_batches(list(batches)).combine_chunks())
+        table = in_order(batches)
         at = units.place(coordinates(table, len(options.features)))
         count = wanted[table["group"][0].as_py(), table[CHUNK][0].as_py()]
         stay = representatives(at, count, options.max_iter)

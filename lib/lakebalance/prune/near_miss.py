@@ -24,13 +24,13 @@ from lakebalance.prune.neighbourhoods import (
     check_rows,
     coordinates,
     in_order,
-    nowhere,
+    measured_in,
     points,
     twins,
 )
 from lakebalance.prune.options import ShrinkingOptions
-from lakebalance.prune.survey import check_columns, named, shrinking, smallest_of, surveyed
-from lakebalance.prune.units import Units, units_of
+from lakebalance.prune.survey import check_columns, named, shrinking, smallest_of, staying, surveyed
+from lakebalance.prune.units import Units
 
 # What tasks say of a row: the nearest row of the smallest group, and the sum of distances that
 # decides. ``of`` is a row of the smallest group which this one is near to, as version 3 asks.
@@ -95,9 +95,7 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
         none = df.sparkSession.createDataFrame([], f"{MATCH}, total double")
         return matches_from(none.select("*", mean), options.method, ["mean_distance"])
     smallest = smallest_of(groups)
-    units, differ = units_of(df, options.features, options.scale)
-    if not differ:
-        raise nowhere(place, sum(group.rows for group in groups))
+    units = measured_in(df, options, place, sum(group.rows for group in groups))
     asked = sum(group.rows for group in lose)
     # Never more copies of the smallest group than there are rows that are asked about.
     tasks = math.ceil(asked / max(ASKED_IN_A_TASK, smallest.rows))
@@ -109,7 +107,7 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     spread = wanted.withColumn(CHUNK, F.explode(chunks))
     task = measuring(options, units, smallest.id)
     lines = spread.groupBy(CHUNK).applyInArrow(task, LINE)
-    dropped = _dropped(lines, options, options.rows or smallest.rows)
+    dropped = _dropped(lines, options, staying(groups, options))
     return matches_from(dropped.select("*", mean), options.method, ["mean_distance"])
 
 
@@ -173,7 +171,7 @@ def measuring(
     """The task that measures how far some rows are from those of the smallest group."""
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        table = in_order(pa.Table.from_batches(list(batches)).combine_chunks())
+        table = in_order(batches)
         hi, lo, group = (table[name].to_numpy() for name in ("hi", "lo", "group"))
         at = units.place(coordinates(table, len(options.features)))
         pool, asked = np.flatnonzero(group == smallest), np.flatnonzero(group != smallest)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -20,6 +21,7 @@ from lakebalance.core.sources import KEY
 from lakebalance.prune.matches import MATCH, matches_from
 from lakebalance.prune.options import CleaningOptions, PlaceOptions
 from lakebalance.prune.survey import losing, of_all_sources, surveyed
+from lakebalance.prune.units import Units, units_of
 
 CHUNK = "__lb_chunk"
 ASKED_IN_A_TASK = 50_000
@@ -124,8 +126,7 @@ def deciding(
     may_lose = np.isin(ids, [group.id for group in lose])
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        table = pa.Table.from_batches(list(batches)).combine_chunks()
-        table = in_order(table)
+        table = in_order(batches)
         at = coordinates(table, len(options.features))
         if (at == at[0]).all():
             raise nowhere(place, len(at))
@@ -137,17 +138,36 @@ def deciding(
     return make
 
 
-def in_order(table: pa.Table) -> pa.Table:
+def in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     """The rows of a task: whatever order they come in, their keys give them one."""
+    table = pa.Table.from_batches(list(batches)).combine_chunks()
     return table.take(np.lexsort([table["lo"].to_numpy(), table["hi"].to_numpy()]))
 
 
 def twins(hi: Ints, lo: Ints) -> Ints:
     """Of rows that share a key, the how many-th each is; they lie beside each other."""
-    new = np.flatnonzero(np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1])))
+    new = np.flatnonzero(_first_of_key(hi, lo))
     place = np.arange(len(hi))
     twins: Ints = place - np.repeat(place[new], np.diff(np.append(new, len(hi))))
     return twins
+
+
+def _first_of_key(hi: Ints, lo: Ints) -> NDArray[np.bool_]:
+    """Whether a row has another key than the one before."""
+    return np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
+
+
+def measured_in(df: DataFrame, options: PlaceOptions, place: str, rows: int) -> Units:
+    """The units that distances are measured in; see ``units_of``.
+
+    Raises
+    ------
+    RecipeError : all ``rows`` rows are at one place.
+    """
+    units, differ = units_of(df, options.features, options.scale)
+    if not differ:
+        raise nowhere(place, rows)
+    return units
 
 
 def nowhere(place: str, rows: int) -> RecipeError:
@@ -165,8 +185,7 @@ def coordinates(table: pa.Table, width: int) -> Floats:
 
 def dropped_batch(hi: Ints, lo: Ints, found: Dropped) -> pa.RecordBatch:
     """One line for each key: rows that share a key are equal, and lie beside each other."""
-    new = np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
-    number = np.cumsum(new) - 1
+    number = np.cumsum(_first_of_key(hi, lo)) - 1
     members = np.bincount(number)
     dropped, first, count = np.unique(number[found.rows], return_index=True, return_counts=True)
     row, near = found.rows[first], found.neighbours[first]

@@ -15,6 +15,7 @@ from lakebalance.core.coordinates import check_features, coordinate
 from lakebalance.core.counts import GroupCount, count_groups
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.sources import SOURCE
+from lakebalance.core.strategy import meant_by
 from lakebalance.prune.options import CleaningOptions, PlaceOptions, ShrinkingOptions
 
 
@@ -106,27 +107,26 @@ def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -
     strategy = options.sampling_strategy
     if not isinstance(strategy, str):
         return groups_named(groups, options.by, strategy, f"{place}.sampling_strategy")
-    largest, smallest = max(groups, key=_rows), smallest_of(groups)
-    return {
-        "auto": [g for g in groups if g is not smallest],
-        "not minority": [g for g in groups if g is not smallest],
-        "majority": [largest],
-        "not majority": [g for g in groups if g is not largest],
-        "all": list(groups),
-    }[strategy]
+    word = "not minority" if strategy == "auto" else strategy
+    return [groups[i] for i in meant_by(word, [group.rows for group in groups])]
 
 
 def shrinking(
     groups: Sequence[GroupCount], options: ShrinkingOptions, place: str
 ) -> list[GroupCount]:
     """The groups that have more rows than are to stay."""
-    rows = options.rows or smallest_of(groups).rows
+    rows = staying(groups, options)
     return [group for group in losing(groups, options, place) if group.rows > rows]
+
+
+def staying(groups: Sequence[GroupCount], options: ShrinkingOptions) -> int:
+    """How many rows stay of each group that shrinks."""
+    return options.rows or smallest_of(groups).rows
 
 
 def smallest_of(groups: Sequence[GroupCount]) -> GroupCount:
     """The group with the fewest rows, the first of several."""
-    return min(groups, key=_rows)
+    return min(groups, key=lambda group: group.rows)
 
 
 def groups_named(
@@ -157,10 +157,6 @@ def groups_named(
 def named(values: Mapping[str, Any]) -> str:
     """A group in messages."""
     return ", ".join(f"{name}={json.dumps(value)}" for name, value in values.items())
-
-
-def _rows(group: GroupCount) -> int:
-    return group.rows
 
 
 def _same(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -64,7 +64,7 @@ class State:
         )
         if needs_mapping(df.schema):
             writer = writer.option(MAPPING, "name")
-            if newest_version(spark, table) is not None:
+            if _is_unmapped(spark, table):
                 # An earlier run's rows had plain names.
                 spark.sql(f"ALTER TABLE {table.sql} SET TBLPROPERTIES ('{MAPPING}' = 'name')")
         again_on_conflict(lambda: writer.save(table.name))
@@ -130,6 +130,14 @@ class State:
             return None
         row = rows[0].asDict()
         return {**row, "plan": json.loads(row["plan"]), "result": json.loads(row["result"])}
+
+
+def _is_unmapped(spark: SparkSession, table: Table) -> bool:
+    """Whether a table is there and holds plain names alone."""
+    if newest_version(spark, table) is None:
+        return False
+    detail = spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]
+    return bool(detail["properties"].get(MAPPING, "none") == "none")
 
 
 def again_on_conflict(write: Callable[[], None]) -> None:

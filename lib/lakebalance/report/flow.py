@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakebalance.core.split import TRAIN
-from lakebalance.report.pruned import DUPLICATE, in_words
+from lakebalance.report import pruned
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
         steps.append(
             Step("Passed the gates", read - quarantined, _changes([(-quarantined, "quarantined")]))
         )
-    pruned = result.get("pruned") or [{"method": "", "dropped": result.get("matches") or 0}]
-    dropped = [(-p["dropped"], _dropped_as(p)) for p in pruned]
+    dropped = [(-p["dropped"], _dropped_as(p)) for p in pruned.steps(result)]
     held_out = _held_out(result)
     steps.append(Step("Left after pruning", available + held_out, _changes(dropped)))
     if held_out:
@@ -76,9 +75,9 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
     return steps
 
 
-def _dropped_as(pruned: Mapping[str, Any]) -> str:
-    words = in_words(pruned.get("fate", DUPLICATE))
-    return f"{words} ({pruned['method']})" if pruned["method"] else words
+def _dropped_as(step: Mapping[str, Any]) -> str:
+    words = pruned.in_words(pruned.fate_of(step))
+    return f"{words} ({step['method']})" if step["method"] else words
 
 
 def _held_out(result: Mapping[str, Any]) -> int:

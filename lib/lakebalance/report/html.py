@@ -61,6 +61,7 @@ def environment() -> Environment:
         "count": numbers.count,
         "cell": numbers.cell,
         "epochs": numbers.epochs,
+        "fate_of": pruned.fate_of,
         "in_words": pruned.in_words,
         "moment": numbers.moment,
         "ratio": numbers.ratio,

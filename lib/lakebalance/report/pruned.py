@@ -8,6 +8,11 @@ from typing import Any
 DUPLICATE = "duplicate"
 
 
+def steps(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What each method dropped; of all together where a result has no more than their number."""
+    return result.get("pruned") or [{"method": "", "dropped": result.get("matches") or 0}]
+
+
 def dropped_by_fate(result: Mapping[str, Any]) -> dict[str, int]:
     """Rows that pruning dropped by their fate; duplicates first, even where there are none.
 
@@ -20,12 +25,17 @@ def dropped_by_fate(result: Mapping[str, Any]) -> dict[str, int]:
     >>> dropped_by_fate({"pruned": [{"method": "enn", "dropped": 7, "fate": "cleaned"}]})
     {'duplicate': 0, 'cleaned': 7}
     """
-    pruned = result.get("pruned") or [{"dropped": result.get("matches") or 0}]
     found = {DUPLICATE: 0}
-    for step in pruned:
-        fate = step.get("fate", DUPLICATE)
+    for step in steps(result):
+        fate = fate_of(step)
         found[fate] = found.get(fate, 0) + step["dropped"]
     return found
+
+
+def fate_of(step: Mapping[str, Any]) -> str:
+    """What a pruning step dropped rows as; steps of earlier releases do not say it."""
+    fate: str = step.get("fate", DUPLICATE)
+    return fate
 
 
 def in_words(fate: str) -> str:

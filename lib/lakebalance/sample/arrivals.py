@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import NormalDist
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.chance import exponential, salt_of, words
-from lakebalance.core.errors import AuditError
+from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
 from lakebalance.sample.thresholds import (
     COPIES,
@@ -31,11 +31,12 @@ from lakebalance.sample.thresholds import (
     HIGHEST,
     LOWEST,
     OURS,
-    WITHIN_BAND,
+    Cut,
     Threshold,
+    in_bands,
     located,
     repeated,
-    small_table,
+    sigmas_for,
     with_copies,
 )
 
@@ -67,6 +68,23 @@ def arrivals(hashes: Ints, until: Floats) -> Iterator[tuple[Ints, Floats]]:
         yield np.broadcast_to(rows[:, None], here.shape)[here], moments[here]
         reached[rows], made = moments[:, -1], made + ahead
         rows = rows[here[:, -1]]
+
+
+def split_at(hashes: Ints, moment: Floats, until: Floats) -> tuple[Ints, Ints, Floats]:
+    """How many arrivals each row has before a moment; and those from then on, up to another.
+
+    Returns
+    -------
+    Counts, a row each; places of rows and moments, an arrival each.
+    """
+    before = np.zeros(len(hashes), dtype=np.int64)
+    places, moments = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    for rows, at in arrivals(hashes, until):
+        early = at < moment[rows]
+        np.add.at(before, rows[early], 1)
+        places.append(rows[~early])
+        moments.append(at[~early])
+    return before, np.concatenate(places), np.concatenate(moments)
 
 
 def bits_of(moments: Floats) -> Ints:
@@ -108,18 +126,9 @@ def find_last_arrivals(
     """
     found = {group: Threshold(0) for group, (rows, target) in wanted.items() if not rows * target}
     open_ = {group: numbers for group, numbers in wanted.items() if group not in found}
-    sigmas = NormalDist().inv_cdf(1 - (1 - WITHIN_BAND) / 2 / max(len(open_), 1))
-    for width in (sigmas, 8 * sigmas, 64 * sigmas):
-        if open_:
-            hits = _locate(frames, open_, width)
-            found |= {g: Threshold(0, last, at, whole) for g, (last, at, whole) in hits.items()}
-            open_ = {group: numbers for group, numbers in open_.items() if group not in found}
-    if open_:
-        raise AuditError(
-            f"{len(open_)} groups hold fewer rows than were counted; a source changed or an "
-            "expression in the recipe is not a function of the row"
-        )
-    return found
+    sigmas = sigmas_for(len(open_))
+    hits = in_bands(partial(_locate, frames), open_, (sigmas, 8 * sigmas, 64 * sigmas))
+    return found | {group: Threshold(0, *cut) for group, cut in hits.items()}
 
 
 def _band(available: int, target: int, sigmas: float) -> tuple[float, float]:
@@ -130,7 +139,7 @@ def _band(available: int, target: int, sigmas: float) -> tuple[float, float]:
 
 def _locate(
     frames: Sequence[DataFrame], open_: Mapping[int, tuple[int, int]], sigmas: float
-) -> dict[int, tuple[int, int, bool]]:
+) -> dict[int, Cut]:
     bands = [(g, *_band(n, target, sigmas), target) for g, (n, target) in open_.items()]
     table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
     rows = unite([frame.select(GROUP, HASH) for frame in frames]).join(F.broadcast(table), GROUP)
@@ -144,20 +153,12 @@ def _counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         group, low, high, rest = (
             batch.column(name).to_numpy() for name in (GROUP, "low", "high", "rest")
         )
-        before = np.zeros(len(group), dtype=np.int64)
-        within: list[tuple[Ints, Floats]] = []
-        for rows, moments in arrivals(batch.column(HASH).to_numpy(), high):
-            early = moments < low[rows]
-            np.add.at(before, rows[early], 1)
-            within.append((rows[~early], moments[~early]))
+        before, rows, moments = split_at(batch.column(HASH).to_numpy(), low, high)
         groups, first, of = np.unique(group, return_index=True, return_inverse=True)
         counts = np.bincount(of, weights=before, minlength=len(groups)).astype(np.int64)
         some = counts > 0
         yield _lines(groups[some], rest[first][some], None, counts[some])
-        if within:
-            rows = np.concatenate([r for r, _ in within])
-            moments = np.concatenate([m for _, m in within])
-            yield _lines(group[rows], rest[rows], bits_of(moments), np.ones_like(rows))
+        yield _lines(group[rows], rest[rows], bits_of(moments), np.ones_like(rows))
 
 
 def _lines(group: Ints, rest: Ints, bucket: Ints | None, n: Ints) -> pa.RecordBatch:
@@ -186,17 +187,14 @@ def drawn(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> D
     ranked = walked.withColumns({BEFORE: F.col(FOUND)[BEFORE], HASH: at_last})
     ends = {g: Threshold(0, LOWEST, t.at_last, t.whole) for g, t in some.items()}
     (counted,) = with_copies([ranked], ends, least=0)
-    copies = (F.col(BEFORE) + F.col(COPIES)).alias(COPIES)
-    counted = counted.withColumn(COPIES, copies).where(F.col(COPIES) > 0)
+    counted = counted.withColumn(COPIES, F.col(BEFORE) + F.col(COPIES)).where(F.col(COPIES) > 0)
     return repeated(counted).drop(*OURS, MOMENT, BEFORE, FOUND)
 
 
 def _before_and_at(hashes: pa.Array, until: pa.Array) -> pa.Array:
     """Each row's arrivals before a moment, and whether it has one at it."""
     last = until.to_numpy()
-    before, at_last = np.zeros(len(last), dtype=np.int64), np.zeros(len(last), dtype=bool)
-    for rows, moments in arrivals(hashes.to_numpy(), last):
-        early = moments < last[rows]
-        np.add.at(before, rows[early], 1)
-        at_last[rows[~early]] = True
+    before, rows, _ = split_at(hashes.to_numpy(), last, last)
+    at_last = np.zeros(len(last), dtype=bool)
+    at_last[rows] = True
     return pa.StructArray.from_arrays([pa.array(before), pa.array(at_last)], [BEFORE, AT])

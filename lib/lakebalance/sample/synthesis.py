@@ -21,6 +21,7 @@ from lakebalance.core.coordinates import coordinate, restored
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import mib_for
 from lakebalance.core.registry import Method
+from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.sample.checks import check_columns, check_groups
 from lakebalance.sample.options import SyntheticOptions
@@ -44,7 +45,6 @@ from lakebalance.sample.thresholds import (
     Share,
     Threshold,
     keep,
-    small_table,
     with_copies,
 )
 

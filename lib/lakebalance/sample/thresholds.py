@@ -13,17 +13,18 @@ After Meng, "Scalable Simple Random Sampling and Stratified Sampling", ICML 2013
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import NormalDist
 from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import AuditError
 from lakebalance.core.hashing import hash128
+from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
 
 GROUP = "__lb_group"
@@ -33,6 +34,8 @@ COPIES, COPY = "__lb_copies", "__lb_copy"
 OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
+# A value, how many are kept at it, and whether these are all.
+Cut = tuple[int, int, bool]
 
 
 @dataclass(frozen=True)
@@ -104,43 +107,48 @@ def find_thresholds(
             open_[group] = (available, rest)
         else:
             found[group] = Threshold(base)
-    first = width = sigmas or _sigmas(len(open_))
-    while open_:
-        located = _locate(frames, open_, width)
-        for group, (last, at_last, whole) in located.items():
-            available, target = wanted[group]
-            found[group] = Threshold(target // available, last, at_last, whole)
-            del open_[group]
-        if open_ and math.isinf(width):
-            raise AuditError(
-                f"{len(open_)} groups hold fewer rows than were counted; a source changed or an "
-                "expression in the recipe is not a function of the row"
-            )
-        width = math.inf if width > first else width * 8
+    first = sigmas or sigmas_for(len(open_))
+    hits = in_bands(partial(_locate, frames), open_, (first, 8 * first, math.inf))
+    for group, cut in hits.items():
+        available, target = wanted[group]
+        found[group] = Threshold(target // available, *cut)
     return found
 
 
-def _sigmas(groups: int) -> float:
+def in_bands(
+    locate: Callable[[Mapping[int, tuple[int, int]], float], Mapping[int, Cut]],
+    wanted: Mapping[int, tuple[int, int]],
+    widths: Sequence[float],
+) -> dict[int, Cut]:
+    """What is looked for of each group in a narrow band, and in ever wider ones where it is not.
+
+    Parameters
+    ----------
+    locate : finds it for the groups in whose band of a width it lies, see ``located``.
+    wanted : what must be known of each group.
+    widths : the widths to try.
+
+    Raises
+    ------
+    AuditError : it is not in a group's widest band.
+    """
+    found: dict[int, Cut] = {}
+    for width in widths:
+        open_ = {group: numbers for group, numbers in wanted.items() if group not in found}
+        if open_:
+            found |= locate(open_, width)
+    if missing := len(wanted) - len(found):
+        raise AuditError(
+            f"{missing} groups hold fewer rows than were counted; a source changed or an "
+            "expression in the recipe is not a function of the row"
+        )
+    return found
+
+
+def sigmas_for(groups: int) -> float:
     """How many standard deviations all groups' thresholds stay within, but for 1 in 100 times."""
     each = (1 - WITHIN_BAND) / max(groups, 1)
     return NormalDist().inv_cdf(1 - each / 2)
-
-
-def small_table(
-    spark: SparkSession, names: Sequence[str], rows: Sequence[tuple[int | bool | float, ...]]
-) -> DataFrame:
-    """Numbers per group as a frame to broadcast; integers and flags become bigint.
-
-    By Arrow, as 100,000 rows sent one by one would take longer than the job that reads them.
-    """
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    arrays = [
-        pa.array(values, pa.float64())
-        if values and isinstance(values[0], float)
-        else pa.array([int(value) for value in values], pa.int64())
-        for values in columns
-    ]
-    return spark.createDataFrame(pa.table(dict(zip(names, arrays, strict=True))))
 
 
 def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
@@ -156,7 +164,7 @@ def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
 
 def _locate(
     frames: Sequence[DataFrame], open_: Mapping[int, tuple[int, int]], sigmas: float
-) -> dict[int, tuple[int, int, bool]]:
+) -> dict[int, Cut]:
     """For each group whose threshold lies in its band: threshold, rows kept at it, all of them?"""
     bands = [
         (group, *_band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
@@ -173,7 +181,7 @@ def _locate(
     return located(counted)
 
 
-def located(counted: DataFrame) -> dict[int, tuple[int, int, bool]]:
+def located(counted: DataFrame) -> dict[int, Cut]:
     """For each group the value at which a wanted number is reached: value, wanted at it, all of it?
 
     Parameters

@@ -11,8 +11,9 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
-from lakebalance.sample.thresholds import GROUP, HASH, Share, small_table
+from lakebalance.sample.thresholds import GROUP, HASH, Share
 
 
 class Weight(MethodOptions):
