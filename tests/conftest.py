@@ -1,6 +1,21 @@
 """One Spark session for all tests, and small Delta tables."""
 
+from pathlib import Path
+
 import pytest
+
+TESTS = Path(__file__).parent
+# About half of the time each: what mostly waits for sessions of its own, and sampling; the rest.
+FIRST = [TESTS / name for name in ("faults", "jobs", "sample", "core/test_session.py")]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Share the tests among two processes, each with one session that becomes fast in time."""
+    for item in items:
+        first = any(item.path.is_relative_to(path) for path in FIRST)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("first" if first else "second"))
 
 
 @pytest.fixture(scope="session")

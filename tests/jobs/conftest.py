@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import venv
 from collections import Counter
 from pathlib import Path
@@ -22,52 +20,17 @@ AIRFLOW = [
     "apache-airflow-providers-apache-spark",
     "apache-airflow-providers-standard",
 ]
-INSTALL = """
-import subprocess, sys, venv
-venv.create(sys.argv[1], with_pip=True)
-python = sys.argv[1] + "/bin/python"
-subprocess.run([python, "-m", "pip", "install", "-q", *sys.argv[2:]], check=True)
-"""
-INSTALLING = pytest.StashKey()
-
-
-def pytest_collection_finish(session):
-    """Start to install Airflow while other tests run, as half a minute of it is waiting.
-
-    It is kept in the folder that LAKEBALANCE_AIRFLOW names, if it names one.
-    """
-    if not any("airflow_folder" in getattr(item, "fixturenames", ()) for item in session.items):
-        return
-    kept = os.environ.get("LAKEBALANCE_AIRFLOW")
-    folder = Path(kept or tempfile.mkdtemp(prefix="lakebalance-airflow-"))
-    process = None
-    if not (folder / "bin" / "airflow").exists():
-        command = [sys.executable, "-c", INSTALL, str(folder), *AIRFLOW]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    session.stash[INSTALLING] = (folder, process, not kept)
-
-
-def pytest_sessionfinish(session):
-    """Take away what was installed for these tests alone."""
-    folder, process, ours = session.stash.get(INSTALLING, (None, None, False))
-    if process is not None and process.poll() is None:
-        process.kill()
-        process.wait()
-    if ours:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def airflow_folder(request):
-    """Waits for Airflow and gives its Python."""
-
-    def python():
-        folder, process, _ = request.session.stash[INSTALLING]
-        if process is not None:
-            said, _ = process.communicate(timeout=500)
-            assert process.returncode == 0, said.decode()[-3000:]
-        return folder / "bin" / "python"
-
+def airflow_python(tmp_path_factory):
+    """A Python with Airflow, kept in the folder that LAKEBALANCE_AIRFLOW names, if it names one."""
+    kept = os.environ.get("LAKEBALANCE_AIRFLOW")
+    folder = Path(kept or tmp_path_factory.mktemp("airflow"))
+    python = folder / "bin" / "python"
+    if not (folder / "bin" / "airflow").exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *AIRFLOW], check=True)
     return python
 
 

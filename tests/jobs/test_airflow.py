@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+# The other process has most of the slow tests.
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("second")]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag
@@ -18,12 +19,6 @@ print(json.dumps({
     "tasks": {t.task_id: [t.retries, sorted(t.downstream_task_ids)] for t in dag.tasks},
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def airflow_python(airflow_folder):
-    """Airflow's Python, once its packages are there."""
-    return airflow_folder()
 
 
 @pytest.fixture(scope="module")

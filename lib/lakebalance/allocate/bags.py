@@ -14,14 +14,14 @@ import numpy as np
 
 from lakebalance.core.labels import Flags, Floats, LabelSets
 
-PARTS = 200
+PARTS = 100
 SLIVER = 0.01
 
 
 def moved(sets: LabelSets, rows: float, *, adding: bool) -> Floats:
     """Rows that each label set gets, or loses, until so many have moved or all labels have left.
 
-    Imbalance ratios are worked out anew after each 200th of ``rows`` at the latest; a label that
+    Imbalance ratios are worked out anew after each 100th of ``rows`` at the latest; a label that
     comes to the mean on the way there takes no more than brings it there.
 
     Parameters
