@@ -43,6 +43,24 @@ def test_round_trip_environment_and_overrides():
         ("name: a,", "name: a, where: rand() < 0.5,", r'r.yaml:3  .*"rand" is not a function'),
         ("name: t", "name: [", r"r.yaml:\d+  recipe: not YAML"),
         ("name: t", "name: t\nname: u", r"r.yaml:2  name: .*twice|duplicate"),
+        ("rows: 10", "rows: ten", r"allocate.rows: must be a valid integer.*; there was 'ten'$"),
+        ("by: [c]", "by: c", r"balance.by: must be a valid list; there was 'c'; write \[c\]$"),
+        ("name: a,", "name: a, key: 5,", r"0.key: must be 'row_id' or a valid list; there was 5$"),
+        (
+            "rows: 10",
+            "rows: 10\nsplit: {time: t, starts: {valid: [1]}}",
+            r"r.yaml:8  split.starts.valid: must be a valid number or a valid string$",
+        ),
+        (
+            "rows: 10",
+            "rows: 10\nprune: [{method: exact, keep: {frist_by: c}}]",
+            r'prune.0.keep.frist_by: unknown field; did you mean "first_by"',
+        ),
+        (
+            "temperature: 2",
+            "temperature: 2, percent: 3",
+            r"mix.percent: unknown field; there are: by, max_epochs, method, min_rows, temp",
+        ),
         ("${LAKE:-lake}", "${NOT_SET_ANYWHERE}", r"r.yaml:3  .*NOT_SET_ANYWHERE"),
     ],
 )

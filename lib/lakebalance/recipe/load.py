@@ -18,6 +18,7 @@ from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.source_text import SourceText, parse
 from lakebalance.recipe.target_tables import with_target_tables
 
+MUST, WAS = "must be ", "; there was "
 NOT_OF_THE_RECIPE = re.compile(r"(literal|list|dict|function-\w+)\[")
 STAGE_OF_FIELD: dict[str, Stage] = {
     "prune": "prune",
@@ -68,8 +69,7 @@ def loads(
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
-        lines = [_explain(source, dict(detail)) for detail in error.errors()]
-        raise RecipeError("\n".join(dict.fromkeys(lines))) from None
+        raise RecipeError("\n".join(_explained(source, error))) from None
 
 
 def _with_suite(source: SourceText, folder: Path) -> dict[str, Any]:
@@ -89,26 +89,58 @@ def _with_suite(source: SourceText, folder: Path) -> dict[str, Any]:
     return data
 
 
-def _explain(source: SourceText, detail: dict[str, Any]) -> str:
+def _explained(source: SourceText, error: ValidationError) -> list[str]:
+    """One line per mistake; where several types are allowed, pydantic counts one for each."""
+    wrong: dict[str, dict[str, None]] = {}
+    for detail in error.errors():
+        where, message = _explain(source, dict(detail))
+        wrong.setdefault(where, {})[message] = None
+    return [f"{where}: {_together(list(messages))}" for where, messages in wrong.items()]
+
+
+def _together(messages: list[str]) -> str:
+    """Several messages of one place as one: what was there is said once, at the end."""
+    parts = [message.partition(WAS) for message in messages]
+    said = [first for first, _, _ in parts[:1]]
+    said += [first.removeprefix(MUST) for first, _, _ in parts[1:]]
+    _, was, shown = parts[-1]
+    return " or ".join(said) + was + shown
+
+
+def _explain(source: SourceText, detail: dict[str, Any]) -> tuple[str, str]:
+    """Where a mistake is, and what to do about it."""
     path = _plain_path(source.data, detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return f"{source.where(path)}: unknown field; {nearest(str(path[-1]), _fields(path[:-1]))}"
+        known = _fields(source.data, path[:-1])
+        return source.where(path), f"unknown field; {nearest(str(path[-1]), known)}"
     if kind == "union_tag_invalid":
         stage = next(STAGE_OF_FIELD[str(p)] for p in reversed(path) if p in STAGE_OF_FIELD)
         tag = detail["ctx"]["tag"]
-        return f'{source.where((*path, "method"))}: no {stage} method "{tag}"; ' + nearest(
-            str(tag), methods(stage)
-        )
+        meant = nearest(str(tag), methods(stage))
+        return source.where((*path, "method")), f'no {stage} method "{tag}"; {meant}'
     if kind == "union_tag_not_found":
         stage = next(STAGE_OF_FIELD[str(p)] for p in reversed(path) if p in STAGE_OF_FIELD)
-        return f"{source.where(path)}: method is missing; {nearest('', methods(stage))}"
+        return source.where(path), f"method is missing; {nearest('', methods(stage))}"
     if kind == "missing":
-        return f"{source.where(path)}: is missing; write it"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+        return source.where(path), "is missing; write it"
+    path = _there(source.data, path)
+    message = str(detail["msg"]).removeprefix("Value error, ").replace("Input should be ", MUST)
     was = detail.get("input")
-    shown = "" if isinstance(was, (dict, list)) else f"; there was {was!r}"
-    return f"{source.where(path)}: {message}{shown}"
+    if kind == "list_type" and isinstance(was, str):
+        return source.where(path), f"{message}{WAS}{was!r}; write [{was}]"
+    shown = "" if isinstance(was, (dict, list)) else f"{WAS}{was!r}"
+    return source.where(path), f"{message}{shown}"
+
+
+def _there(data: Any, path: Sequence[int | str]) -> tuple[int | str, ...]:
+    """As much of a path as the recipe has: what comes after names a type that pydantic tried."""
+    for depth, part in enumerate(path):
+        places = data if isinstance(data, dict) else range(len(data)) if type(data) is list else ()
+        if part not in places:
+            return tuple(path[:depth])
+        data = data[part]
+    return tuple(path)
 
 
 def _plain_path(data: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
@@ -132,21 +164,23 @@ def _plain_path(data: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
     return tuple(path)
 
 
-def _fields(path: Sequence[int | str]) -> list[str]:
+def _fields(data: Any, path: Sequence[int | str]) -> list[str]:
     """The fields that may stand at a path of the recipe."""
-    stage = next((STAGE_OF_FIELD[str(p)] for p in reversed(path) if p in STAGE_OF_FIELD), None)
-    if stage is not None:
-        names = {f for m in methods(stage).values() for f in m.options.model_fields}
-        return sorted(names | ({"by"} if stage == "allocate" else set()))
     model: type[BaseModel] = Recipe
+    by: list[str] = []
+    stage: Stage | None = None
     for part in path:
-        if isinstance(part, int) or part not in model.model_fields:
-            continue  # a place in a list, or a name that the user gave
-        inner = models_in(model.model_fields[part].annotation)
-        if not inner:
-            return []
-        model = inner[0]
-    return sorted(model.model_fields)
+        data = data[part]
+        stage = STAGE_OF_FIELD.get(str(part), stage)
+        if stage is not None and isinstance(data, dict) and "method" in data:
+            model = methods(stage)[data["method"]].options
+            by = ["by"] if stage == "allocate" else []
+        elif part in model.model_fields:
+            inner = models_in(model.model_fields[str(part)].annotation)
+            if not inner:
+                return []
+            model, by = inner[0], []
+    return sorted({*model.model_fields, *by})
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
