@@ -66,7 +66,7 @@ class Result:
 
 
 def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
-    """Write the plan's groups and thresholds; replaces what an earlier try wrote."""
+    """Write the plan's groups and thresholds, which are the same in each try of a run."""
     rows = [
         Allocation(
             name,
@@ -85,7 +85,7 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
         for g in plan.groups_of(name)
         if g.threshold is not None
     ]
-    state.write(as_frame(spark, rows), ALLOCATIONS, plan.run_id)
+    state.add(as_frame(spark, rows), ALLOCATIONS, plan.run_id)
 
 
 def remembered_groups(

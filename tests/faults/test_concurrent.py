@@ -59,3 +59,8 @@ def test_the_same_run_twice_at_once_is_one_run(spark, lake, tmp_path):
     assert sum(rows_of(spark, tmp_path / "out" / "balanced").values()) == 16_000
     ledger = spark.read.format("delta").load(str(tmp_path / "out/_lakebalance/ledger"))
     assert ledger.count() == 1
+    # Each wrote the groups down; whoever reads them finds each once.
+    written = spark.read.format("delta").load(str(tmp_path / "out/_lakebalance/allocations"))
+    assert written.count() == 2 * len(first.plan.groups)
+    again = lb.run(Recipe.load(lake), spark)
+    assert again.repeated and again.plan.groups == first.plan.groups

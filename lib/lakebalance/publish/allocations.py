@@ -46,20 +46,20 @@ def as_frame(spark: SparkSession, allocations: Iterable[Allocation]) -> DataFram
 
 
 def from_frame(df: DataFrame, groups: Collection[int] | None = None) -> list[Allocation]:
-    """The allocations that a frame of ``as_frame`` holds.
+    """The allocations that frames of ``as_frame`` hold, each once.
 
     Parameters
     ----------
-    df : what ``as_frame`` made.
+    df : what ``as_frame`` made, or several times the same.
     groups : only those with these ids; all of them where left out.
     """
     if groups is not None:
         df = df.where(F.col("group_id").isin(list(groups)))
-    rows = df.toArrow().to_pylist()
+    rows = {row["place"]: row for row in df.toArrow().to_pylist()}
     return [
         Allocation(
             **{k: v for k, v in row.items() if k not in ("place", "group")},
             group=json.loads(row["group"]),
         )
-        for row in sorted(rows, key=lambda row: int(row["place"]))
+        for _, row in sorted(rows.items())
     ]
