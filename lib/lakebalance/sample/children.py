@@ -108,7 +108,9 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value
         spread = np.nanstd(parents.at, axis=0)
         low, high = np.nanmin(parents.at, axis=0), np.nanmax(parents.at, axis=0)
-    width_of_kernel = options.shrinkage * (4 / ((width + 2) * rows)) ** (1 / (width + 4)) * spread
+    # Rounded, as the last bit of a power may differ from one processor to another.
+    factor = round((4 / ((width + 2) * rows)) ** (1 / (width + 4)), 12)
+    width_of_kernel = options.shrinkage * factor * spread
     noise = np.column_stack(
         [
             chance.normal(parents.hash[first], count, chance.salt_of("noise", name))
