@@ -57,6 +57,7 @@ SAMPLERS = {
     "repeat": "{method: repeat}",
     "smote": f"{{method: smote, {FEATURES}}}",
     "smote_nc": f"{{method: smote_nc, {FEATURES}, categorical: [dest]}}",
+    "smoten": "{method: smoten, categorical: [dest, origin, month]}",
     "weight": "{method: weight}",
 }
 GROUPED_BY_LABELS = {"remedial"}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pyspark.sql import functions as F
 from standalone import DELTA, JOBS, Process, environment, fetch, submission, until
 
 import lakebalance as lb
@@ -50,6 +51,32 @@ def same_rows(asked, rows_in, tmp_path_factory):
 
     check(target, "local[1]")
     return check
+
+
+@pytest.fixture
+def synthetic(request, spark, rows_in, tmp_path_factory):
+    """A recipe that makes new rows by the sampler asked for, and the rows that it makes here."""
+    folder = tmp_path_factory.mktemp(request.param)
+    chance = F.xxhash64("id")
+    spark.range(0, 6000, numPartitions=3).select(
+        "id",
+        F.when(chance % 20 == 0, "rare").otherwise("common").alias("label"),
+        *[(F.pmod(F.xxhash64("id", F.lit(n)), F.lit(997)) / 10).alias(n) for n in "xy"],
+        *[F.pmod(F.xxhash64("id", F.lit(n)), F.lit(7)).cast("int").alias(n) for n in "ab"],
+    ).write.format("delta").save(str(folder / "source"))
+    columns = {"smote": {"features": ["x", "y"]}, "smoten": {"categorical": ["a", "b"]}}
+    recipe = {
+        "name": "synthetic",
+        "sources": [{"name": "s", "table": str(folder / "source"), "key": ["id"]}],
+        "allocate": {"balance": {"by": ["label"], "method": "to_max"}},
+        "sample": {"method": request.param, **columns[request.param]},
+        "publish": {"table": str(folder / "here")},
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(json.dumps(recipe))
+    result = lb.run(lb.Recipe.load(path), spark)
+    assert sum(group.synthetic for group in result.plan.groups) > 5000
+    return path, rows_in(folder / "here")
 
 
 def digest(rows):
@@ -101,17 +128,31 @@ def test_the_same_rows_after_optimize_of_the_sources(spark, lake, recipe_file, s
 
 def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
     args, target = asked("connect")
+    over_connect(args, tmp_path)
+    same_rows(target, "Connect")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("synthetic", ["smoten"], indirect=True)
+def test_connect_makes_the_same_new_rows(synthetic, rows_in, tmp_path):
+    recipe, expected = synthetic
+    target = tmp_path / "out"
+    over_connect(["--recipe", recipe, "--set", f"publish.table={target}"], tmp_path)
+    assert rows_in(target) == expected
+
+
+def over_connect(args, folder):
+    """Do a job in a session of Spark Connect, whose server is started for it."""
     options = submission("", conf=DELTA_SETTINGS)[3:-1]
     server = " ".join([*map(shlex.quote, options), "pyspark-shell"])
     _, err = done(
         [sys.executable, BALANCE, *args],
-        tmp_path,
+        folder,
         PYSPARK_SUBMIT_ARGS=server,
         SPARK_REMOTE="local[2]",
         SPARK_TESTING="1",  # which lets the server take a free port
     )
     assert "Connect" in err
-    same_rows(target, "Connect")
 
 
 # What a worker's death disturbs is the same job.
@@ -121,6 +162,15 @@ def test_a_cluster_makes_the_same_rows(submit, asked, same_rows):
     out, _ = finished(submit(BALANCE, *args))
     assert "60,000 rows" in out.splitlines()[-1]
     same_rows(target, "cluster of two workers")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("synthetic", ["smote"], indirect=True)
+def test_a_cluster_makes_the_same_new_rows(submit, synthetic, rows_in, tmp_path):
+    recipe, expected = synthetic
+    target = tmp_path / "out"
+    finished(submit(BALANCE, "--recipe", recipe, "--set", f"publish.table={target}"))
+    assert rows_in(target) == expected
 
 
 def test_python_workers_import_the_wheel(submit, wheel):

@@ -15,7 +15,8 @@ def framed(spark):
     def frame(data, partitions=2):
         kinds = {name: values for name, values in data.items() if isinstance(values, pa.Array)}
         rows = pa.table({n: kinds.get(n, pa.array(np.asarray(v))) for n, v in data.items()})
-        key = F.struct(F.col("id").cast("bigint").alias("hi"), F.lit(0).alias("lo"))
+        halves = {"hi": F.col("id"), "lo": F.lit(0)}
+        key = F.struct(*[half.cast("bigint").alias(name) for name, half in halves.items()])
         given = [F.lit("s").alias("__lb_source"), key.alias("__lb_key")]
         given += [F.lit(0).cast("bigint").alias(GROUP), F.xxhash64("id").alias(HASH)]
         return spark.createDataFrame(rows).repartition(partitions).select("*", *given)

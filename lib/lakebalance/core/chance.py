@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lakebalance.core.plain import minus_log, upper_quantile
 
 Words = NDArray[np.uint64]
 
@@ -56,17 +57,20 @@ def below(bits: Words, n: int) -> NDArray[np.int64]:
 
 
 def normal(key: NDArray[np.int64], count: NDArray[np.int64], salt: int) -> NDArray[np.float64]:
-    """Normal chance, mean 0 and deviation 1, for the ``count``-th use of a key (Box, Muller)."""
+    """Normal chance, mean 0 and deviation 1, for the ``count``-th use of a key.
+
+    By plain arithmetic, which is the same on every machine: the first bit says on which side of 0
+    it lies, the next 52 how far.
+    """
     bits = words(key, count, salt)
-    radius = np.sqrt(-2 * np.log1p(-unit(bits)))
-    return np.asarray(radius * np.cos(2 * np.pi * unit(_mix(bits ^ np.uint64(0xA5A5A5A5A5A5A5A5)))))
+    far = upper_quantile(_within((bits << np.uint64(1)) >> np.uint64(12)) / 2)
+    return np.where(bits >> np.uint64(63), -far, far)
 
 
 def exponential(bits: Words) -> NDArray[np.float64]:
     """Exponential chance of mean 1, by plain arithmetic, which is the same on every machine.
 
-    Never 0, as the upper 52 bits and a half are what the logarithm is taken of: of a number from
-    sqrt(1/2) to sqrt(2) by the series of artanh, which is off by under 1e-16.
+    Never 0, as the upper 52 bits and a half are what the logarithm is taken of.
 
     Examples
     --------
@@ -74,14 +78,9 @@ def exponential(bits: Words) -> NDArray[np.float64]:
     >>> exponential(bits).round(12).tolist()
     [36.736800569677, 0.69314718056, 0.0]
     """
-    uniform = ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-    mantissa, power = np.frexp(uniform)
-    small = mantissa < math.sqrt(0.5)
-    mantissa = np.where(small, 2 * mantissa, mantissa)
-    ratio = (mantissa - 1) / (mantissa + 1)
-    square = ratio * ratio
-    total = np.full_like(square, 1 / 21)
-    for odd in range(19, 0, -2):
-        total *= square
-        total += 1 / odd
-    return np.asarray((small - power) * math.log(2) - 2 * ratio * total)
+    return minus_log(_within(bits >> np.uint64(12)))
+
+
+def _within(bits: Words) -> NDArray[np.float64]:
+    """Numbers of 52 bits as numbers between 0 and 1, neither of which they are."""
+    return (bits.astype(np.float64) + 0.5) * 2.0**-52

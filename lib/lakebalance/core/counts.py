@@ -142,6 +142,17 @@ def _spans(table: pa.Table) -> dict[str, tuple[int, int]]:
     }
 
 
+def value_text(value: Column, kind: T.DataType) -> Column:
+    """A text for each value by which rows are told apart as groups are; null for null.
+
+    Parameters
+    ----------
+    value : the column.
+    kind : its type.
+    """
+    return _shown(value, kind).cast("string")
+
+
 def _shown(value: Column, kind: T.DataType) -> Column:
     """A value in a form that can be grouped by and that JSON can hold."""
     if isinstance(kind, T.ArrayType) and isinstance(kind.elementType, PLAIN):

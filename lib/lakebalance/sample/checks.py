@@ -37,7 +37,7 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
             "reduce (as many neighbours as there are), or a target of no more than it has"
         )
     if available > options.max_group_rows:
-        width = len(options.features)
+        width = len(options.coordinates) + len(options.categories)
         raise RecipeError(
             f'sample: group "{name}" has {available:,} rows and is to grow, but a task searches at '
             f"most {options.max_group_rows:,}; write sample.max_group_rows: {available} where "
@@ -56,10 +56,10 @@ def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -
     instead = (
         "leave it out, and synthetic rows take it from their parent, or list it under categorical"
     )
-    check_features(df, options.features, "sample.features", instead)
+    check_features(df, options.coordinates, "sample.features", instead)
     require(df, options.blank, "sample.blank")
     roles = {
-        "features": options.features,
+        "features": options.coordinates,
         "categorical": options.categories,
         "blank": options.blank,
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lakebalance.core import chance
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import Floats, Ints, nearest, standardized
-from lakebalance.sample.options import NeighbourOptions, NoiseOptions, SyntheticOptions
+from lakebalance.sample.options import FeatureOptions, NeighbourOptions, NoiseOptions
 
 MOST_CATEGORIES = 1000
 
@@ -24,29 +24,29 @@ class Parents:
     """All rows of a group in the order of their keys.
 
     ``at`` are the coordinates, NaN where there is none; ``hash`` is the number that decides about a
-    row; ``copies`` says how many children each has; ``categories`` are its categorical columns.
+    row; ``copies`` says how many children each has; ``categories`` are the categorical columns,
+    ``texts`` the same as texts where they are asked for.
     """
 
     at: Floats
     hash: Ints
     copies: Ints
     categories: Sequence[pa.Array]
+    texts: Sequence[pa.Array] = ()
 
 
 @dataclass(frozen=True)
 class Children:
-    """New rows: positions of both parents, coordinates, categorical values."""
+    """New rows: positions of their parents, the first first; coordinates, categorical values."""
 
-    first: Ints
-    second: Ints
+    parents: Ints
     at: Floats
     categories: Sequence[pa.Array]
 
     def part(self, start: int, end: int) -> Children:
         """Some of them, in order."""
         return Children(
-            self.first[start:end],
-            self.second[start:end],
+            self.parents[start:end],
             self.at[start:end],
             [values.slice(start, end - start) for values in self.categories],
         )
@@ -65,7 +65,7 @@ def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
     RecipeError : a coordinate is null where that is refused, or infinite; too many categories.
     """
     place = measured(parents, options)
-    asked, of, count = _births(parents)
+    asked, of, count = births(parents)
     k = min(options.k_neighbors, len(place) - 1)
     near = nearest(place, asked, k)[0] if k else asked[:, None]
     first = asked[of]
@@ -76,10 +76,11 @@ def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
     start, end = parents.at[first], parents.at[second]
     # A parent's null stays; towards a neighbour's null there is no way to go.
     at = np.where(np.isnan(end), start, start + step * (end - start))
-    return Children(first, second, at, [_commonest(c, near, of) for c in parents.categories])
+    chosen = [commonest(values, near).take(pa.array(of)) for values in parents.categories]
+    return Children(np.column_stack([first, second]), at, chosen)
 
 
-def _births(parents: Parents) -> tuple[Ints, Ints, Ints]:
+def births(parents: Parents) -> tuple[Ints, Ints, Ints]:
     """Who has children; and for each child: whose of them it is, and the how many-th, from 0."""
     asked = np.flatnonzero(parents.copies > 0)
     copies = parents.copies[asked]
@@ -100,14 +101,16 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
     RecipeError : a coordinate is null where that is refused, or infinite.
     """
     check_coordinates(parents, options)
-    asked, of, count = _births(parents)
+    asked, of, count = births(parents)
     first = asked[of]
     rows, width = parents.at.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a column without any value
         spread = np.nanstd(parents.at, axis=0)
         low, high = np.nanmin(parents.at, axis=0), np.nanmax(parents.at, axis=0)
-    width_of_kernel = options.shrinkage * (4 / ((width + 2) * rows)) ** (1 / (width + 4)) * spread
+    # Rounded, as the last bit of a power may differ from one processor to another.
+    factor = round((4 / ((width + 2) * rows)) ** (1 / (width + 4)), 12)
+    width_of_kernel = options.shrinkage * factor * spread
     noise = np.column_stack(
         [
             chance.normal(parents.hash[first], count, chance.salt_of("noise", name))
@@ -120,7 +123,7 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
     for i, name in enumerate(options.features):
         least, most = options.bounds.get(name, (None, None))
         at[:, i] = np.clip(at[:, i], least, most) if (least, most) != (None, None) else at[:, i]
-    return Children(first, first, at, [])
+    return Children(first[:, None], at, [])
 
 
 def measured(parents: Parents, options: NeighbourOptions) -> Floats:
@@ -145,7 +148,7 @@ def measured(parents: Parents, options: NeighbourOptions) -> Floats:
     return np.hstack([centred, *hot])
 
 
-def check_coordinates(parents: Parents, options: SyntheticOptions) -> None:
+def check_coordinates(parents: Parents, options: FeatureOptions) -> None:
     """Raise where a coordinate is infinite, or null where nulls are refused.
 
     Raises
@@ -158,7 +161,7 @@ def check_coordinates(parents: Parents, options: SyntheticOptions) -> None:
         _refuse(np.isnan(parents.at), options, "null or NaN", instead)
 
 
-def _refuse(wrong: NDArray[np.bool_], options: SyntheticOptions, what: str, instead: str) -> None:
+def _refuse(wrong: NDArray[np.bool_], options: FeatureOptions, what: str, instead: str) -> None:
     counts = wrong.sum(axis=0)
     if not counts.any():
         return
@@ -184,10 +187,23 @@ def _codes(values: pa.Array) -> tuple[Ints, pa.Array]:
     return encoded.to_numpy(zero_copy_only=False).astype(np.int64), distinct
 
 
-def _commonest(values: pa.Array, near: Ints, of: Ints) -> pa.Array:
-    """For each child the commonest value among its first parent's neighbours, ties to the least."""
+def commonest(values: pa.Array, voters: Ints) -> pa.Array:
+    """The commonest value among some rows, ties to the least; null comes last.
+
+    Parameters
+    ----------
+    values : the values of all rows.
+    voters : positions of rows; a row for each value that is wanted.
+
+    Examples
+    --------
+    >>> commonest(pa.array(["b", "a", None, "b"]), np.array([[0, 1, 3], [0, 1, 2]])).to_pylist()
+    ['b', 'a']
+    """
     codes, distinct = _codes(values)
-    of_near = codes[near]
-    votes = (of_near[:, :, None] == of_near[:, None, :]).sum(axis=2)
-    best = np.lexsort((of_near, -votes), axis=-1)[:, 0]
-    return distinct.take(pa.array(of_near[np.arange(len(near)), best][of]))
+    of_voters = codes[voters]
+    votes = np.zeros_like(of_voters)
+    for voter in range(voters.shape[1]):
+        votes += of_voters == of_voters[:, [voter]]
+    best = np.lexsort((of_voters, -votes), axis=-1)[:, 0]
+    return distinct.take(pa.array(of_voters[np.arange(len(voters)), best]))

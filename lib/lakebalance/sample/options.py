@@ -11,17 +11,8 @@ from lakebalance.core.registry import MethodOptions
 
 
 class SyntheticOptions(MethodOptions):
-    """Which columns make a row's place, and what becomes of the others."""
+    """What becomes of columns that make no row's place, and which groups are refused."""
 
-    features: list[str] = Field(
-        min_length=1,
-        description="Columns between whose values new ones are made: numbers, dates, timestamps.",
-    )
-    nulls: Literal["refuse", "ignore"] = Field(
-        "refuse",
-        description="What a null or NaN in a feature means: an error, or the mean when distances "
-        "are measured, and its parent's null in a new row.",
-    )
     fewer: Literal["refuse", "reduce"] = Field(
         "refuse",
         description="A group with fewer rows than neighbours: an error, or as many as there are.",
@@ -46,12 +37,53 @@ class SyntheticOptions(MethodOptions):
         return 0
 
     @property
+    def coordinates(self) -> Sequence[str]:
+        """The columns of numbers that make a row's place."""
+        return ()
+
+    @property
     def categories(self) -> Sequence[str]:
         """The columns that take the commonest value among neighbours."""
         return ()
 
 
-class NeighbourOptions(SyntheticOptions):
+class Features(MethodOptions):
+    """The columns that make a row's place."""
+
+    features: list[str] = Field(
+        min_length=1,
+        description="Columns between whose values new ones are made: numbers, dates, timestamps.",
+    )
+    nulls: Literal["refuse", "ignore"] = Field(
+        "refuse",
+        description="What a null or NaN in a feature means: an error, or the mean when distances "
+        "are measured, and its parent's null in a new row.",
+    )
+
+
+class FeatureOptions(SyntheticOptions, Features):
+    """Options of samplers that make new numbers."""
+
+    @property
+    def coordinates(self) -> Sequence[str]:
+        """The columns of numbers that make a row's place."""
+        return self.features
+
+
+class CategoricalOptions(SyntheticOptions):
+    """Options of samplers in which neighbours vote about categories."""
+
+    categorical: list[str] = Field(
+        min_length=1, description="Columns whose value is the commonest among the neighbours."
+    )
+
+    @property
+    def categories(self) -> Sequence[str]:
+        """The columns that take the commonest value among neighbours."""
+        return self.categorical
+
+
+class NeighbourOptions(FeatureOptions):
     """Options of samplers that put new rows between neighbours."""
 
     scale: Literal["standard", "none"] = Field(
@@ -68,7 +100,7 @@ class NeighbourOptions(SyntheticOptions):
         return self.k_neighbors
 
 
-class NoiseOptions(SyntheticOptions):
+class NoiseOptions(FeatureOptions):
     """Options of samplers that put new rows around single ones."""
 
     shrinkage: float = Field(

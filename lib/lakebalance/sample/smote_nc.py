@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field
 from pyspark.sql import DataFrame
 
 from lakebalance.sample.children import between_neighbours
-from lakebalance.sample.options import NeighbourOptions
+from lakebalance.sample.options import CategoricalOptions, NeighbourOptions
 from lakebalance.sample.synthesis import synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
-class SmoteNC(NeighbourOptions):
+class SmoteNC(CategoricalOptions, NeighbourOptions):
     """Like smote, with categorical columns: they count in distances, and neighbours vote."""
 
     method: Literal["smote_nc"]
-    categorical: list[str] = Field(
-        min_length=1, description="Columns whose value is the commonest among the neighbours."
-    )
-
-    @property
-    def categories(self) -> Sequence[str]:
-        """The columns that take the commonest value among neighbours."""
-        return self.categorical
 
 
 def smote_nc(

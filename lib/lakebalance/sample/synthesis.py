@@ -18,6 +18,8 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds
 from lakebalance.core.coordinates import coordinate, restored
+from lakebalance.core.counts import value_text
+from lakebalance.core.diagnostics import Prepared
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import mib_for
 from lakebalance.core.registry import Method
@@ -29,8 +31,7 @@ from lakebalance.sample.tasks import (
     AT,
     CHUNK,
     CHUNKS,
-    FIRST,
-    SECOND,
+    KEYS,
     TARGET,
     Asked,
     Maker,
@@ -52,7 +53,11 @@ PARENTS_IN_A_TASK, CHILDREN_IN_A_TASK = 50_000, 500_000
 
 
 def synthetic_method(
-    name: str, options: type[SyntheticOptions], function: Callable[..., DataFrame], example: str
+    name: str,
+    options: type[SyntheticOptions],
+    function: Callable[..., DataFrame],
+    example: str,
+    prepare: Callable[..., Prepared] | None = None,
 ) -> Method:
     """A sampler that makes new rows by ``synthesized``."""
     return Method(
@@ -63,6 +68,7 @@ def synthetic_method(
         check_columns=check_columns,
         check_group=check_groups,
         has_children=True,
+        prepare=prepare,
     )
 
 
@@ -72,6 +78,8 @@ def synthesized(
     options: SyntheticOptions,
     make: Maker,
     weigh: Weigher | None = None,
+    *,
+    by_text: bool = False,
 ) -> DataFrame:
     """Rows sampled where a group shrinks; all rows and children of them where it grows.
 
@@ -83,6 +91,7 @@ def synthesized(
     make : makes the children of some rows of a group, in a task.
     weigh : gives each row of a group a whole weight, from the groups of its nearest neighbours
         among all rows of its source; children are then shared by weight and not alike.
+    by_text : whether ``make`` must know the categorical values as texts too.
 
     Raises
     ------
@@ -103,7 +112,7 @@ def synthesized(
         kept = kept.withColumn(options.parents, F.lit(None).cast("array<string>"))
     if not growing:
         return kept
-    asked = Asked(options, make, weigh)
+    asked = Asked(options, make, weigh, by_text)
     if weigh is None:
         points = _points(frames, growing, asked)
     else:
@@ -113,7 +122,7 @@ def synthesized(
 
 def _inherited(df: DataFrame, options: SyntheticOptions) -> list[str]:
     """The columns that a new row takes from its first parent as they are."""
-    own = {GROUP, HASH, *options.features, *options.categories, *options.blank}
+    own = {GROUP, HASH, *options.coordinates, *options.categories, *options.blank}
     return [name for name in df.columns if name not in own]
 
 
@@ -136,16 +145,22 @@ def _as_points(
         column(name).alias(alias)
         for name, alias in zip(options.categories, asked.categories, strict=True)
     ]
-    at = F.array(*[coordinate(frames[0], name) for name in options.features])
-    key = [F.col(f"{KEY}.{half}").alias(half) for half in ("hi", "lo")]
+    kind_of = kinds(frames[0])
+    texts = [
+        value_text(column(name), kind_of[name]).alias(alias)
+        for name, alias in zip(options.categories, asked.texts, strict=False)
+    ]
+    at = F.array(*[coordinate(frames[0], name) for name in options.coordinates])
+    key = [F.col(f"{KEY}.{half}").alias(half) for half in KEYS]
     copies = F.col(COPIES).cast("bigint").alias(COPIES)
     point: list[Column | str] = [
         GROUP,
         HASH,
         copies,
         *key,
-        at.alias(AT),
+        at.cast("array<double>").alias(AT),
         *categories,
+        *texts,
         row.alias("row"),
     ]
     return unite([frame.select(*point) for frame in with_copies(frames, thresholds, least=0)])
@@ -186,7 +201,7 @@ def _weighed(
         raise RecipeError(
             f"sample: {rows:,} rows of all groups are searched for neighbours, and a task takes at "
             f"most {most:,}; write sample.max_group_rows: {rows} where workers have "
-            f"{mib_for(rows, len(asked.options.features)):,} MiB for Python, or method: smote, "
+            f"{mib_for(rows, len(asked.options.coordinates)):,} MiB for Python, or method: smote, "
             "which looks at single groups"
         )
     points = _as_points(frames, {g: Threshold(int(g in growing)) for g in shares}, asked)
@@ -202,13 +217,13 @@ def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
     options, kind_of = asked.options, kinds(rows)
     made = points.groupBy(GROUP, CHUNK).applyInArrow(making(asked), _made(points, asked))
     values = {name: column("row").getField(name) for name in _inherited(rows, options)}
-    for i, name in enumerate(options.features):
+    for i, name in enumerate(options.coordinates):
         values[name] = restored(F.get(F.col(AT), F.lit(i)), kind_of[name])
     for name, alias in zip(options.categories, asked.categories, strict=True):
         values[name] = F.col(alias)
     for name in options.blank:
         values[name] = F.lit(None).cast(kind_of[name])
-    parents = F.array_distinct(F.array(_key_text(FIRST), _key_text(SECOND)))
+    parents = F.array_distinct(F.transform(F.arrays_zip(*KEYS), _key_text))
     return made.select(
         *[values[name].alias(name) for name in rows.columns],
         *([] if options.parents is None else [parents.alias(options.parents)]),
@@ -216,12 +231,10 @@ def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
 
 
 def _made(points: DataFrame, asked: Asked) -> T.StructType:
-    """What tasks put out: the parent's row, coordinates, categories, keys of both parents."""
+    """What tasks put out: the first parent's row, coordinates, categories, all parents' keys."""
     kept = [points.schema[name] for name in ("row", AT, *asked.categories)]
-    names = [f"{parent}_{half}" for parent in (FIRST, SECOND) for half in ("hi", "lo")]
-    return T.StructType([*kept, *[T.StructField(name, T.LongType()) for name in names]])
+    return T.StructType([*kept, *[T.StructField(name, T.ArrayType(T.LongType())) for name in KEYS]])
 
 
-def _key_text(name: str) -> Column:
-    halves = [F.lpad(F.lower(F.hex(F.col(f"{name}_{half}"))), 16, "0") for half in ("hi", "lo")]
-    return F.concat(*halves)
+def _key_text(key: Column) -> Column:
+    return F.concat(*[F.lpad(F.lower(F.hex(key.getField(name))), 16, "0") for name in KEYS])

@@ -21,7 +21,8 @@ from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import COPIES, GROUP, HASH
 
 CHUNK, CHUNKS, TARGET = "__lb_chunk", "__lb_chunks", "__lb_target"
-AT, CATEGORY, FIRST, SECOND = "at", "category", "first", "second"
+AT, CATEGORY, TEXT = "at", "category", "text"
+KEYS = ("hi", "lo")
 OUT_ROWS = 10_000
 Maker = Callable[[Parents, Any], Children]
 Weigher = Callable[[Parents, Ints, Any], Ints]
@@ -30,16 +31,25 @@ Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class Asked:
-    """What tasks must know: ``make`` makes children of points, ``weigh`` gives points weights."""
+    """What tasks must know: ``make`` makes children of points, ``weigh`` gives points weights.
+
+    ``by_text`` says whether points have their categorical values as texts too.
+    """
 
     options: SyntheticOptions
     make: Maker
     weigh: Weigher | None = None
+    by_text: bool = False
 
     @property
     def categories(self) -> list[str]:
         """The names of the categorical columns among a point's."""
         return [f"{CATEGORY}{i}" for i in range(len(self.options.categories))]
+
+    @property
+    def texts(self) -> list[str]:
+        """The names of their texts among a point's columns, where it has them."""
+        return [f"{TEXT}{i}" for i in range(len(self.options.categories) * self.by_text)]
 
 
 def making(asked: Asked) -> Task:
@@ -52,7 +62,7 @@ def making(asked: Asked) -> Task:
             copies = shared_by_weight(copies, table[TARGET][0].as_py() - len(table))
         parents = _parents(table, np.where(own, copies, 0), asked)
         found = asked.make(parents, asked.options)
-        for start in range(0, len(found.first), OUT_ROWS):
+        for start in range(0, len(found.parents), OUT_ROWS):
             yield _batch(table, found.part(start, start + OUT_ROWS))
 
     return make
@@ -99,10 +109,11 @@ def _seeds(table: pa.Table) -> Ints:
 def _parents(table: pa.Table, copies: Ints, asked: Asked) -> Parents:
     at = table[AT].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return Parents(
-        at.reshape(len(table), len(asked.options.features)),
+        at.reshape(len(table), len(asked.options.coordinates)),
         _seeds(table),
         copies,
         [table[name].combine_chunks() for name in asked.categories],
+        [table[name].combine_chunks() for name in asked.texts],
     )
 
 
@@ -130,17 +141,18 @@ def shared_by_weight(weights: Ints, children: int) -> Ints:
 
 
 def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
-    first, second = pa.array(found.first), pa.array(found.second)
     at = pa.array(found.at.ravel(), mask=np.isnan(found.at.ravel()))
-    width = found.at.shape[1]
     columns = {
-        "row": table["row"].combine_chunks().take(first),
-        AT: pa.ListArray.from_arrays(
-            pa.array(np.arange(0, len(found.at) * width + 1, width), pa.int32()), at
-        ),
+        "row": table["row"].combine_chunks().take(pa.array(found.parents[:, 0])),
+        AT: _lists(at, *found.at.shape),
         **{f"{CATEGORY}{i}": values for i, values in enumerate(found.categories)},
     }
-    for name, index in ((FIRST, first), (SECOND, second)):
-        for half in ("hi", "lo"):
-            columns[f"{name}_{half}"] = table[half].combine_chunks().take(index)
+    every = pa.array(found.parents.ravel())
+    for half in KEYS:
+        columns[half] = _lists(table[half].combine_chunks().take(every), *found.parents.shape)
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _lists(values: pa.Array, rows: int, width: int) -> pa.Array:
+    starts = np.arange(rows + 1, dtype=np.int32) * np.int32(width)
+    return pa.ListArray.from_arrays(pa.array(starts), values)
