@@ -180,9 +180,10 @@ def find_clusters(
     ------
     RecipeError : a row has no place, or there would be too many parts.
     """
-    check_clusters(frames[0], name, spec, within, place)
-    widths = _widths(frames, spec.of, place)
-    counted = [group for group in _classes(frames, spec, widths, within, place) if group.left]
+    df = unite(frames)
+    check_clusters(df, name, spec, within, place)
+    widths = _widths(df, spec.of, place)
+    counted = [group for group in _classes(df, spec, widths, within, place) if group.left]
     smallest = min((group.left for group in counted), default=0)
     size = max(smallest, spec.floor)
     _not_too_many([group.left for group in counted], size, smallest, place)
@@ -191,16 +192,15 @@ def find_clusters(
     found = Division(Forest(), [])
     if large:
         ids = [group.id for group in large]
-        rows = [
-            frame.where(_placed(frame, spec.of, widths))
-            .select(_root(frame, within, ids).alias(ROOT), _place(frame, spec.of).alias(AT))
+        rows = (
+            df.where(_placed(df, spec.of, widths))
+            .select(_root(df, within, ids).alias(ROOT), _place(df, spec.of).alias(AT))
             .where(F.col(ROOT) >= 0)
-            for frame in frames
-        ]
+        )
         units = [
             i if spec.scale == "standard" else 0 for i, n in enumerate(widths) for _ in range(n)
         ]
-        found = divide(unite(rows), [parts_of(g.left, size) for g in large], bounds, units)
+        found = divide(rows, [parts_of(g.left, size) for g in large], bounds, units)
     classes = [
         DividedClass(g.id, _named(g.values), g.left, parts_of(g.left, size), bound.most, sizes)
         for g, bound, sizes in zip(large, bounds, found.sizes, strict=True)
@@ -209,29 +209,14 @@ def find_clusters(
     return Clusters(name, list(spec.of), widths, list(within), size, whole, classes, found.forest)
 
 
-def _widths(frames: Sequence[DataFrame], of: Sequence[str], place: str) -> list[int]:
+def _widths(df: DataFrame, of: Sequence[str], place: str) -> list[int]:
     """How many numbers each column has: one, or the length of its arrays."""
-    kind_of = kinds(frames[0])
-    arrays = [name for name in of if isinstance(kind_of[name], T.ArrayType)]
+    arrays = [name for name in of if isinstance(kinds(df)[name], T.ArrayType)]
     if not arrays:
         return [1] * len(of)
-    lengths = unite(
-        [
-            frame.select(
-                *[
-                    F.when(column(name).isNotNull(), F.size(column(name))).alias(f"n{i}")
-                    for i, name in enumerate(arrays)
-                ]
-            )
-            for frame in frames
-        ]
-    )
-    ends = [
-        end(f"n{i}").alias(f"{end.__name__}{i}")
-        for i in range(len(arrays))
-        for end in (F.min, F.max)
-    ]
-    row = lengths.agg(*ends).collect()[0]
+    lengths = [F.when(column(name).isNotNull(), F.size(column(name))) for name in arrays]
+    ends = [end(length) for length in lengths for end in (F.min, F.max)]
+    row = df.agg(*[end.alias(f"n{i}") for i, end in enumerate(ends)]).collect()[0]
     found = {}
     for i, name in enumerate(arrays):
         least, most = row[2 * i], row[2 * i + 1]
@@ -246,7 +231,7 @@ def _widths(frames: Sequence[DataFrame], of: Sequence[str], place: str) -> list[
 
 
 def _classes(
-    frames: Sequence[DataFrame],
+    df: DataFrame,
     spec: ClusterSpec,
     widths: Sequence[int],
     within: Sequence[str],
@@ -255,11 +240,11 @@ def _classes(
     """The classes, with the rows that have a place as those that are left; one job."""
     sums = {}
     for i, name in enumerate(spec.of):
-        at = _place(frames[0], [name])
-        sums[f"null{i}"] = ~_placed(frames[0], [name], [widths[i]])
+        at = _place(df, [name])
+        sums[f"null{i}"] = ~_placed(df, [name], [widths[i]])
         sums[f"large{i}"] = F.coalesce(F.exists(at, lambda x: F.abs(x) > LARGEST), F.lit(False))
-    tagged = [frame.withColumn(SOURCE, F.lit("")) for frame in frames]
-    census = count_groups(tagged, within, [""], left=_placed(frames[0], spec.of, widths), sums=sums)
+    tagged = [df.withColumn(SOURCE, F.lit(""))]
+    census = count_groups(tagged, within, [""], left=_placed(df, spec.of, widths), sums=sums)
     rows = sum(group.rows for group in census.groups)
     for i, name in enumerate(spec.of):
         null, large = census.sums[f"null{i}"], census.sums[f"large{i}"]

@@ -128,9 +128,10 @@ def _histograms(rows: DataFrame, forest: Forest, spans: Sequence[_Span], axes: A
     spans : those of one cell stand together.
     """
     first, last = [-1] * len(forest.axis), [-1] * len(forest.axis)
-    for i, span in reversed(list(enumerate(spans))):
-        first[span.node] = i
-        last[span.node] = max(last[span.node], i)
+    for place, span in enumerate(spans):
+        last[span.node] = place
+        if first[span.node] < 0:
+            first[span.node] = place
     bits = min(max(LINES_BITS - len(spans).bit_length(), LEAST_BITS), MOST_BITS)
     begin, end = F.get(listed(first, "int"), "cell"), F.get(listed(last, "int"), "cell")
     i, x, low, high = F.col("i"), F.col("x"), F.col("low"), F.col("high")
