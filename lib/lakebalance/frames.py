@@ -204,8 +204,8 @@ class Frames:
         chance = rehash(F.col(KEY), self.recipe.seed, stage)
         group = group_id(grouped, self.by)
         hashed = grouped.select("*", group.alias(GROUP), chance.alias(HASH))
-        made = [*self.bins, *self.clusters]
-        return hashed.drop(PART, *[groups.name for groups in made])
+        made = [*[bins.name for bins in self.bins], *[found.name for found in self.clusters]]
+        return hashed.drop(PART, *made)
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
         """Exactly the planned rows of an output, as they are published."""

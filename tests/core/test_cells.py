@@ -1,4 +1,4 @@
-"""Where cells are cut: sizes of parts, their bound, and what is done where values are equal."""
+"""Where cells are cut: sizes of parts, their bound, equal values; scikit-learn is the judge."""
 
 import random
 from collections import Counter
@@ -64,6 +64,29 @@ def test_blobs_are_cut_apart_where_the_slack_permits_it_along_whatever_axis():
     blobs += [(chance.gauss(0, 1), chance.gauss(30, 1)) for _ in range(470)]
     assert {len(p) for p in parts(blobs, 2, bound_of(1000, 2, 0.1))} == {530, 470}
     assert {len(p) for p in parts(blobs, 2, bound_of(1000, 2, 0.0))} == {500}
+
+
+def test_parts_are_nearly_as_tight_as_those_of_k_means_with_a_limit_on_sizes():
+    np = pytest.importorskip("numpy")
+    cluster, optimize = (
+        pytest.importorskip("sklearn.cluster"),
+        pytest.importorskip("scipy.optimize"),
+    )
+    at = np.array([[chance.gauss(0, 1) for _ in range(3)] for _ in range(400)])
+    bound = bound_of(400, 6, 0.1)
+
+    def squares(members):
+        return sum(((np.array(m) - np.mean(m, axis=0)) ** 2).sum() for m in members)
+
+    middles = cluster.KMeans(6, n_init=3, random_state=1).fit(at).cluster_centers_
+    for _ in range(5):
+        distances = ((at[:, None, :] - middles[None, :, :]) ** 2).sum(axis=2)
+        seats = np.repeat(distances, bound.most, axis=1)
+        label = optimize.linear_sum_assignment(seats)[1] // bound.most
+        middles = np.array([at[label == k].mean(axis=0) for k in range(6)])
+    ours = squares(parts([tuple(row) for row in at], 6, bound))
+    theirs = squares([at[label == k] for k in range(6)])
+    assert theirs < ours < 1.25 * theirs < 0.75 * squares([at])
 
 
 def test_the_bound_is_exact_in_decimals():

@@ -1,10 +1,10 @@
-"""Classes divided into parts of rows that lie together, with scikit-learn as the judge."""
+"""Classes divided into parts of rows that lie together."""
 
 import datetime as dt
 import json
 import math
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from pydantic import ValidationError
@@ -61,21 +61,6 @@ def test_parts_are_the_same_however_rows_lie_and_after_json(flights, found):
     moved = flights.orderBy(F.col("id").desc()).repartition(5)
     assert find_clusters([moved], "part", asked, ["The Carrier"], "p") == found
     assert Clusters.from_dict(json.loads(json.dumps(found.to_dict()))) == found
-
-
-def test_parts_are_about_as_tight_as_those_of_k_means(flights, found):
-    cluster = pytest.importorskip("sklearn.cluster")
-    np = pytest.importorskip("numpy")
-    at = np.array([(r[2], r[3], (r[4] - DAY).days) for r in FLIGHTS if r[1] == "UA"])
-    at /= at.std(axis=0)
-    rows = flights.where("id < 900").select("id", found.group(flights).alias("part")).collect()
-    members = defaultdict(list)
-    for row in rows:
-        members[row["part"]].append(row["id"])
-    ours = sum(((at[ids] - at[ids].mean(axis=0)) ** 2).sum() for ids in members.values())
-    theirs = cluster.KMeans(13, n_init=3, random_state=1).fit(at).inertia_
-    # k-means need not keep parts as large as each other; one part would have 2,700.
-    assert ours < 1.5 * theirs
 
 
 def test_blobs_of_embeddings_are_not_mixed_though_most_elements_are_noise(spark):

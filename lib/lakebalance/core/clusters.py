@@ -23,7 +23,7 @@ from lakebalance.core.cells import bound_of, divided, floor_needed, parts_of
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.coordinates import NUMBERS, check_features, coordinate
 from lakebalance.core.counts import GroupCount, class_id, count_groups
-from lakebalance.core.diagnostics import Diagnostic
+from lakebalance.core.diagnostics import Cell, Diagnostic
 from lakebalance.core.division import AT, ROOT, Division, divide
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.forest import Forest, listed
@@ -108,12 +108,14 @@ class Clusters:
     def diagnostic(self) -> Diagnostic:
         """How many parts each class got, and of what sizes."""
         columns = ["class", "rows", "parts", "smallest", "largest", "bound"]
-        rows = [
+        rows: list[list[Cell]] = [
             [c.name, c.rows, len(c.sizes), min(c.sizes), max(c.sizes), c.most] for c in self.classes
         ]
-        others = f"{self.whole:,} others are whole" if self.classes else "none has"
-        note = f"Classes of more than {self.size:,} rows are divided by {', '.join(self.of)}; "
-        return Diagnostic(f"Parts of classes: {self.name}", columns, rows, f"{note}{others}.")
+        note = (
+            f"Classes of more than {self.size:,} rows are divided by {', '.join(self.of)}; "
+            f"{self.whole:,} of {self.whole + len(self.classes):,} are whole."
+        )
+        return Diagnostic(f"Parts of classes: {self.name}", columns, rows, note)
 
     def to_dict(self) -> dict[str, Any]:
         """The parts as JSON holds them."""
