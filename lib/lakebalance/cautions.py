@@ -37,6 +37,7 @@ def cautions(
         *[("empty_source", f'source "{n}" has no rows') for n, rows in rows_of.items() if not rows],
         *[("content_key", _keyless(s.name)) for s in frames.pinned if s.key is None],
         *[("expectation", _failed(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
+        *_too_full(frames),
         *_one_group(recipe.by, groups),
         *_copies_without_split(recipe, groups),
         *_equal_rows_apart(frames),
@@ -55,6 +56,25 @@ def _keyless(source: str) -> str:
 def _failed(verdict: Verdict) -> str:
     of = f" on {verdict.unexpected:,} of {verdict.rows:,} rows" if verdict.unexpected else ""
     return f"{verdict.expectation} failed{of}"
+
+
+def _too_full(frames: Frames) -> Iterable[tuple[str, str]]:
+    """Where a part of a class is larger than it should be, as its rows cannot be told apart."""
+    for clusters in frames.clusters:
+        full = [c for c in clusters.classes if max(c.sizes) > c.most]
+        if full:
+            said = [
+                f"{c.name} ({len(c.sizes)} of {c.wanted} parts, of up to {max(c.sizes):,} rows "
+                f"where {c.most:,} were to be the most)"
+                for c in full[:NAMED]
+            ]
+            more = f" and {len(full) - NAMED:,} more" if len(full) > NAMED else ""
+            yield (
+                "cluster_too_full",
+                f"allocate.clusters.{clusters.name}: too many rows are equal in "
+                f"{', '.join(clusters.of)} to be divided: {'; '.join(said)}{more}; add a column to "
+                "of that tells them apart, or write a larger floor",
+            )
 
 
 def _one_group(by: Sequence[str], groups: Sequence[PlannedGroup]) -> Iterable[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakebalance.core.clusters import Clusters
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
@@ -130,8 +131,10 @@ class Inquiry:
     @cached_property
     def frames(self) -> Frames:
         """The stages at the versions of that run."""
-        versions = {s["name"]: s["version"] for s in self.entry["plan"]["sources"]}
-        return Frames(self.recipe, self.spark, versions)
+        plan = self.entry["plan"]
+        versions = {s["name"]: s["version"] for s in plan["sources"]}
+        clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
+        return Frames(self.recipe, self.spark, versions, clusters)
 
     @cached_property
     def picked(self) -> dict[Key, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.bins import Bins, find_bins
+from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import require
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.errors import RecipeError
@@ -37,11 +38,16 @@ def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
 
 @dataclass
 class Frames:
-    """What each stage works on. ``versions`` are those of an earlier plan, to read them again."""
+    """What each stage works on.
+
+    ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
+    classes that an earlier plan has, or that ``find_clusters`` found.
+    """
 
     recipe: Recipe
     spark: SparkSession
     versions: Mapping[str, int | str] | None = None
+    clusters: list[Clusters] = field(default_factory=list)
 
     @cached_property
     def pinned(self) -> list[Pinned]:
@@ -90,12 +96,27 @@ class Frames:
     @property
     def by(self) -> list[str]:
         """The columns that rows are counted by: those of all rules, and the part."""
-        return [*self.recipe.by, *([PART] if self.recipe.parts else [])]
+        return [*self._known(self.recipe.by), *([PART] if self.recipe.parts else [])]
+
+    def _known(self, by: Iterable[str]) -> list[str]:
+        """The columns without those of clusters that are not found yet."""
+        known = {clusters.name for clusters in self.clusters}
+        return [n for n in by if n in known or n not in self.recipe.allocate.clusters]
 
     def binned(self, rows: DataFrame) -> DataFrame:
-        """The rows with a column for each of ``bins``."""
+        """The rows with a column for each of ``bins`` and of the ``clusters`` that are found."""
         groups = {bins.name: bins.group(rows) for bins in self.bins}
-        return rows.withColumns(groups) if groups else rows
+        rows = rows.withColumns(groups) if groups else rows
+        parts = {clusters.name: clusters.group(rows) for clusters in self.clusters}
+        return rows.withColumns(parts) if parts else rows
+
+    def find_clusters(self, rows: Sequence[DataFrame]) -> None:
+        """Divide the classes of the rows that are not held out; ``clusters`` are what is found."""
+        given, recipe = [self.for_training(frame) for frame in rows], self.recipe
+        self.clusters = [
+            find_clusters(given, name, spec, recipe.within(name), f"allocate.clusters.{name}")
+            for name, spec in recipe.allocate.clusters.items()
+        ]
 
     def grouped(self, rows: DataFrame) -> DataFrame:
         """The rows with all columns that they are counted by."""
@@ -125,7 +146,8 @@ class Frames:
     def check_columns(self) -> None:
         """Raise where the recipe names a column that is not there, before rows are counted."""
         recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
-        require(self.grouped(rows), recipe.by, "allocate.balance.by")
+        require(self.grouped(rows), self._known(recipe.by), "allocate.balance.by")
+        self._check_clusters()
         if publish.source_column in rows.columns:
             raise RecipeError(
                 f'publish.source_column: the sources have a column "{publish.source_column}"; '
@@ -141,8 +163,22 @@ class Frames:
                 check(self.for_training(self.branches[0]).drop(SOURCE, KEY), options, f"prune.{i}")
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
-            deciding = [*recipe.by, *[bins.of for bins in self.bins]]
+            divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
+            deciding = [*recipe.by, *[bins.of for bins in self.bins], *divided]
             check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
+
+    def _check_clusters(self) -> None:
+        specs = self.recipe.allocate.clusters
+        for name, spec in specs.items():
+            place = f"allocate.clusters.{name}"
+            check_clusters(
+                self.binned(self.branches[0]), name, spec, self.recipe.within(name), place
+            )
+        if specs and method_of("sample", self.recipe.sample).put_out_as is not None:
+            raise RecipeError(
+                f"allocate.clusters: sample.method {self.recipe.sample.method} changes the classes "
+                "that they divide; write another method, or leave clusters out"
+            )
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
         """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
@@ -168,7 +204,8 @@ class Frames:
         chance = rehash(F.col(KEY), self.recipe.seed, stage)
         group = group_id(grouped, self.by)
         hashed = grouped.select("*", group.alias(GROUP), chance.alias(HASH))
-        return hashed.drop(PART, *[bins.name for bins in self.bins])
+        made = [*[bins.name for bins in self.bins], *[found.name for found in self.clusters]]
+        return hashed.drop(PART, *made)
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
         """Exactly the planned rows of an output, as they are published."""

@@ -69,6 +69,11 @@ def planned(
         with watch.stage("prune", passed) as entry:
             left, groups, pruned = _pruned(frames, left, census, found)
             entry["rows_out"] = sum(group.left for group in groups)
+    if recipe.allocate.clusters:
+        with watch.stage("cluster", sum(group.left for group in groups)):
+            frames.find_clusters(left)
+            groups = frames.census(frames.gate.flagged, frames.gate.left).groups
+            groups = _counted_again(frames, left, groups) if recipe.prune else groups
     if not any(group.left for group in groups):
         raise TableError("no rows are left to balance after gates and pruning")
     _has_parts(groups)
@@ -88,8 +93,12 @@ def planned(
         sum(group.rows for group in census.groups) - passed,
         pruned,
         cautions(frames, rows_of, verdicts, balanced, outputs),
-        diagnoses_of(recipe.allocate, balanced),
+        [
+            *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
+            *diagnoses_of(recipe.allocate, balanced),
+        ],
         outputs=outputs,
+        clusters=frames.clusters,
     ), left
 
 
@@ -123,9 +132,7 @@ def _pruned(
         return steps[-1]
 
     left = frames.pruned(rows, seen)
-    after = frames.census(left)
-    left_in = {group.id: group.rows for group in after.groups}
-    groups = [replace(group, left=left_in.get(group.id, 0)) for group in census.groups]
+    groups = _counted_again(frames, left, census.groups)
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
     dropped = [total]
     if len(steps) > 1:
@@ -136,6 +143,14 @@ def _pruned(
         for options, n in zip(recipe.prune, dropped, strict=True)
     ]
     return left, groups, said
+
+
+def _counted_again(
+    frames: Frames, left: list[DataFrame], groups: Sequence[GroupCount]
+) -> list[GroupCount]:
+    """The groups with the rows of each that are left."""
+    left_in = {group.id: group.rows for group in frames.census(left).groups}
+    return [replace(group, left=left_in.get(group.id, 0)) for group in groups]
 
 
 def _has_parts(groups: Sequence[GroupCount]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lakebalance.core.clusters import Clusters
 from lakebalance.expect.gate import Verdict
 from lakebalance.priors import priors_of
 from lakebalance.recipe.outputs import BALANCED
@@ -96,7 +97,8 @@ class Plan:
     """All that is needed to make the output again; see ``to_dict`` for its JSON form.
 
     ``groups`` are those of the balanced table, ``outputs`` the other tables. ``prepared`` is what
-    the sampler found out before it sampled, where it does so.
+    the sampler found out before it sampled, where it does so; ``clusters`` are the parts that
+    classes were divided into, and how to tell a row's.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Plan:
     diagnostics: list[dict[str, Any]] = field(default_factory=list)
     prepared: Mapping[str, Any] | None = None
     outputs: list[PlannedOutput] = field(default_factory=list)
+    clusters: list[Clusters] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -155,6 +158,7 @@ class Plan:
             "diagnostics": self.diagnostics,
             "prepared": self.prepared,
             "outputs": [output.summary() for output in self.outputs],
+            "clusters": [clusters.to_dict() for clusters in self.clusters],
         }
 
     @classmethod
@@ -178,6 +182,7 @@ class Plan:
                 PlannedOutput(o["name"], o["table"], o["part"], groups_of.get(o["name"], []))
                 for o in data.get("outputs", [])
             ],
+            [Clusters.from_dict(clusters) for clusters in data.get("clusters", [])],
         )
 
     def _repr_html_(self) -> str:

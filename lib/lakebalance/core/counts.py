@@ -59,6 +59,11 @@ def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     return _id(F.col(SOURCE), _group_values(df, by))
 
 
+def class_id(df: DataFrame, by: Sequence[str]) -> Column:
+    """The id of a row's group where all sources are counted as one of the name ""."""
+    return _id(F.lit(""), _group_values(df, by))
+
+
 def _id(source: Column, values: Sequence[Column]) -> Column:
     # A source is a constant in its own branch, so Spark works these eight bytes out only once.
     named = F.unhex(F.hex(salted("group", [source])))

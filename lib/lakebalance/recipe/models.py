@@ -163,6 +163,46 @@ class Bin(Part):
         return self
 
 
+class Cluster(Part):
+    """Parts of large classes, about as large as the smallest class, of rows that lie together."""
+
+    of: list[str] = Field(
+        min_length=1,
+        description="Columns by which rows lie together: numbers, times, arrays of numbers.",
+    )
+    within: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Columns or bins that make the classes; the other `by` columns if left out.",
+    )
+    floor: int = Field(
+        200, ge=1, description="Least size of a part, where the smallest class has fewer rows."
+    )
+    slack: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share by which a part may be larger than the mean of its class's parts.",
+    )
+    scale: Literal["standard", "none"] = Field(
+        "standard",
+        description="Distances in standard deviations of the class, one for all elements of an "
+        "array, or as they are.",
+    )
+    nulls: Literal["refuse", "own_part"] = Field(
+        "refuse",
+        description="What a null or NaN in one of the columns means: an error, or that the row is "
+        "in a part of such rows, which is null.",
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Cluster:
+        names = [*self.of, *(self.within or [])]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the column {min(twice)!r} is there twice; leave one out")
+        return self
+
+
 class Rules(Part):
     """How many rows of what: a mixture over sources, a balance within them, a budget."""
 
@@ -201,6 +241,17 @@ class Allocate(Rules):
         default_factory=dict,
         description="Names that `by` may use besides columns: groups of a column's values.",
     )
+    clusters: dict[str, Cluster] = Field(
+        default_factory=dict,
+        description="More such names: parts of the classes that are larger than the smallest one, "
+        'called "1", "2" and so on, or "all" where a class is not divided.',
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Allocate:
+        if both := self.clusters.keys() & self.bins.keys():
+            raise ValueError(f"bins and clusters have the name {min(both)!r}; write another")
+        return self
 
 
 class Phase(Rules):
@@ -343,6 +394,37 @@ class Recipe(Part):
             raise ValueError(
                 f"allocate.bins: no rule has the bins {min(unused)!r} in by; leave them out"
             )
+        return self
+
+    def within(self, name: str) -> list[str]:
+        """The columns that make the classes which are divided into the parts of this name."""
+        clusters = self.allocate.clusters
+        given = clusters[name].within
+        if given is not None:
+            return given
+        rules = next(rules for rules in [self.allocate, *self.phases] if name in rules.by)
+        return [column for column in rules.by if column not in clusters]
+
+    @model_validator(mode="after")
+    def _clusters_divide_classes(self) -> Recipe:
+        clusters = self.allocate.clusters
+        for name in clusters:
+            place = f"allocate.clusters.{name}"
+            using = [rules.by for rules in [self.allocate, *self.phases] if name in rules.by]
+            if not using:
+                raise ValueError(f"{place}: no rule has {name!r} in by; leave it out")
+            within = self.within(name)
+            if not within:
+                raise ValueError(
+                    f"{place}: by has no other column, so there is one class, and no smaller one "
+                    "to divide it by; add the column of classes to by"
+                )
+            for by in using:
+                if missing := [n for n in within if n not in by or n in clusters]:
+                    raise ValueError(
+                        f"{place}.within: {missing[0]!r} is no column or bins in the `by` that has "
+                        f"{name!r}, {by}; add it there, or leave it out here"
+                    )
         return self
 
     @model_validator(mode="after")
