@@ -1,0 +1,58 @@
+"""Every allocation rule on 100,000 groups: seconds of CPU, and what they are of making the groups.
+
+pytest -m slow tests/bench/test_allocators.py -rP
+"""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import yaml
+
+from lakebalance.allocate.rules import Group
+from lakebalance.core.registry import methods
+from lakebalance.recipe.reference import example_of
+
+NUMBER = 100_000
+# Two seconds where making the groups takes 0.17; a machine that is slow, or busy, is so in both.
+MOST = 12
+
+
+def made(values):
+    """Groups with these values of one column, and the seconds of CPU to make them."""
+    start = time.process_time()
+    groups = [Group({"c": value}, 1 + i * i % 997) for i, value in enumerate(values)]
+    return groups, time.process_time() - start
+
+
+def names():
+    return [f"g{i}" for i in range(NUMBER)]
+
+
+def label_sets():
+    """Three labels each of a thousand, which Zipf's law makes rare."""
+    share = 1 / np.arange(1, 1001)
+    drawn = np.random.default_rng(0).choice(1000, (NUMBER, 3), p=share / share.sum())
+    return [json.dumps({"v": [f"l{x}" for x in row]}) for row in drawn.tolist()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(methods("allocate")))
+def test_a_hundred_thousand_groups_take_seconds(name):
+    values = label_sets() if name.startswith("ml_") else names()
+    method = methods("allocate")[name]
+    options = yaml.safe_load(example_of(method))
+    if name == "targets":
+        options = {"method": name, "shares": {"g0": 0.75, "g1": 0.25}}
+    known = {k: v for k, v in options.items() if k in method.options.model_fields}
+    asked = method.options(**known)
+    tries = []
+    for _ in range(3):
+        groups, floor = made(values)
+        start = time.process_time()
+        assert len(method.function(groups, None, asked)) == NUMBER
+        tries.append((time.process_time() - start, floor))
+    seconds, floor = min(tries)
+    print(f"{name}: {seconds:.2f} s, {seconds / floor:.1f} x making the groups")
+    assert seconds < MOST * floor
