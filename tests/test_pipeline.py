@@ -326,3 +326,19 @@ def test_a_hundred_thousand_groups_are_planned_met_and_explained(spark, recipe, 
     written = spark.read.format("delta").load(result.table).groupBy("label").count()
     assert written.where("count <> 2").count() == 0 and written.count() == groups
     assert sum(f["copies"] for f in explain(r, spark, "label = 4")) == 2
+
+
+def test_another_method_of_pruning_than_the_last_run_had(spark, table, recipe):
+    rows = [(i, "a" if i < 40 else "b", float(i), i % 20) for i in range(60)]
+    path = table("t", rows, "id long, label string, x double, y int")
+    source = {"name": "s", "table": path, "key": ["id"]}
+    cleaning = {"method": "enn", "by": ["label"], "features": ["x"], "sampling_strategy": "all"}
+    first = lb.run(recipe(source, prune=[cleaning]), spark)
+    assert 0 < first.rows < 60
+    # Both wrote their matches to one table, whose columns are those of both.
+    exact = recipe(source, prune=[{"method": "exact", "columns": ["label", "y"]}])
+    second = lb.run(exact, spark)
+    assert lb.plan(exact, spark).rows == second.rows == 40
+    fates = lb.explain(exact, spark, "label = 'a'")
+    dropped = [fate for fate in fates if fate["fate"] == "duplicate"]
+    assert dropped and not any("distance" in fate for fate in dropped)

@@ -258,7 +258,12 @@ class Inquiry:
                 dropped, stay = match.pop("dropped"), match.pop(LEFT, 0)
                 other = match.pop("kept", None) or match.pop("neighbour")
                 if dropped != other and not stay:
-                    numbers = {n: v for n, v in match.items() if n not in OF_EVERY_MATCH}
+                    # Those that are null are other methods', which wrote to the table before.
+                    numbers = {
+                        name: value
+                        for name, value in match.items()
+                        if value is not None and name not in OF_EVERY_MATCH
+                    }
                     found.setdefault(_key(dropped), (i, _key(other), numbers))
         return found
 

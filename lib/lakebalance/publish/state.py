@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakebalance.core.columns import column
 from lakebalance.core.spark_errors import is_conflict
 from lakebalance.core.tables import MAPPING, Table, needs_mapping, newest_version
 
@@ -69,7 +70,8 @@ class State:
                 # An earlier run's rows had plain names.
                 spark.sql(f"ALTER TABLE {table.sql} SET TBLPROPERTIES ('{MAPPING}' = 'name')")
         again_on_conflict(lambda: writer.save(table.name))
-        return self.read(spark, name, run)
+        # The table may have columns of earlier runs besides, which another method wrote.
+        return self.read(spark, name, run).select(*map(column, df.columns))
 
     def add(self, df: DataFrame, name: str, run: str) -> None:
         """Add a run's rows to one of the tables, beside those that an earlier try left.
