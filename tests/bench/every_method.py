@@ -55,7 +55,7 @@ PRUNES = {
     "enn": f"{{method: enn, {PRUNED_BY}}}",
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
-    "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500}}",
+    "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }
 OWN_TOTAL = {"clip", "ml_ros", "ml_rus", "none", "ratio", "to_max", "to_min"}
