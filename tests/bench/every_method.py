@@ -46,7 +46,7 @@ RULES = {
 # Groups that are made before a rule shares rows over them.
 GROUPS = {
     "bins by quantiles": "{distance bins: {of: distance, quantiles: 5}}",
-    "bins by periods": "{month: {of: time_hour, every: month}}",
+    "bins by periods": "{took off in: {of: time_hour, every: month}}",
     "clusters": "{part: {of: [dep_delay, distance, hour], within: [carrier], floor: 5000}}",
 }
 # What is pruned is balanced by no rule. Each of a month's flights is looked at by all others of it.
@@ -86,6 +86,7 @@ def make(spark: SparkSession, folder: Path) -> Path:
     path = folder / "flights"
     df = spark.createDataFrame(flights.reset_index(names="id"))
     df = df.where("dep_delay IS NOT NULL AND NOT isnan(dep_delay)")
+    df = df.withColumn("time_hour", F.to_timestamp("time_hour"))
     labels = {"late": "dep_delay > 60", "far": "distance > 2400", "by night": "hour >= 22"}
     df = df.withColumns({name: F.expr(f"int({test})") for name, test in labels.items()})
     named = [F.when(F.col(f"`{name}`") == 1, F.lit(name)) for name in labels]

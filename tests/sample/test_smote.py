@@ -262,3 +262,24 @@ def test_explain_tells_a_parent_how_many_children_it_has(spark, path, recipe, po
     [fate] = lb.explain(asked, spark, "id = 305")
     made = read(spark, tmp_path).where(F.col("lb_parents")[0] == fate["key"]).count()
     assert (fate["fate"], fate["copies"], fate["children"]) == ("kept", 1, made)
+
+
+def test_times_and_nested_times_come_over_from_the_first_parent(spark, recipe, tmp_path):
+    df = spark.sql(
+        """SELECT id, if(id < 5, 'rare', 'common') label, CAST(id AS DOUBLE) x,
+        timestamp_micros(id) at, named_struct('at', timestamp_micros(id)) s,
+        array(timestamp_micros(id), NULL) a, map('k', timestamp_micros(id)) m FROM range(20)"""
+    )
+    df.write.format("delta").save(str(tmp_path / "t"))
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        source = {"name": "s", "table": str(tmp_path / "t"), "key": ["id"]}
+        allocate = {"balance": {"by": ["label"], "method": "to_max"}}
+        sample = {"method": "smote", "features": ["x"], "k_neighbors": 3}
+        result = lb.run(recipe(source, allocate=allocate, sample=sample), spark)
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", zone)
+    written = spark.read.format("delta").load(result.table)
+    same = "unix_micros(at) = id AND s.at = at AND a[0] = at AND a[1] IS NULL AND m['k'] = at"
+    assert written.count() == 30 and written.where(same).count() == 30

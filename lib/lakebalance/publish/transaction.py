@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from lakebalance.core.columns import quoted
@@ -165,7 +166,8 @@ def _for_users(error: Exception, target: Table) -> Exception:
     known = for_users(error, target.name)
     if known is not None:
         return known
-    if "mismatch" in str(error).lower():
+    # A Python worker's failure may speak of types as well; it is none of the target's.
+    if "mismatch" in str(error).lower() and not isinstance(error, PythonException):
         return TableError(
             f"{target.name}: its schema differs from the output's: {first_line(error)}; write "
             "publish.merge_schema: true to change it"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lakebalance.core.arrow_types import in_utc
 from lakebalance.core.chance import words
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import Ints
@@ -92,7 +93,7 @@ def weighing(asked: Asked, weigh: Weigher, names: Sequence[str]) -> Task:
 
 def _in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     """All rows of a task: whatever order they come in, their keys give them one."""
-    table = pa.Table.from_batches(list(batches)).combine_chunks()
+    table = in_utc(pa.Table.from_batches(list(batches))).combine_chunks()
     order = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
     return table.take(order).combine_chunks()
 
