@@ -10,8 +10,7 @@ def in_utc(table: pa.Table) -> pa.Table:
 
     Spark gives them to a task in the session's time zone, and wants them back in UTC.
     """
-    fields = [field.with_type(_in_utc(field.type)) for field in table.schema]
-    wanted = pa.schema(fields)
+    wanted = pa.schema([field.with_type(_in_utc(field.type)) for field in table.schema])
     return table if wanted.equals(table.schema) else table.cast(wanted)
 
 

@@ -86,14 +86,14 @@ def weighing(asked: Asked, weigh: Weigher, names: Sequence[str]) -> Task:
         weights = weigh(parents, table[GROUP].to_numpy(), asked.options)
         kept = table.filter(pa.array(own))
         kept = kept.set_column(kept.schema.get_field_index(COPIES), COPIES, pa.array(weights))
-        yield from kept.select(names).combine_chunks().to_batches(OUT_ROWS)
+        yield from in_utc(kept.select(names)).combine_chunks().to_batches(OUT_ROWS)
 
     return make
 
 
 def _in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     """All rows of a task: whatever order they come in, their keys give them one."""
-    table = in_utc(pa.Table.from_batches(list(batches))).combine_chunks()
+    table = pa.Table.from_batches(list(batches)).combine_chunks()
     order = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
     return table.take(order).combine_chunks()
 
@@ -151,7 +151,7 @@ def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
     every = pa.array(found.parents.ravel())
     for half in KEYS:
         columns[half] = _lists(table[half].combine_chunks().take(every), *found.parents.shape)
-    return pa.RecordBatch.from_pydict(columns)
+    return in_utc(pa.table(columns)).combine_chunks().to_batches()[0]
 
 
 def _lists(values: pa.Array, rows: int, width: int) -> pa.Array:
