@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 import lakebalance as lb
 from lakebalance.core.clusters import Clusters, find_clusters
 from lakebalance.core.errors import RecipeError
-from lakebalance.recipe.models import Cluster
+from lakebalance.recipe.made_groups import Cluster
 
 chance = random.Random(5)
 DAY = dt.date(2024, 1, 1)

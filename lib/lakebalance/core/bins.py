@@ -27,7 +27,7 @@ NOT_A_NUMBER = "NaN"
 
 
 class BinSpec(Protocol):
-    """How a column is cut; ``recipe.models.Bin`` is one."""
+    """How a column is cut; ``recipe.made_groups.Bin`` is one."""
 
     @property
     def of(self) -> str: ...

@@ -35,7 +35,7 @@ WHOLE = "all"
 
 
 class ClusterSpec(Protocol):
-    """How classes are divided; ``recipe.models.Cluster`` is one."""
+    """How classes are divided; ``recipe.made_groups.Cluster`` is one."""
 
     @property
     def of(self) -> Sequence[str]: ...
@@ -190,7 +190,8 @@ def find_clusters(
     size = max(smallest, spec.floor)
     _not_too_many([group.left for group in counted], size, smallest, place)
     large = [group for group in counted if group.left > size]
-    bounds = [bound_of(g.left, parts_of(g.left, size), spec.slack) for g in large]
+    parts = [parts_of(group.left, size) for group in large]
+    bounds = [bound_of(g.left, n, spec.slack) for g, n in zip(large, parts, strict=True)]
     found = Division(Forest(), [])
     if large:
         ids = [group.id for group in large]
@@ -202,10 +203,10 @@ def find_clusters(
         units = [
             i if spec.scale == "standard" else 0 for i, n in enumerate(widths) for _ in range(n)
         ]
-        found = divide(rows, [parts_of(g.left, size) for g in large], bounds, units)
+        found = divide(rows, parts, bounds, units)
     classes = [
-        DividedClass(g.id, _named(g.values), g.left, parts_of(g.left, size), bound.most, sizes)
-        for g, bound, sizes in zip(large, bounds, found.sizes, strict=True)
+        DividedClass(g.id, _named(g.values), g.left, n, bound.most, sizes)
+        for g, n, bound, sizes in zip(large, parts, bounds, found.sizes, strict=True)
     ]
     whole = len(counted) - len(large)
     return Clusters(name, list(spec.of), widths, list(within), size, whole, classes, found.forest)

@@ -38,7 +38,6 @@ LOCAL_SETTINGS = {
     "spark.sql.codegen.cache.maxEntries": "1000",
     # Each Column made in Python would else ask the JVM for the line that made it: 0.8 ms apiece.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
-    JAVA_OPTIONS: DRIVER_JVM,
     "spark.driver.memory": "4g",
 }
 
@@ -80,6 +79,8 @@ def local_session(
     from delta import configure_spark_with_delta_pip
 
     java_options = f"{DRIVER_JVM} {_class_archive(make=archive)}".strip()
+    if not verbose:
+        java_options += f" -Dlog4j2.configurationFile={_log_settings()}"
     builder = builder.config(JAVA_OPTIONS, java_options)
     session: SparkSession
 
@@ -91,9 +92,6 @@ def local_session(
             # PySpark writes every failure that it raises to standard error as well.
             PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
         with _Quiet() as quiet:
-            builder = builder.config(
-                JAVA_OPTIONS, f"{java_options} -Dlog4j2.configurationFile={_log_settings()}"
-            )
             session = configure_spark_with_delta_pip(builder).getOrCreate()
             return session
     except Exception as error:

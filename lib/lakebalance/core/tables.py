@@ -70,6 +70,11 @@ def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | No
         raise
 
 
+def detail(spark: SparkSession, table: Table) -> Row:
+    """What DESCRIBE DETAIL says of a Delta table that is there: properties, clustering and more."""
+    return spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]
+
+
 def newest_version(spark: SparkSession, table: Table) -> int | None:
     """The newest version of a Delta table; None if it is no Delta table."""
     # Delta refuses a version that cannot be there by naming the newest: no Spark job, and a tenth

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.spark_errors import is_conflict
-from lakebalance.core.tables import MAPPING, Table, needs_mapping, newest_version
+from lakebalance.core.tables import MAPPING, Table, detail, needs_mapping, newest_version
 
 LEDGER = pa.schema(
     [("run_id", pa.string()), ("name", pa.string()), ("target", pa.string()),
@@ -56,14 +56,7 @@ class State:
         The rows as they were written.
         """
         spark, table = df.sparkSession, self.table(name)
-        writer = (
-            df.withColumn(RUN, F.lit(run))
-            .write.format("delta")
-            .mode("overwrite")
-            .partitionBy(RUN)
-            .option("replaceWhere", f"{RUN} = '{run}'")
-            .option("mergeSchema", "true")
-        )
+        writer = _writer(df, run).mode("overwrite").option("replaceWhere", f"{RUN} = '{run}'")
         if needs_mapping(df.schema):
             writer = writer.option(MAPPING, "name")
             if _is_unmapped(spark, table):
@@ -76,11 +69,10 @@ class State:
     def add(self, df: DataFrame, name: str, run: str) -> None:
         """Add a run's rows to one of the tables, beside those that an earlier try left.
 
-        A third of what ``write`` takes: Delta need not look for what is replaced. It is for rows
-        that each try makes the same, and whose reader takes each once.
+        Sooner done than ``write``, as Delta need not look for what is replaced. It is for rows that
+        each try makes the same, and whose reader takes each once.
         """
-        writer = df.withColumn(RUN, F.lit(run)).write.format("delta").mode("append")
-        writer = writer.partitionBy(RUN).option("mergeSchema", "true")
+        writer = _writer(df, run).mode("append")
         again_on_conflict(lambda: writer.save(self.table(name).name))
 
     def read(self, spark: SparkSession, name: str, run: str) -> DataFrame:
@@ -145,12 +137,17 @@ class State:
         return {**row, "plan": json.loads(row["plan"]), "result": json.loads(row["result"])}
 
 
+def _writer(df: DataFrame, run: str) -> DataFrameWriter:
+    """Writes a run's rows into a partition of their own; columns may be new to the table."""
+    writer = df.withColumn(RUN, F.lit(run)).write.format("delta")
+    return writer.partitionBy(RUN).option("mergeSchema", "true")
+
+
 def _is_unmapped(spark: SparkSession, table: Table) -> bool:
     """Whether a table is there and holds plain names alone."""
     if newest_version(spark, table) is None:
         return False
-    detail = spark.sql(f"DESCRIBE DETAIL {table.sql}").collect()[0]
-    return bool(detail["properties"].get(MAPPING, "none") == "none")
+    return bool(detail(spark, table)["properties"].get(MAPPING, "none") == "none")
 
 
 def again_on_conflict(write: Callable[[], None]) -> None:

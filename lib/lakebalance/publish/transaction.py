@@ -15,6 +15,7 @@ from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.tables import (
     MAPPING,
     Table,
+    detail,
     history,
     needs_mapping,
     newest_version,
@@ -153,8 +154,7 @@ def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
 
 
 def _cluster(spark: SparkSession, target: Table, names: Sequence[str]) -> None:
-    detail = spark.sql(f"DESCRIBE DETAIL {target.sql}").collect()[0]
-    if detail["clusteringColumns"] != list(names):
+    if detail(spark, target)["clusteringColumns"] != list(names):
         spark.sql(f"ALTER TABLE {target.sql} CLUSTER BY ({_listed(names)})")
 
 

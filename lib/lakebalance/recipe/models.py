@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import re
@@ -11,19 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     create_model,
     field_validator,
     model_validator,
 )
 
-from lakebalance.core.periods import Period
 from lakebalance.core.registry import MethodOptions, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.made_groups import Bin, Cluster
 from lakebalance.recipe.outputs import outputs_of
+from lakebalance.recipe.parts import Edge, Part
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
@@ -33,20 +30,6 @@ NOT_OF_THE_ROW = re.compile(
     r"\s*(\(|$|\s)",
     re.IGNORECASE,
 )
-
-
-def _date_as_text(edge: object) -> object:
-    """A date that Python code gave, as a recipe's file would write it."""
-    return edge.isoformat() if isinstance(edge, dt.date) else edge
-
-
-Edge = Annotated[float | str, BeforeValidator(_date_as_text)]
-
-
-class Part(BaseModel):
-    """Base of the recipe's parts: unknown fields are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Source(Part):
@@ -132,75 +115,6 @@ else:
 
     MixOptions = _rule_union("Mix", (Literal["source"], "source"))
     BalanceOptions = _rule_union("Balance", (list[str], Field(min_length=1)))
-
-
-class Bin(Part):
-    """Groups of a column that has none of its own: intervals, quantiles, periods, common values."""
-
-    of: str = Field(description="The column that is cut.")
-    edges: list[Edge] | None = Field(
-        None,
-        min_length=1,
-        max_length=200,
-        description="Where intervals begin, rising: numbers or times, in UTC where without zone.",
-    )
-    quantiles: int | None = Field(
-        None, ge=2, le=200, description="How many parts of as many rows each."
-    )
-    top: int | None = Field(
-        None, ge=1, le=10_000, description="How many of the commonest values stay as they are."
-    )
-    every: Period | None = Field(
-        None, description="Periods of a date or timestamp, in UTC; weeks begin on Monday."
-    )
-    other: str = Field("other", description="With top: what all other values are called.")
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Bin:
-        given = [n for n in ("edges", "quantiles", "every", "top") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError("write one of edges, quantiles, every and top")
-        return self
-
-
-class Cluster(Part):
-    """Parts of large classes, about as large as the smallest class, of rows that lie together."""
-
-    of: list[str] = Field(
-        min_length=1,
-        description="Columns by which rows lie together: numbers, times, arrays of numbers.",
-    )
-    within: list[str] | None = Field(
-        None,
-        min_length=1,
-        description="Columns or bins that make the classes; the other `by` columns if left out.",
-    )
-    floor: int = Field(
-        200, ge=1, description="Least size of a part, where the smallest class has fewer rows."
-    )
-    slack: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Share by which a part may be larger than the mean of its class's parts.",
-    )
-    scale: Literal["standard", "none"] = Field(
-        "standard",
-        description="Distances in standard deviations of the class, one for all elements of an "
-        "array, or as they are.",
-    )
-    nulls: Literal["refuse", "own_part"] = Field(
-        "refuse",
-        description="What a null or NaN in one of the columns means: an error, or that the row is "
-        "in a part of such rows, which is null.",
-    )
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Cluster:
-        names = [*self.of, *(self.within or [])]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"the column {min(twice)!r} is there twice; leave one out")
-        return self
 
 
 class Rules(Part):
