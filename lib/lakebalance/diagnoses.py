@@ -12,9 +12,11 @@ from lakebalance.recipe.models import Allocate
 
 
 def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
-    """The diagnostics of each rule over groups, in the recipe's order, as JSON holds them."""
+    """The diagnostics of each rule, in the recipe's order, as JSON holds them."""
     found: list[dict[str, Any]] = []
-    for rule in [*([rules.balance] if rules.balance is not None else []), *rules.within]:
+    for rule in (rules.mix, rules.balance, *rules.within):
+        if rule is None:
+            continue
         diagnose = method_of("allocate", rule).diagnose
         if diagnose is not None:
             groups, targets = _groups_of(rule, planned)
@@ -25,10 +27,11 @@ def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[
 def _groups_of(
     rule: MethodOptions, planned: Sequence[PlannedGroup]
 ) -> tuple[list[Group], list[int]]:
-    """The groups of a rule over all sources, with their targets."""
+    """The groups of a rule over all sources, or the sources of a mixture, with their targets."""
     sums: dict[str, tuple[dict[str, Any], list[int]]] = {}
     for group in planned:
-        values = {name: group.group[name] for name in rule.by}  # type: ignore[attr-defined]
+        by = rule.by  # type: ignore[attr-defined]
+        values = {"source": group.source} if by == "source" else {n: group.group[n] for n in by}
         _, counts = sums.setdefault(repr(values), (values, [0, 0]))
         counts[0] += group.available
         counts[1] += group.target

@@ -15,8 +15,8 @@ from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import Stage, methods
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.overrides import apply_sets, expand_environment
+from lakebalance.recipe.rule_tables import with_rule_tables
 from lakebalance.recipe.source_text import SourceText, parse
-from lakebalance.recipe.target_tables import with_target_tables
 
 MUST, WAS = "must be ", "; there was "
 NOT_OF_THE_RECIPE = re.compile(r"(literal|list|dict|function-\w+)\[")
@@ -65,7 +65,7 @@ def loads(
     if not isinstance(source.data, dict):
         raise RecipeError(f"{source.where(())}: must be a mapping with name, sources and publish")
     data = _with_suite(source, folder or Path())
-    with_target_tables(data, source, folder or Path())
+    with_rule_tables(data, source, folder or Path())
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
