@@ -20,12 +20,25 @@ OWN_TOTAL = {"none", "to_max", "to_min", "ratio"}  # take no budget but their ow
 
 def rule(name, **changes):
     method = methods("allocate")[name]
-    options = {**yaml.safe_load(example_of(method)), **changes}
+
+    def allocated(groups, rows):
+        options = {**yaml.safe_load(example_of(method)), **of_groups(name, groups), **changes}
+        allowed = method.options.model_fields
+        chosen = method.options(**{k: v for k, v in options.items() if k in allowed})
+        return method.function(groups, rows, chosen)
+
+    return allocated
+
+
+def of_groups(name, groups):
+    """Options of rules that are told of every group by its name."""
     if name in OWN_TARGETS:
-        options = {"method": name, "shares": {"g0": 0.75, "g1": 0.25}, **changes}
-    allowed = method.options.model_fields
-    chosen = method.options(**{k: v for k, v in options.items() if k in allowed})
-    return lambda groups, rows: method.function(groups, rows, chosen)
+        return {"shares": {"g0": 0.75, "g1": 0.25}}
+    if name == "qqt":  # the fewer rows, the better they are
+        utilities = {group.name: -0.3 / (1 + group.available / 1e5) for group in groups}
+        buckets = {n: {"utility": u, "half_life": 3} for n, u in utilities.items()}
+        return {"buckets": buckets, "unit": 1}
+    return {}
 
 
 def groups(counts):

@@ -25,7 +25,10 @@ from lakebalance.core.registry import methods
 FEATURES = "features: [dep_delay, distance, hour]"
 COMPARED = "treatment: origin, treated: JFK, control: EWR, covariates: [distance, hour, month]"
 CURVES = '{"*": {b: 1.0, c: 0.5}, OO: {b: 3.0, c: 0.5}}'
-# All rules share rows over the 16 carriers, those of concurrent labels over the labels of a flight.
+QUALITY = "{'1': {utility: -0.3, half_life: 1}, '2': {utility: -0.28, half_life: 2}, "
+QUALITY += "'3': {utility: -0.2, half_life: 3}, '4': {utility: -0.1, half_life: 3}}"
+# All rules share rows over the 16 carriers, those of concurrent labels over the labels of a flight,
+# the one for quality over quarters of the flights by their delay.
 RULES = {
     "budgeted": f"{{method: budgeted, curves: {CURVES}, max_epochs: 10}}",
     "clip": "{method: clip, floor: 500, ceiling: 20000}",
@@ -37,6 +40,7 @@ RULES = {
     "none": "{method: none}",
     "power": "{method: power, alpha: 0.5, max_epochs: 10}",
     "proportional": "{method: proportional}",
+    "qqt": f"{{method: qqt, by: [quarter], unit: 1000, buckets: {QUALITY}}}",
     "ratio": "{method: ratio, direction: under, sampling_strategy: not minority}",
     "targets": "{method: targets, shares: {UA: 0.5, HA: 0.3, OO: 0.2}, max_epochs: 1000}",
     "temperature": "{method: temperature, temperature: 2.0, max_epochs: 10}",
@@ -104,6 +108,7 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     made = {}
     if stage == "allocate":
         balance = {"by": ["carrier"], **yaml.safe_load(RULES[name])}
+        made = {"bins": {"quarter": {"of": "dep_delay", "quantiles": 4}}} if name == "qqt" else {}
     elif stage == "groups":
         kind, _, _ = name.partition(" ")
         made = {kind: yaml.safe_load(GROUPS[name])}

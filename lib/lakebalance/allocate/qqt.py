@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +20,8 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
 
 MOST_BUCKETS = 1_000
+NUMBERED = re.compile(r"(\d+): ")
+Named = TypeVar("Named")
 
 
 class Utility(BaseModel):
@@ -26,12 +29,12 @@ class Utility(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     utility: float = Field(
-        lt=0, allow_inf_nan=False, description="b in loss = d + (a · n / unit)^b: below 0."
+        lt=0, allow_inf_nan=False, description="b in loss = d + (a · n / unit)^b, below 0."
     )
     half_life: float = Field(
         gt=0,
         le=LONGEST,
-        description="Epochs of the bucket alone after which a sample has half its utility.",
+        description="Epochs of the bucket alone in which that is halved.",
     )
 
 
@@ -61,10 +64,14 @@ class Qqt(RuleOptions):
 
     method: Literal["qqt"]
     buckets: dict[str, Utility] = Field(
-        default_factory=dict, description="Utility and half-life of each group."
+        default_factory=dict,
+        description="By group, bins by name or number: utility, b in loss = d + (a · n / unit)^b, "
+        "below 0; half_life, the epochs of the group alone in which that is halved, up to 1,000.",
     )
     fit: Losses | None = Field(
-        None, description="Losses to fit them to instead, as file or measured."
+        None,
+        description="Instead, losses to fit them to: file, a CSV file beside the recipe with the "
+        "columns bucket, samples_seen and loss, or measured, a list of the same.",
     )
     a: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="a in loss = d + (a · n / unit)^b; 1 if left out, or fitted with fit."
@@ -131,7 +138,8 @@ def qqt(groups: Sequence[Group], rows: int | None, options: Qqt) -> list[int]:
     References
     ----------
     Goyal, Maini, Lipton, Raghunathan, Kolter, "Scaling Laws for Data Filtering: Data Curation
-    cannot be Compute Agnostic", CVPR 2024; for buckets of several sizes, a generalisation of ours.
+    cannot be Compute Agnostic", CVPR 2024. For buckets of several sizes, a generalisation of ours:
+    means over rows, and a half-life of c · N / P for P of a pool's N rows.
 
     Examples
     --------
@@ -141,6 +149,8 @@ def qqt(groups: Sequence[Group], rows: int | None, options: Qqt) -> list[int]:
     >>> qqt(groups, 4 * 10**6, options), qqt(groups, 10**7, options)
     ([0, 4000000], [5000000, 5000000])
     """
+    if not groups:
+        return []
     caps = options.caps(groups)
     budget = whole_budget(groups, caps, rows)
     known = _known(groups, options)
@@ -160,43 +170,70 @@ def qqt(groups: Sequence[Group], rows: int | None, options: Qqt) -> list[int]:
 
 def _known(groups: Sequence[Group], options: Qqt) -> _Known:
     """The law and the buckets, written or fitted, of the groups that have rows."""
-    fit = options.fit
-    named = {point.bucket for point in fit.measured} if fit is not None else set(options.buckets)
-    check_names(groups, dict.fromkeys(sorted(named), 0), "utility" if fit is None else "a loss")
-    check_names(groups, dict.fromkeys(options.bucket_rows, 0), "bucket_rows")
     full = [group for group in groups if group.available]
     if len(full) > MOST_BUCKETS:
         raise RecipeError(
             f"there are {len(full):,} buckets, and qqt compares the pools of {MOST_BUCKETS:,} at "
             "most; make fewer, such as allocate.bins with quantiles of a score"
         )
-    for group in full:
-        if group.name not in named:
-            raise RecipeError(
-                f'group "{group.name}" has no utility; '
-                + ("write it under buckets" if fit is None else "add its losses to those of fit")
-                + ", or filter its rows out"
-            )
-    if fit is not None:
-        return _fitted(full, fit.measured, options)
+    numbers = _numbers(groups)
+    written, measured = _named(options.buckets, numbers), _named(options.bucket_rows, numbers)
+    rows_of = {group.name: group.available for group in full} | measured
+    check_names(groups, dict.fromkeys(measured, 0), "bucket_rows")
+    if options.fit is not None:
+        return _fitted(groups, rows_of, options, numbers)
+    check_names(groups, dict.fromkeys(written, 0), "utility")
+    _check_all(full, written, "write it under buckets")
     law = Law(1.0 if options.a is None else options.a, options.d or 0.0, options.unit)
-    buckets = []
-    for group in full:
-        own = options.buckets[group.name]
-        measured = options.bucket_rows.get(group.name, group.available)
-        buckets.append(Bucket(group.name, group.available, own.utility, own.half_life, measured))
+    buckets = [
+        Bucket(g.name, g.available, own.utility, own.half_life, rows_of[g.name])
+        for g in full
+        for own in [written[g.name]]
+    ]
     return _Known(law, buckets)
 
 
-def _fitted(full: Sequence[Group], measured: Sequence[MeasuredLoss], options: Qqt) -> _Known:
-    rows_of = {group.name: group.available for group in full} | options.bucket_rows
-    points = [point for point in measured if point.bucket in rows_of]
-    if not points:
+def _fitted(
+    groups: Sequence[Group], rows_of: Mapping[str, int], options: Qqt, numbers: Mapping[str, str]
+) -> _Known:
+    given = options.fit.measured if options.fit is not None else []
+    points = [p.model_copy(update={"bucket": numbers.get(p.bucket, p.bucket)}) for p in given]
+    full = [group for group in groups if group.available]
+    check_names(groups, dict.fromkeys((point.bucket for point in points), 0), "a loss")
+    _check_all(full, {point.bucket for point in points}, "add its losses to those of fit")
+    known = [point for point in points if point.bucket in rows_of]
+    if not known:
         return _Known(Law(1.0, 0.0, options.unit), [])
-    fit = fit_utilities(points, rows_of, options.unit, options.a, options.d)
+    fit = fit_utilities(known, rows_of, options.unit, options.a, options.d)
     by_name = {bucket.name: bucket for bucket in fit.buckets}
     buckets = [replace(by_name[group.name], rows=group.available) for group in full]
     return _Known(fit.law, buckets, fit)
+
+
+def _check_all(full: Sequence[Group], named: Collection[str], what_to_do: str) -> None:
+    for group in full:
+        if group.name not in named:
+            raise RecipeError(
+                f'group "{group.name}" has no utility; {what_to_do}, or filter its rows out'
+            )
+
+
+def _numbers(groups: Sequence[Group]) -> dict[str, str]:
+    """The names of bins by their numbers, as the edges of quantiles are not known beforehand."""
+    names = [group.name for group in groups]
+    found = {str(int(n[1])): name for name in names if (n := NUMBERED.match(name))}
+    return {number: name for number, name in found.items() if number not in names}
+
+
+def _named(given: Mapping[str, Named], numbers: Mapping[str, str]) -> dict[str, Named]:
+    """What is given by name, or by a bin's number, by name."""
+    found: dict[str, Named] = {}
+    for name, what in given.items():
+        full = numbers.get(name, name)
+        if full in found:
+            raise RecipeError(f'"{name}" and "{full}" are one bucket; leave one out')
+        found[full] = what
+    return found
 
 
 def _told(pools: Sequence[Pool]) -> list[Pool]:

@@ -16,6 +16,8 @@ from lakebalance.core.errors import RecipeError
 
 LONGEST, SHORTEST = 1_000.0, 0.05
 FEWEST = 3
+# What a loss must fall by, at least, as e times as many samples are seen.
+FLATTEST = 1e-9
 # Where the search starts: half-lives, parts of the least loss that stay, and logarithms of how many
 # times as many samples as the law starts at the least measurement has seen.
 HALF_LIVES = np.geomspace(0.25, 256, 11)
@@ -120,7 +122,8 @@ def _check(problem: _Problem) -> None:
                 f"first epoch of {rows:,} rows, which tells nothing of its half-life; measure it "
                 "beyond, or write bucket_rows if it had fewer rows then"
             )
-        if np.polyfit(np.log(seen), [point.loss for point in own], 1)[0] >= 0:
+        slope = np.polyfit(np.log(seen), [point.loss for point in own], 1)[0]
+        if slope > -FLATTEST:
             raise _rising(bucket)
     least = float(problem.losses.min())
     for point in problem.points:
