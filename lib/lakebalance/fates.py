@@ -47,10 +47,10 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``cleaned``, ``undersampled``, ``held out``, ``sampled out``, ``kept``),
-    ``copies``, ``children`` (synthetic rows of which it is the first parent, where there can be
-    any), ``weight`` (where rows get one), the numbers that decided it, and the same for each phase
-    in ``outputs``. A row that pruning dropped has what it was dropped for in ``of``, a key hash,
+    ``duplicate``, ``cleaned``, ``undersampled``, ``not selected``, ``held out``, ``sampled out``,
+    ``kept``), ``copies``, ``children`` (synthetic rows of which it is the first parent, where there
+    can be any), ``weight`` (where rows get one), the numbers that decided it, and the same for each
+    phase in ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash,
     and ``of_row``.
 
     Raises
@@ -166,12 +166,16 @@ class Inquiry:
             return {
                 "fate": method_of("prune", options).fate,
                 "by": f"prune.{step} ({options.method})",
-                "of": key_text(other),
-                "of_row": self.other_rows.get(other),
+                **self._in_favour_of(other),
                 **numbers,
                 "copies": 0,
             }
         return self._sampled(key)
+
+    def _in_favour_of(self, other: Key | None) -> dict[str, Any]:
+        if other is None:
+            return {}
+        return {"of": key_text(other), "of_row": self.other_rows.get(other)}
 
     def _sampled(self, key: Key) -> dict[str, Any]:
         (first, *others) = [o for o in self.frames.outputs if o.name in self.after_filter[key]]
@@ -243,12 +247,14 @@ class Inquiry:
         return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).distinct().collect()}
 
     @cached_property
-    def dropped_for(self) -> dict[Key, tuple[int, Key, dict[str, Any]]]:
+    def dropped_for(self) -> dict[Key, tuple[int, Key | None, dict[str, Any]]]:
         """For each dropped row the pruning step, the row that it was dropped for, and numbers.
+
+        Methods that choose by other things than rows drop it for none.
 
         Of rows that share a key, some may stay: those have the fate of the ones that do.
         """
-        found: dict[Key, tuple[int, Key, dict[str, Any]]] = {}
+        found: dict[Key, tuple[int, Key | None, dict[str, Any]]] = {}
         for i in range(len(self.recipe.prune)):
             matches = self.state.read(
                 self.spark, f"matches-{self.recipe.name}-{i}", self.entry["run_id"]
@@ -256,7 +262,7 @@ class Inquiry:
             for row in matches.where(_is_one_of("dropped", self.picked)).collect():
                 match = row.asDict()
                 dropped, stay = match.pop("dropped"), match.pop(LEFT, 0)
-                other = match.pop("kept", None) or match.pop("neighbour")
+                other = match.pop("kept", None) or match.pop("neighbour", None)
                 if dropped != other and not stay:
                     # Those that are null are other methods', which wrote to the table before.
                     numbers = {
@@ -264,13 +270,14 @@ class Inquiry:
                         for name, value in match.items()
                         if value is not None and name not in OF_EVERY_MATCH
                     }
-                    found.setdefault(_key(dropped), (i, _key(other), numbers))
+                    favoured = None if other is None else _key(other)
+                    found.setdefault(_key(dropped), (i, favoured, numbers))
         return found
 
     @cached_property
     def other_rows(self) -> dict[Key, dict[str, Any]]:
         """The rows that picked ones were dropped for."""
-        keys = {other for _, other, _ in self.dropped_for.values()}
+        keys = {other for _, other, _ in self.dropped_for.values() if other is not None}
         rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).dropDuplicates([KEY])
         found = rows.limit(MOST).collect()
         return {

@@ -14,6 +14,7 @@ from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import require
 from lakebalance.core.counts import Census, count_groups, group_id
+from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import method_of
@@ -41,13 +42,15 @@ class Frames:
     """What each stage works on.
 
     ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
-    classes that an earlier plan has, or that ``find_clusters`` found.
+    classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
+    to say.
     """
 
     recipe: Recipe
     spark: SparkSession
     versions: Mapping[str, int | str] | None = None
     clusters: list[Clusters] = field(default_factory=list)
+    said: list[Diagnostic] = field(default_factory=list)
 
     @cached_property
     def pinned(self) -> list[Pinned]:
@@ -181,12 +184,21 @@ class Frames:
             )
 
     def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
-        """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches."""
+        """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches.
+
+        What methods have to say of the rows is in ``said`` afterwards.
+        """
         left = list(rows)
+        self.said = []
         for i, options in enumerate(self.recipe.prune):
             method, united = method_of("prune", options), unite(left)
             given = self.for_training(united) if method.training_only else united
-            matches = method.function(given, options, f"prune.{i}")
+            known = []
+            if method.prepare is not None:
+                prepared = method.prepare(given, options, f"prune.{i}")
+                known.append(prepared.state)
+                self.said += prepared.diagnostics
+            matches = method.function(given, options, f"prune.{i}", *known)
             kept = found(i, matches)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left

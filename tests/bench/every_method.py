@@ -58,6 +58,8 @@ PRUNED_BY = f"by: [carrier], {FEATURES}"
 PRUNES = {
     "enn": f"{{method: enn, {PRUNED_BY}}}",
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
+    "explore_exploit": "{method: explore_exploit, query: [carrier, day], setting: [origin], "
+    "response: [flight], correct: late, reward: dep_delay, thresholds: [15, 60, 120], wanted: 4}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",

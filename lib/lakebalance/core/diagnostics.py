@@ -30,10 +30,10 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a sampler found out before it samples: its state, as JSON holds it, and diagnostics.
+    """What a method found out before it works: its state, as JSON holds it, and diagnostics.
 
-    ``targets`` are the rows that it will put out of each group, by id, where the rows themselves
-    and not rules decide it.
+    ``targets`` are the rows that a sampler will put out of each group, by id, where the rows
+    themselves and not rules decide it.
     """
 
     state: Mapping[str, Any]

@@ -56,10 +56,11 @@ class Method:
     copies of a row, and the numbers that decide it.
     ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
     sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
-    fourth argument. ``put_out_as(groups, options, state)``, for samplers that change the groups of
-    rows, says for the values of each group by column the values of each row that a row of it is put
-    out as; ``rows_out`` counts rows before that. ``diagnose(groups, targets, options)``, for rules,
-    returns a list of ``Diagnostic`` about the groups that it shared rows over.
+    fourth argument; for pruning it is ``prepare(df, options, place)``, and only the run keeps it.
+    ``put_out_as(groups, options, state)``, for samplers that change the groups of rows, says for
+    the values of each group by column the values of each row that a row of it is put out as;
+    ``rows_out`` counts rows before that. ``diagnose(groups, targets, options)``, for rules, returns
+    a list of ``Diagnostic`` about the groups that it shared rows over.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
