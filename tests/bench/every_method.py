@@ -32,6 +32,7 @@ QUALITY += "'3': {utility: -0.2, half_life: 3}, '4': {utility: -0.1, half_life: 
 RULES = {
     "budgeted": f"{{method: budgeted, curves: {CURVES}, max_epochs: 10}}",
     "clip": "{method: clip, floor: 500, ceiling: 20000}",
+    "data_constrained": "{method: data_constrained, values: {OO: 2, HA: 1.5}, max_epochs: 10}",
     "effective_number": "{method: effective_number, beta: 0.9999, max_epochs: 10}",
     "equal": "{method: equal, max_epochs: 10}",
     "inverse_frequency": "{method: inverse_frequency, strength: 0.5, max_epochs: 10}",
@@ -46,6 +47,7 @@ RULES = {
     "temperature": "{method: temperature, temperature: 2.0, max_epochs: 10}",
     "to_max": "{method: to_max, max_epochs: 20}",
     "to_min": "{method: to_min, min_rows: 100}",
+    "unimax": "{method: unimax, max_epochs: 10}",
 }
 # Groups that are made before a rule shares rows over them.
 GROUPS = {

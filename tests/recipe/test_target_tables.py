@@ -1,4 +1,4 @@
-"""Targets as CSV files beside a recipe."""
+"""Targets as CSV or JSON files beside a recipe."""
 
 import pytest
 
@@ -69,3 +69,42 @@ def test_mistakes_in_bins_and_within_are_said_where_they_are(tmp_path):
         Recipe.load(path)
     assert "recipe.yaml:5" in str(error.value) and 'did you mean "quantiles"' in str(error.value)
     assert 'no allocate method "eqal"; did you mean "equal"' in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s": 0.75, "t": 0.25}',
+        '{"train_domain_weights": {"s": 0.75, "t": 0.25}, "eval_domain_weights": {"s": 1}}',
+    ],
+)
+def test_weights_that_were_learned_elsewhere_are_read_as_they_are(tmp_path, text):
+    recipe = load_json(tmp_path, text)
+    assert recipe.allocate.mix.shares == {"s": 0.75, "t": 0.25}
+    assert "weights.json" not in recipe.to_yaml()
+    assert load_json(tmp_path, '{"s": 0.5, "t": 0.5}').hash != recipe.hash
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[0.5]", r"must be an object of groups and shares; there was \[0.5\]"),
+        ('{"s": "much"}', "the share of \"s\" must be a number; there was 'much'"),
+        ('{"s": true}', 'the share of "s" must be a number'),
+        ('{"s": 1, "s": 0}', '"s" is there twice'),
+        ('{"s": 1', "delimiter"),
+        ('{"s": 3, "t": 1}', "shares sum to 4, not to 1; .*normalise: true"),
+    ],
+)
+def test_weights_that_are_not_as_they_should_be(tmp_path, text, message):
+    with pytest.raises(RecipeError, match=message) as error:
+        load_json(tmp_path, text)
+    assert "recipe.yaml:5" in str(error.value)
+
+
+def load_json(folder, text):
+    (folder / "weights.json").write_text(text)
+    mix = "mix: {method: targets, file: weights.json}"
+    lines = RECIPE.replace("mix: {method: targets, file: sources.csv}", mix).splitlines()
+    (folder / "recipe.yaml").write_text("\n".join(x for x in lines if "balance" not in x))
+    return Recipe.load(folder / "recipe.yaml")

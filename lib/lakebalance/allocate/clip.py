@@ -50,6 +50,18 @@ class Clip(RuleOptions):
             _ordered(f'"{name}"', self.group_floors[name], self.group_ceilings[name])
         return self
 
+    def ceilings(self, groups: Sequence[Group]) -> list[int | None]:
+        """The ceiling of each group, in rows; None where it has none."""
+        ceiling = _level(self.ceiling, groups, None)
+        return [self.group_ceilings.get(group.name, ceiling) for group in groups]
+
+    def caps(self, groups: Sequence[Group]) -> list[int | None]:
+        """The most rows each group may get: its ceiling, or its epochs where they are fewer."""
+        return [
+            cap if ceiling is None else at_most(ceiling, cap)
+            for ceiling, cap in zip(self.ceilings(groups), super().caps(groups), strict=True)
+        ]
+
 
 def _ordered(what: str, floor: int, ceiling: int) -> None:
     if floor > ceiling:
@@ -59,8 +71,9 @@ def _ordered(what: str, floor: int, ceiling: int) -> None:
 def clip(groups: Sequence[Group], rows: int | None, options: Clip) -> list[int]:
     """Cut groups over their ceiling and raise groups under their floor.
 
-    A floor is met as far as ``max_epochs`` lets it. With a budget, it is shared in proportion to
-    the rows available, within floors and ceilings.
+    A floor is met as far as ``max_epochs`` lets it. With a budget, what clipping makes are the
+    shares of it: a ceiling flattens the mixture at any budget, and is no less a ceiling. So a
+    ceiling alone, for all groups or for single ones, balances sources as Cambrian-1 does.
 
     Parameters
     ----------
@@ -74,33 +87,38 @@ def clip(groups: Sequence[Group], rows: int | None, options: Clip) -> list[int]:
     InfeasibleBudget : floors and ceilings do not admit the budget.
     RecipeError : a named group does not exist, or a floor is over its group's ceiling.
 
+    References
+    ----------
+    For ceilings of sources: Tong et al., "Cambrian-1: A Fully Open, Vision-Centric Exploration of
+    Multimodal LLMs", NeurIPS 2024, on data balancing.
+
     Examples
     --------
     >>> groups = [Group({"c": c}, n) for c, n in zip("abc", [900, 50, 2])]
     >>> clip(groups, None, Clip(method="clip", floor=10, ceiling="median"))
     [50, 50, 10]
+    >>> clip(groups, 51, Clip(method="clip", ceiling=50))
+    [25, 25, 1]
     """
     check_names(groups, options.group_floors, "floor")
-    check_names(groups, options.group_ceilings, "ceiling")
+    check_names(groups, dict.fromkeys(options.group_ceilings, 0), "ceiling")
     floor = _level(options.floor, groups, 0)
-    ceiling = _level(options.ceiling, groups, None)
-    lows, highs = [], []
-    for group, cap in zip(groups, options.caps(groups), strict=True):
+    ceilings, caps = options.ceilings(groups), options.caps(groups)
+    lows = []
+    for group, ceiling, cap in zip(groups, ceilings, caps, strict=True):
         low = options.group_floors.get(group.name, floor or 0)
-        high = options.group_ceilings.get(group.name, ceiling)
-        if high is not None and low > high:
+        if ceiling is not None and low > ceiling:
             raise RecipeError(
-                f'the floor of "{group.name}", {low:,}, is over its ceiling, {high:,}'
+                f'the floor of "{group.name}", {low:,}, is over its ceiling, {ceiling:,}'
             )
-        limits = [limit for limit in (high, cap) if limit is not None]
-        highs.append(min(limits) if limits else None)
-        lows.append(min([low, *limits]))
-    if rows is not None:
-        return divide(rows, [float(group.available) for group in groups], highs, lows)
-    return [
-        max(low, at_most(group.available, high))
-        for group, low, high in zip(groups, lows, highs, strict=True)
+        lows.append(at_most(low, cap))
+    clipped = [
+        max(low, at_most(group.available, cap))
+        for group, low, cap in zip(groups, lows, caps, strict=True)
     ]
+    if rows is None:
+        return clipped
+    return divide(rows, [float(target) for target in clipped], caps, lows)
 
 
 def _level(asked: Level | None, groups: Sequence[Group], default: int | None) -> int | None:

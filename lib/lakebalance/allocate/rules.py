@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import MethodOptions
 
 Value = str | int | float | bool | None
+SHARES_OFF = 1e-6  # how far from 1 the sum of shares may be
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class RuleOptions(MethodOptions):
     """Options of every allocation rule."""
 
     max_epochs: float | None = Field(
-        None, gt=0, description="Most often that a group's rows may be seen on average."
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most often that a group's rows may be seen on average.",
     )
     min_rows: int = Field(
         0, ge=0, description="Fewest rows a group gets, as far as its cap allows."
@@ -122,6 +127,26 @@ def check_names(groups: Sequence[Group], named: Mapping[str, float], what: str) 
             )
         if amount and not rows_of[name]:
             raise RecipeError(f'{what} for "{name}", a group with no rows')
+
+
+def sum_of_shares(shares: Mapping[str, float]) -> float:
+    """The sum of shares by group name, each of which must be a number of at least 0.
+
+    Raises
+    ------
+    ValueError : a share is negative, NaN or infinite; with its name, for a model's validator.
+
+    Examples
+    --------
+    >>> sum_of_shares({"a": 0.5, "b": 0.25})
+    0.75
+    """
+    for name, share in shares.items():
+        if not math.isfinite(share) or share < 0:
+            raise ValueError(
+                f'a share must be a finite number of at least 0; that of "{name}" is {share}'
+            )
+    return math.fsum(shares.values())
 
 
 def own_total(method: str, targets: list[int], rows: int | None) -> list[int]:

@@ -1,20 +1,26 @@
-"""``targets``: counts or shares written by hand."""
+"""``targets``: counts or shares written by hand, or learned elsewhere."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from lakebalance.allocate.rounding import InfeasibleBudget
-from lakebalance.allocate.rules import Group, RuleOptions, check_names
+from lakebalance.allocate.rules import (
+    SHARES_OFF,
+    Group,
+    RuleOptions,
+    check_names,
+    sum_of_shares,
+)
+from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
 
 
 class Targets(RuleOptions):
-    """Rows or shares per group, written by hand; groups not named get none."""
+    """Rows or shares per group, by hand or learned elsewhere (DoReMi, RegMix); others get none."""
 
     method: Literal["targets"]
     counts: dict[str, int] | None = Field(
@@ -25,8 +31,14 @@ class Targets(RuleOptions):
     )
     file: str | None = Field(
         None,
-        description="CSV file beside the recipe instead: the `by` columns, then rows or share; an "
-        "empty value is null.",
+        description="File beside the recipe instead. CSV: the `by` columns, then rows or share; an "
+        "empty value is null. JSON: an object of groups and shares, as DoReMi writes it.",
+    )
+    normalise: bool = Field(
+        False, description="Take shares that do not sum to 1 for weights, and divide by their sum."
+    )
+    complete: bool = Field(
+        False, description="Refuse a group with rows that is not named, rather than give it none."
     )
 
     @model_validator(mode="after")
@@ -41,12 +53,20 @@ class Targets(RuleOptions):
             raise ValueError("each group's rows are written here; leave out min_rows")
         if any(count < 0 for count in (self.counts or {}).values()):
             raise ValueError("a count must be at least 0")
+        if self.normalise and self.shares is None:
+            raise ValueError("normalise goes with shares; counts say rows already")
         if self.shares is not None:
-            if any(not math.isfinite(s) or s < 0 for s in self.shares.values()):
-                raise ValueError("a share must be a finite number of at least 0")
-            if abs(math.fsum(self.shares.values()) - 1) > 1e-6:
-                raise ValueError(f"shares sum to {math.fsum(self.shares.values()):g}, not to 1")
+            self._sums_to_one(sum_of_shares(self.shares))
         return self
+
+    def _sums_to_one(self, total: float) -> None:
+        if self.normalise and not total:
+            raise ValueError("all shares are 0; write what at least one group gets")
+        if not self.normalise and abs(total - 1) > SHARES_OFF:
+            raise ValueError(
+                f"shares sum to {total:.9g}, not to 1; to have them divided by their sum, write "
+                "normalise: true"
+            )
 
 
 def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list[int]:
@@ -56,21 +76,39 @@ def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list
     ----------
     groups : the groups in order of their values.
     rows : the budget in rows; with ``counts`` None or their sum.
-    options : ``counts`` or ``shares`` by group name.
+    options : ``counts`` or ``shares`` by group name; ``normalise`` for weights that do not sum to
+        1, ``complete`` where a group that is not named is a mistake.
 
     Raises
     ------
-    RecipeError : a named group does not exist or has no rows.
+    RecipeError : a named group does not exist or has no rows; with ``complete``, one is not named.
     InfeasibleBudget : a count is over its cap, or the counts do not sum to the budget.
+
+    References
+    ----------
+    For weights that others learn: Xie et al., "DoReMi: Optimizing Data Mixtures Speeds Up Language
+    Model Pretraining", NeurIPS 2023 (its ``avg_domain_weights.json`` and configurations are read
+    as they are); Liu et al., "RegMix: Data Mixture as Regression for Language Model Pre-training",
+    ICLR 2025.
 
     Examples
     --------
-    >>> targets([Group({"c": "a"}, 9), Group({"c": "b"}, 5)], None,
-    ...         Targets(method="targets", counts={"a": 3}))
+    >>> groups = [Group({"c": "a"}, 9), Group({"c": "b"}, 5)]
+    >>> targets(groups, None, Targets(method="targets", counts={"a": 3}))
     [3, 0]
+    >>> learned = {"a": 3, "b": 1}
+    >>> targets(groups, 8, Targets(method="targets", shares=learned, normalise=True, complete=True))
+    [6, 2]
     """
     wanted: Mapping[str, float] = options.counts or options.shares or {}
     check_names(groups, wanted, "target")
+    if options.complete:
+        for group in groups:
+            if group.available and group.name not in wanted:
+                raise RecipeError(
+                    f'"{group.name}" has {group.available:,} rows and no target; write it, 0 for '
+                    "none, or leave complete out"
+                )
     if options.shares is not None:
         shares = [options.shares.get(group.name, 0.0) for group in groups]
         return options.share(groups, rows, shares)

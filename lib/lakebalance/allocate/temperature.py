@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lakebalance.allocate.rules import Group, RuleOptions, powers
 from lakebalance.core.registry import Method
@@ -17,8 +18,25 @@ class Temperature(RuleOptions):
     method: Literal["temperature"]
     temperature: float = Field(gt=0, allow_inf_nan=False, description="T in n^(1/T).")
     max_epochs: float | None = Field(  # no default: without a cap the smallest group is repeated
-        gt=0, description="Most epochs of a group; write null for unlimited."
+        gt=0,
+        allow_inf_nan=False,
+        description="Most epochs of a group; write null for unlimited.",
     )
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _is_no_limit(cls, value: object) -> object:
+        if isinstance(value, (int, float)) and not 0 < value < math.inf:
+            raise ValueError(f"must be above 0 and finite{_why_not(float(value))}")
+        return value
+
+
+def _why_not(value: float) -> str:
+    if value == math.inf:
+        return "; its limit is an equal share for each group: write method: equal"
+    if value == 0:
+        return "; its limit is the largest group alone: write a where on the sources, or targets"
+    return "" if math.isnan(value) else "; below 0, the smallest groups would get most"
 
 
 def temperature(groups: Sequence[Group], rows: int | None, options: Temperature) -> list[int]:

@@ -1,4 +1,4 @@
-"""Writes CSV files beside a recipe into the rules that name them, so that its hash covers them."""
+"""Writes files beside a recipe into the rules that name them, so that its hash covers them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebalance.core.errors import RecipeError
+from lakebalance.recipe.learned_weights import learned_weights
 from lakebalance.recipe.loss_tables import LOSS_COLUMNS, losses
 from lakebalance.recipe.source_text import SourceText
 from lakebalance.recipe.target_tables import amounts, check_header, kind_of
@@ -57,9 +58,12 @@ def _each(rules: dict[str, Any], place: Place, read: Callable[[Any, Place], Any]
 def _targets(rule: dict[str, Any], source: SourceText, place: Place, folder: Path) -> Any:
     if not isinstance(rule.get("file"), str):
         return rule
-    where, header, lines = _csv(source, (*place, "file"), folder / rule["file"])
-    check_header(header, rule.get("by", "source"), where)
+    path = folder / rule["file"]
     kept = {key: value for key, value in rule.items() if key != "file"}
+    if path.suffix == ".json":
+        return {**kept, "shares": _json(source, (*place, "file"), path)}
+    where, header, lines = _csv(source, (*place, "file"), path)
+    check_header(header, rule.get("by", "source"), where)
     return {**kept, kind_of(header): amounts(header, lines, where)}
 
 
@@ -88,6 +92,13 @@ def _csv(source: SourceText, place: Place, path: Path) -> tuple[str, list[str], 
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise RecipeError(f"{where}: {error}") from error
     return where, header, lines
+
+
+def _json(source: SourceText, place: Place, path: Path) -> dict[str, float]:
+    try:
+        return learned_weights(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{source.where(place)}: {path}: {error}") from error
 
 
 READERS = {"targets": _targets, "qqt": _fit}
