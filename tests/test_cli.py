@@ -68,7 +68,7 @@ def test_the_whole_way_in_json(call, recipe_file, tmp_path):
     result = json.loads(text)
     assert code == 0
     assert result["output"] == {"table": str(tmp_path / "out"), "version": 0, "rows": 4}
-    assert {"name", "rows_in", "rows_out", "seconds"} == result["stages"][0].keys()
+    assert {"name", "rows_in", "rows_out", "began", "seconds"} == result["stages"][0].keys()
     assert result["run_id"] == plan["run_id"]
     assert (tmp_path / "report.html").read_text().count("<html") == 1
 

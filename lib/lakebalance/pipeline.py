@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lakebalance.core.beside import Beside
+from lakebalance.core.counts import Census
 from lakebalance.core.keys import check_unique, number_key
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table
-from lakebalance.expect.gate import REASONS
+from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Frames
 from lakebalance.planning import counted, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
@@ -93,22 +96,14 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         if (finished := _finished(frames, state, known)) is not None:
             return finished
     census, verdicts = counted(frames, watch, number_key(frames.pinned))
-    with watch.stage("check keys"):
-        check_unique(frames.pinned, census)
-
-    def kept(i: int, matches: DataFrame) -> DataFrame:
-        # Written once, so that counting, thresholds and output all see the same matches.
-        return state.write(matches, f"matches-{recipe.name}-{i}", frames.run_id)
-
-    plan, left = planned(frames, watch, census, verdicts, kept)
-    with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
-        plan = _with_thresholds(frames, plan, left)
-        entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
-    plan = prepared(frames, watch, plan, left)
+    with Beside(spark) as beside:
+        # Neither decides about the plan, and each scans the sources once, as thresholds do.
+        beside.start(partial(_keys_checked, frames, watch, census))
+        if any(group.left < group.rows for group in census.groups):
+            beside.start(partial(_set_aside, frames, watch, state))
+        plan, left = _with_rows(frames, watch, state, census, verdicts)
     with watch.stage("remember"):
         remember_plan(state, spark, plan)
-        if plan.quarantined:
-            state.write(_quarantined(frames), f"quarantine-{recipe.name}", plan.run_id)
     balanced, *others = publish(frames, plan, left, known, watch)
     result = Result(
         plan,
@@ -125,6 +120,32 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
     )
     remember(state, spark, result, started)
     return result
+
+
+def _keys_checked(frames: Frames, watch: Stopwatch, census: Census) -> None:
+    with watch.stage("check keys"):
+        check_unique(frames.pinned, census)
+
+
+def _set_aside(frames: Frames, watch: Stopwatch, state: State) -> None:
+    with watch.stage("quarantine"):
+        state.write(_quarantined(frames), f"quarantine-{frames.recipe.name}", frames.run_id)
+
+
+def _with_rows(
+    frames: Frames, watch: Stopwatch, state: State, census: Census, verdicts: list[Verdict]
+) -> tuple[Plan, list[DataFrame]]:
+    """The plan with thresholds and what its sampler looked for, and the rows to sample."""
+
+    def kept(i: int, matches: DataFrame) -> DataFrame:
+        # Written once, so that counting, thresholds and output all see the same matches.
+        return state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
+
+    plan, left = planned(frames, watch, census, verdicts, kept)
+    with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
+        plan = _with_thresholds(frames, plan, left)
+        entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
+    return prepared(frames, watch, plan, left), left
 
 
 def _finished(frames: Frames, state: State, known: dict[str, int | None]) -> Result | None:

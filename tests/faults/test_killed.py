@@ -13,6 +13,7 @@ STAGES = [
     pytest.param("read", marks=pytest.mark.slow),
     pytest.param("expect and count", marks=pytest.mark.slow),
     pytest.param("check keys", marks=pytest.mark.slow),
+    pytest.param("quarantine", marks=pytest.mark.slow),
     pytest.param("prune", marks=pytest.mark.slow),
     pytest.param("sample", marks=pytest.mark.slow),
     pytest.param("remember", marks=pytest.mark.slow),

@@ -65,6 +65,16 @@ def test_nearly_all_may_be_missing():
     assert "✓ exact" not in Page(render({"name": "t", "groups": [group({"c": 1})]})).text
 
 
+def test_stages_that_overlap_are_not_added_up():
+    def shown(*stages):
+        return Page(render({"name": "t", "stages": list(stages)})).text
+
+    first = {"name": "read", "seconds": 3.0, "began": 0.0}
+    assert "4.0 s in all" in shown(first, {"name": "beside", "seconds": 3.0, "began": 1.0})
+    del first["began"]
+    assert "6.0 s in all" in shown(first, {"name": "older", "seconds": 3.0})
+
+
 def test_a_mismatch_is_shown():
     data = result([group({"c": "right"}), group({"c": "wrong"}, target=70)])
     data["published"][1]["found"] = 68

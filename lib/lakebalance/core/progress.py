@@ -13,7 +13,10 @@ Progress = Callable[[str], None]
 
 
 class Stopwatch:
-    """The stages of one plan or run, in order, with rows and seconds."""
+    """The stages of one plan or run, in order of their starts, with rows and seconds.
+
+    ``began`` counts from the first; some go on beside others.
+    """
 
     def __init__(self, progress: Progress | None = None) -> None:
         """Start.
@@ -24,6 +27,7 @@ class Stopwatch:
         """
         self.entries: list[dict[str, Any]] = []
         self._progress = progress
+        self._started = time.monotonic()
 
     @contextmanager
     def stage(self, name: str, rows_in: int | None = None) -> Iterator[dict[str, Any]]:
@@ -31,8 +35,10 @@ class Stopwatch:
         if self._progress:
             self._progress(name)
         entry: dict[str, Any] = {"name": name, "rows_in": rows_in, "rows_out": None}
+        # In the order of their starts, as one may go on beside others.
+        self.entries.append(entry)
         start = time.monotonic()
+        entry["began"] = round(start - self._started, 3)
         with said_for_users(name):
             yield entry
         entry["seconds"] = round(time.monotonic() - start, 3)
-        self.entries.append(entry)

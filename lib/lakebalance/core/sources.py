@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 from pyspark.errors import PySparkException
@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lakebalance.core.beside import Beside
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
@@ -21,7 +22,6 @@ from lakebalance.core.types import wider
 
 SOURCE, KEY, ROW_ID = "__lb_source", "__lb_key", "__lb_row_id"
 RESERVED = "__lb_"
-MOST_AT_ONCE = 16
 
 
 class SourceSpec(Protocol):
@@ -93,12 +93,12 @@ def pin(
     """
     earlier = versions or {}
 
-    def open_source(numbered: tuple[int, SourceSpec]) -> Pinned:
-        i, spec = numbered
-        return _pin(spark, spec, f"sources.{i}", earlier.get(spec.name))
-
-    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(specs))) as pool:
-        return list(pool.map(open_source, enumerate(specs)))
+    with Beside(spark) as beside:
+        opened = [
+            beside.start(partial(_pin, spark, spec, f"sources.{i}", earlier.get(spec.name)))
+            for i, spec in enumerate(specs)
+        ]
+    return [source.result() for source in opened]
 
 
 def _pin(spark: SparkSession, spec: SourceSpec, place: str, earlier: int | str | None) -> Pinned:

@@ -23,6 +23,7 @@ from lakebalance.core.tables import (
 )
 
 MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
+MOST_COMMITS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ def published_version(spark: SparkSession, target: Table, run: str) -> int | Non
 
     Commits that change no data (OPTIMIZE, VACUUM, properties) may follow it.
     """
-    for commit in history(spark, target, 1000) or []:
-        if run_of_commit(commit) == run:
-            return int(commit["version"])
-        if commit["operation"] not in MAINTENANCE:
-            return None
+    # The newest commit nearly always decides, and each commit looked at is a file to open.
+    for limit in (1, MOST_COMMITS):
+        for commit in history(spark, target, limit) or []:
+            if run_of_commit(commit) == run:
+                return int(commit["version"])
+            if commit["operation"] not in MAINTENANCE:
+                return None
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,14 @@ def environment() -> Environment:
     return made
 
 
+def _total(stages: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds from the start of the first stage to the end of the last; some overlap."""
+    seconds = [s.get("seconds") or 0 for s in stages]
+    if all("began" in s for s in stages):
+        return max((s["began"] + n for s, n in zip(stages, seconds, strict=True)), default=0)
+    return sum(seconds)
+
+
 def _view(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the template shows; a part that was not recorded is empty."""
     result = recorded(result)
@@ -116,7 +124,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "outputs": output_lines(result),
         "comparison": comparison(result.get("published")),
         "stages": stages,
-        "total_seconds": sum(s.get("seconds") or 0 for s in stages),
+        "total_seconds": _total(stages),
         "slowest": max((s.get("seconds") or 0 for s in stages), default=0),
         "recipe": values.clip(result.get("recipe") or "", MOST_RECIPE_CHARACTERS),
         "most_rows": MOST_TABLE_ROWS,

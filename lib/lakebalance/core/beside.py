@@ -1,0 +1,61 @@
+"""Runs work beside other work in the same session, so that one fills the pauses of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pyspark import inheritable_thread_target
+from pyspark.sql import SparkSession
+
+T = TypeVar("T")
+
+
+class Beside:
+    """Work that goes on in threads while the body of a ``with`` does its own.
+
+    The end of the body waits for all of it. A failure of what was started comes before one of the
+    body, which may only have followed from it.
+
+    Examples
+    --------
+    >>> from lakebalance.core.session import local_session
+    >>> with Beside(local_session()) as beside:
+    ...     started = beside.start(lambda: 6 * 7)
+    >>> started.result()
+    42
+    """
+
+    def __init__(self, spark: SparkSession, most: int = 16) -> None:
+        """Take up to ``most`` pieces of work at once.
+
+        Parameters
+        ----------
+        spark : the session whose job group, tags and properties hold for the threads too.
+        most : threads.
+        """
+        self._spark = spark
+        self._pool = ThreadPoolExecutor(most)
+        self._started: list[Future[Any]] = []
+
+    def start(self, work: Callable[[], T]) -> Future[T]:
+        """Begin a piece of work."""
+        started = self._pool.submit(inheritable_thread_target(self._spark)(work))
+        self._started.append(started)
+        return started
+
+    def __enter__(self) -> Beside:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=isinstance(error, KeyboardInterrupt))
+        if error is not None and not isinstance(error, Exception):
+            return
+        for started in self._started:
+            failed = started.exception()
+            if failed is not None and failed is not error:
+                raise failed from error
