@@ -14,7 +14,7 @@ def source(df, key, name="s"):
 
 
 def check(*pinned):
-    """The check as a run makes it; says whether bitmaps did it."""
+    """The check as a run makes it; says whether marks in bits did it."""
     span_of = keys.number_key(pinned)
     census = count_groups(branches(pinned), [], [s.name for s in pinned], span_of=span_of)
     keys.check_unique(pinned, census)
@@ -22,7 +22,7 @@ def check(*pinned):
 
 
 @pytest.mark.parametrize("start", [0, -2500, -5000, 10**12])
-def test_numbers_that_lie_close_are_checked_in_bitmaps(spark, start):
+def test_numbers_that_lie_close_are_checked_by_marks(spark, start):
     assert check(source(spark.range(start, start + 5000), ["id"]))
 
 

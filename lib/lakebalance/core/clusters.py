@@ -1,9 +1,9 @@
 """Sub-classes: large classes divided into parts of similar size, each of rows that lie together.
 
 After Hou, Zhang, Wang, Zhou, "Subclass-balancing contrastive learning for long-tailed recognition",
-2023. As there, a part's size is that of the smallest class, or ``floor`` if that is more (10 in the
-authors' code); a class is divided into as many parts as keep to it, where their code rounds down and
-leaves parts of up to twice the size. There, parts are found by k-means; here a class is halved
+2023. As there, a part has the size of the smallest class, or ``floor`` if that is more (10 in the
+authors' code); a class has as many parts as keep to it, where their code rounds down and leaves
+parts of up to twice the size. There, parts are found by k-means; here a class is halved
 again and again, along the axis and at the value that take most out of the squared distances from
 the middle. So parts are boxes: which one a row lies in follows from its own values and not from an
 order of rows, and the bound on their sizes is kept exactly wherever values differ.

