@@ -62,6 +62,8 @@ PRUNES = {
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
     "explore_exploit": "{method: explore_exploit, query: [carrier, day], setting: [origin], "
     "response: [flight], correct: late, reward: dep_delay, thresholds: [15, 60, 120], wanted: 4}",
+    "influence_bandit": "{method: influence_bandit, by: [carrier], score: dep_delay, rows: 5000, "
+    "alpha: 30, batch: 100}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
