@@ -32,7 +32,8 @@ AT = {"AA": 1340, "AS": 2402, "B6": 1069, "DL": 1237, "HA": 4983, "OO": 501, "UA
 AT |= {"9E": 530, "EV": 563, "F9": 1620, "FL": 665, "MQ": 570, "US": 553, "VX": 2499, "YV": 375}
 SLICES = ", ".join(f"{name}: [[{at}]]" for name, at in AT.items())
 RUNS = ", ".join(
-    f"{{rows: {rows}, performance: {gain - abs(AT[name] - 1443) / 20_000:.3f}, shares: {{{name}: 1}}}}"
+    f"{{rows: {rows}, performance: {gain - abs(AT[name] - 1443) / 20_000:.3f}, "
+    f"shares: {{{name}: 1}}}}"
     for rows, gain in ((1000, 0.5), (4000, 0.6))
     for name in ("AA", "AS", "HA", "OO", "UA")
 )

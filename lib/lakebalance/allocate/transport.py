@@ -102,7 +102,8 @@ class Projections(BaseModel):
 class Transport(RuleOptions):
     """The mixture nearest to a target, with the performance that pilot runs predict (projektor).
 
-    Distances are sliced optimal transport between samples that were projected beforehand.
+    Distances are sliced optimal transport between samples that were projected beforehand, as
+    ``lb.project`` does.
     """
 
     method: Literal["transport"]
@@ -146,8 +147,8 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
     which is the paper's second stage as in the authors' code. As distance alone tells mixtures
     apart then, the best is the nearest within the caps, provided that distance is predicted to harm
     at the budget's size; else the rule refuses. The authors also fit terms quadratic in the shares
-    and take labels into the cost of transport: both are left out here. Distances are taken from
-    projections that are written, not made from embedding columns.
+    and take labels into the cost of transport: both are left out here. ``lb.project`` makes the
+    projections of an embedding column; planning itself reads no embeddings.
 
     Parameters
     ----------
