@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Slices = Sequence[Sequence[float]]
-ROUNDS, STEPS = 12, 60
+ROUNDS, STEPS = 10, 40
 
 
 @dataclass(frozen=True)
 class Areas:
-    """Where distribution functions step: those of sources, that of the target, how wide it is."""
+    """Distribution functions where any steps: one row a source, the target, widths of steps."""
 
     sources: Floats
     target: Floats
@@ -35,7 +35,10 @@ class Areas:
     def off(self, shares: Floats) -> Floats:
         """How far a mixture's distribution functions are over the target's, step by step."""
         # Not by matrix products, whose last bits depend on the machine.
-        off: Floats = (self.sources * shares).sum(axis=1) - self.target
+        off = -self.target
+        for source, share in zip(self.sources, shares.tolist(), strict=True):
+            if share:
+                off += source * share
         return off
 
 
@@ -61,10 +64,10 @@ def areas_of(names: Sequence[str], values: Mapping[str, Slices], target: Slices)
         grid = np.unique(np.concatenate([*each, own]))
         steps = grid[:-1]
         share = [np.searchsorted(sample, steps, side="right") / len(sample) for sample in each]
-        sources.append(np.stack(share, axis=1))
+        sources.append(np.stack(share))
         wanted.append(np.searchsorted(own, steps, side="right") / len(own))
         widths.append(np.diff(grid) / len(target))
-    return Areas(np.concatenate(sources), np.concatenate(wanted), np.concatenate(widths))
+    return Areas(np.concatenate(sources, axis=1), np.concatenate(wanted), np.concatenate(widths))
 
 
 def nearest_mixture(areas: Areas, most: Floats) -> Floats:
@@ -91,7 +94,8 @@ def _smoothed(areas: Areas, shares: Floats, most: Floats, corner: float) -> Floa
     def at(p: Floats) -> tuple[float, Floats]:
         off = areas.off(p)
         size = np.sqrt(off * off + corner * corner)
-        slope = (areas.sources * (areas.width * off / size)[:, None]).sum(axis=0)
+        weight = areas.width * off / size
+        slope = np.array([float((source * weight).sum()) for source in areas.sources])
         return float((size * areas.width).sum()), slope
 
     value, slope = at(shares)
