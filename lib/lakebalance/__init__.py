@@ -6,6 +6,7 @@ recipe = lb.Recipe.load("recipe.yaml")
 plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
 """
 
@@ -13,13 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "recalibrate", "run"]
+__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "project", "recalibrate", "run"]
 
 if TYPE_CHECKING:
     from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
     from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
+    from lakebalance.projections import project
     from lakebalance.recipe import Recipe
 
 HOMES = {
@@ -27,6 +29,7 @@ HOMES = {
     "explain": "lakebalance.fates",
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
+    "project": "lakebalance.projections",
     "recalibrate": "lakebalance.priors",
     "run": "lakebalance.pipeline",
 }

@@ -27,6 +27,16 @@ COMPARED = "treatment: origin, treated: JFK, control: EWR, covariates: [distance
 CURVES = '{"*": {b: 1.0, c: 0.5}, OO: {b: 3.0, c: 0.5}}'
 QUALITY = "{'1': {utility: -0.3, half_life: 1}, '2': {utility: -0.28, half_life: 2}, "
 QUALITY += "'3': {utility: -0.2, half_life: 3}, '4': {utility: -0.1, half_life: 3}}"
+# Carriers stand for sources, their distances for embeddings; a pilot has one carrier.
+AT = {"AA": 1340, "AS": 2402, "B6": 1069, "DL": 1237, "HA": 4983, "OO": 501, "UA": 1529, "WN": 996}
+AT |= {"9E": 530, "EV": 563, "F9": 1620, "FL": 665, "MQ": 570, "US": 553, "VX": 2499, "YV": 375}
+SLICES = ", ".join(f"{name}: [[{at}]]" for name, at in AT.items())
+RUNS = ", ".join(
+    f"{{rows: {rows}, performance: {gain - abs(AT[name] - 1443) / 20_000:.3f}, "
+    f"shares: {{{name}: 1}}}}"
+    for rows, gain in ((1000, 0.5), (4000, 0.6))
+    for name in ("AA", "AS", "HA", "OO", "UA")
+)
 # All rules share rows over the 16 carriers, those of concurrent labels over the labels of a flight,
 # the one for quality over quarters of the flights by their delay.
 RULES = {
@@ -47,6 +57,8 @@ RULES = {
     "temperature": "{method: temperature, temperature: 2.0, max_epochs: 10}",
     "to_max": "{method: to_max, max_epochs: 20}",
     "to_min": "{method: to_min, min_rows: 100}",
+    "transport": f"{{method: transport, max_epochs: 10, pilots: {{measured: [{RUNS}]}}, "
+    f"projections: {{values: {{{SLICES}, target: [[501, 1340, 1529, 2402]]}}}}}}",
     "unimax": "{method: unimax, max_epochs: 10}",
 }
 # Groups that are made before a rule shares rows over them.
@@ -62,6 +74,8 @@ PRUNES = {
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
     "explore_exploit": "{method: explore_exploit, query: [carrier, day], setting: [origin], "
     "response: [flight], correct: late, reward: dep_delay, thresholds: [15, 60, 120], wanted: 4}",
+    "influence_bandit": "{method: influence_bandit, by: [carrier], score: dep_delay, rows: 5000, "
+    "alpha: 30, batch: 100}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",

@@ -10,6 +10,7 @@ from typing import Any
 from lakebalance.core.errors import RecipeError
 from lakebalance.recipe.learned_weights import learned_weights
 from lakebalance.recipe.loss_tables import LOSS_COLUMNS, losses
+from lakebalance.recipe.pilot_tables import pilots, projections
 from lakebalance.recipe.source_text import SourceText
 from lakebalance.recipe.target_tables import amounts, check_header, kind_of
 
@@ -17,7 +18,7 @@ Place = tuple[int | str, ...]
 
 
 def with_rule_tables(data: dict[str, Any], source: SourceText, folder: Path) -> None:
-    """Replace ``file`` of ``targets``, and of ``fit`` of ``qqt``, by what stands in it.
+    """Replace ``file`` of ``targets``, ``qqt`` and ``transport`` by what stands in it.
 
     Parameters
     ----------
@@ -83,6 +84,23 @@ def _fit(rule: dict[str, Any], source: SourceText, place: Place, folder: Path) -
     return {**rule, "fit": {**kept, "measured": losses(header, lines, where)}}
 
 
+def _transport(rule: dict[str, Any], source: SourceText, place: Place, folder: Path) -> Any:
+    rule = dict(rule)
+    for option, inside, read in (
+        ("pilots", "measured", pilots),
+        ("projections", "values", projections),
+    ):
+        given = rule.get(option)
+        if not isinstance(given, dict) or not isinstance(given.get("file"), str):
+            continue
+        where, header, lines = _csv(source, (*place, option, "file"), folder / given["file"])
+        if given.get(inside):
+            raise RecipeError(f"{where}: write file or {inside}, not both")
+        kept = {key: value for key, value in given.items() if key != "file"}
+        rule[option] = {**kept, inside: read(header, lines, where)}
+    return rule
+
+
 def _csv(source: SourceText, place: Place, path: Path) -> tuple[str, list[str], list[list[str]]]:
     """Where a file is named and what it is called, its header, and its lines."""
     where = f"{source.where(place)}: {path}"
@@ -101,4 +119,4 @@ def _json(source: SourceText, place: Place, path: Path) -> dict[str, float]:
         raise RecipeError(f"{source.where(place)}: {path}: {error}") from error
 
 
-READERS = {"targets": _targets, "qqt": _fit}
+READERS = {"targets": _targets, "qqt": _fit, "transport": _transport}
