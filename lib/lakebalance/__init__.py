@@ -13,18 +13,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "recalibrate", "run"]
+__all__ = [
+    "Recipe",
+    "__version__",
+    "explain",
+    "files_in_order",
+    "plan",
+    "profile",
+    "recalibrate",
+    "run",
+]
 
 if TYPE_CHECKING:
     from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
     from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
+    from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
     "explain": "lakebalance.fates",
+    "files_in_order": "lakebalance.reading",
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
     "recalibrate": "lakebalance.priors",

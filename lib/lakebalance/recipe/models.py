@@ -279,7 +279,7 @@ class Recipe(Part):
     )
     order: Order | None = Field(
         None,
-        description="The order of the rows, in which every prefix has the shares of the whole.",
+        description="The order of training, in which every prefix has the shares of the whole.",
     )
     sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
     publish: Publish = Field(description="Where the output goes.")
