@@ -7,6 +7,7 @@ plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
+lb.files_in_order(table)  # an ordered output's files, as a trainer reads them
 lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
 """
 
@@ -14,7 +15,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Recipe", "__version__", "explain", "plan", "profile", "project", "recalibrate", "run"]
+__all__ = [
+    "Recipe",
+    "__version__",
+    "explain",
+    "files_in_order",
+    "plan",
+    "profile",
+    "project",
+    "recalibrate",
+    "run",
+]
 
 if TYPE_CHECKING:
     from lakebalance.fates import explain
@@ -22,11 +33,13 @@ if TYPE_CHECKING:
     from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
     from lakebalance.projections import project
+    from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
     "explain": "lakebalance.fates",
+    "files_in_order": "lakebalance.reading",
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
     "project": "lakebalance.projections",

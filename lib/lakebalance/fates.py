@@ -193,6 +193,13 @@ class Inquiry:
         assert group.threshold is not None
         method = method_of("sample", output.sample)
         fewest, most, deciding = (method.decided or _by_hash)(group.threshold, value)
+        if output.phase:
+            # A phase's threshold says what became of a row in it and in those before it.
+            earlier = self.groups[self.frames.outputs[output.phase - 1].name, group_id].threshold
+            assert earlier is not None
+            least, before = earlier.copies(value)
+            deciding |= {"seen_before": before}
+            fewest, most = max(fewest - before, 0), most - least
         numbers: dict[str, Any] = {
             "hash": value,
             **deciding,
@@ -200,7 +207,7 @@ class Inquiry:
             "available": group.available,
             "target": group.target,
         }
-        if most > fewest:
+        if most > fewest and output.phase is None:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last
         if not method.rows_out(group.available, group.target):

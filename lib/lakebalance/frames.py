@@ -8,11 +8,12 @@ from functools import cached_property
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import NumericType
 
 from lakebalance import __version__
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
-from lakebalance.core.columns import require
+from lakebalance.core.columns import kinds, require
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
@@ -25,6 +26,8 @@ from lakebalance.plans import Plan, PlannedGroup, run_id
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
+from lakebalance.sample.cuts import find_cuts
+from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Found = Callable[[int, DataFrame], DataFrame]
@@ -51,6 +54,7 @@ class Frames:
     versions: Mapping[str, int | str] | None = None
     clusters: list[Clusters] = field(default_factory=list)
     said: list[Diagnostic] = field(default_factory=list)
+    cuts: Cuts | None = None
 
     @cached_property
     def pinned(self) -> list[Pinned]:
@@ -158,6 +162,7 @@ class Frames:
             )
         if publish.source_column:
             rows = rows.withColumn(publish.source_column, F.lit(""))
+        self._check_order(rows)
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
         for i, options in enumerate(recipe.prune):
@@ -169,6 +174,25 @@ class Frames:
             divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
             deciding = [*recipe.by, *[bins.of for bins in self.bins], *divided]
             check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
+
+    def _check_order(self, rows: DataFrame) -> None:
+        order = self.recipe.order
+        if order is None:
+            return
+        taken = {order.position, *([order.phase] if order.into == "one" else [])}
+        if both := taken & set(rows.columns):
+            raise RecipeError(
+                f'order: there is a column "{min(both)}" already; write another name in position '
+                "or phase"
+            )
+        kind_of = kinds(rows)
+        for name, score in order.scores.items():
+            require(rows, [score.column], f"order.scores.{name}.column")
+            if not isinstance(kind_of[score.column], NumericType):
+                raise RecipeError(
+                    f'order.scores.{name}.column: "{score.column}" is '
+                    f"{kind_of[score.column].simpleString()}; a score is a column of numbers"
+                )
 
     def _check_clusters(self) -> None:
         specs = self.recipe.allocate.clusters
@@ -212,7 +236,9 @@ class Frames:
         grouped = self.grouped(rows)
         if self.recipe.parts:
             grouped = grouped.where(F.col(PART) == output.part)
-        stage = "sample" if output.name == BALANCED else f"sample {output.name}"
+        # Phases of one order share a hash: each goes on where the one before it stopped.
+        alone = output.name != BALANCED and output.phase is None
+        stage = f"sample {output.name}" if alone else "sample"
         chance = rehash(F.col(KEY), self.recipe.seed, stage)
         group = group_id(grouped, self.by)
         hashed = grouped.select("*", group.alias(GROUP), chance.alias(HASH))
@@ -221,11 +247,49 @@ class Frames:
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
         """Exactly the planned rows of an output, as they are published."""
+        if output.phase is not None:
+            return self._ordered(rows, plan, output.phase)
         sampler = method_of("sample", output.sample)
         hashed = [self.hashed(frame, output) for frame in rows]
         given = [hashed, shares_of(plan.groups_of(output.name)), output.sample]
         made: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
         return self.named(made)
+
+    def schedule(self, plan: Plan) -> Schedule:
+        """The phases of an ordered recipe, as planned."""
+        order = self.recipe.order
+        assert order is not None
+        phases = []
+        for output in self.outputs:
+            if output.phase is not None:
+                score = order.scores.get(output.name)
+                phases.append(
+                    Phase(
+                        {g.id: g.target for g in plan.groups_of(output.name)},
+                        None if score is None else score.column,
+                        score is not None and score.direction == "descending",
+                    )
+                )
+        return Schedule({g.id: g.available for g in plan.groups}, phases, order.rows_per_file)
+
+    def find_cuts(self, rows: Sequence[DataFrame], plan: Plan) -> dict[str, dict[int, Threshold]]:
+        """What becomes of each group's rows by the end of each phase, by its name."""
+        schedule = self.schedule(plan)
+        self.cuts = find_cuts(
+            [self.hashed(frame, self.outputs[0]) for frame in rows], schedule.wanted()
+        )
+        names = [output.name for output in self.outputs if output.phase is not None]
+        return dict(zip(names, schedule.thresholds(self.cuts), strict=True))
+
+    def _ordered(self, rows: Sequence[DataFrame], plan: Plan, phase: int) -> DataFrame:
+        order = self.recipe.order
+        assert order is not None
+        hashed = [self.hashed(frame, self.outputs[0]) for frame in rows]
+        only = None if order.into == "one" else phase
+        made = in_order(hashed, self.schedule(plan), order.position, self.cuts, only)
+        if order.into == "each":
+            return self.named(made.drop(PHASE))
+        return self.named(made.withColumnRenamed(PHASE, order.phase))
 
     def prepared(self, rows: Sequence[DataFrame], plan: Plan) -> Plan:
         """The plan with what its sampler must find out in the rows before it samples."""

@@ -161,8 +161,11 @@ def _rows_out(output: Output, group: PlannedGroup) -> int:
 
 
 def _with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
+    in_turn = {} if frames.recipe.order is None else frames.find_cuts(left, plan)
     found = {
-        output.name: _thresholds(frames, output, plan.groups_of(output.name), left)
+        output.name: _thresholds(
+            frames, output, plan.groups_of(output.name), left, in_turn.get(output.name)
+        )
         for output in frames.outputs
     }
     outputs = [replace(output, groups=found[output.name]) for output in plan.outputs]
@@ -170,8 +173,14 @@ def _with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
 
 
 def _thresholds(
-    frames: Frames, output: Output, groups: list[PlannedGroup], left: list[DataFrame]
+    frames: Frames,
+    output: Output,
+    groups: list[PlannedGroup],
+    left: list[DataFrame],
+    found: dict[int, Threshold] | None = None,
 ) -> list[PlannedGroup]:
+    if found is not None:
+        return [replace(g, threshold=found[g.id]) for g in groups]
     wanted = {g.id: (g.available, _rows_out(output, g)) for g in groups}
     find = method_of("sample", output.sample).find_thresholds or find_thresholds
     found = find([frames.hashed(rows, output) for rows in left], wanted)

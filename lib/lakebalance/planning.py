@@ -19,6 +19,7 @@ from lakebalance.core.split import PART, TRAIN
 from lakebalance.diagnoses import diagnoses_of
 from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames
+from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
 from lakebalance.recipe.models import Recipe, Rules
 from lakebalance.recipe.outputs import Output
@@ -83,6 +84,13 @@ def planned(
         PlannedOutput(output.name, output.table, output.part, own)
         for output, own in zip(frames.outputs[1:], others, strict=True)
     ]
+    named = [
+        (output.name, groups)
+        for output, groups in zip(frames.outputs, [balanced, *others], strict=True)
+        if output.phase is not None
+    ]
+    if recipe.order is not None:
+        check_epochs(recipe.order, [groups for _, groups in named])
     return Plan(
         recipe.name,
         frames.run_id,
@@ -97,6 +105,7 @@ def planned(
             *[diagnostic.to_dict() for diagnostic in frames.said],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(recipe.allocate, balanced),
+            *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
         ],
         outputs=outputs,
         clusters=frames.clusters,

@@ -23,6 +23,7 @@ from lakebalance.core.tables import Table, read_delta
 from lakebalance.frames import Frames
 from lakebalance.plans import Plan, json_group
 from lakebalance.publish.transaction import Layout, restore, write
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 
 MOST_PRIORS = 100
@@ -77,15 +78,19 @@ def publish(
     written: list[Written] = []
     balanced, *others = frames.outputs
     try:
-        for output in [*others, balanced]:
+        # Phases inside the balanced table come after it: they are there once it is written.
+        apart = [output for output in others if not output.inside]
+        inside = [output for output in others if output.inside]
+        for output in [*apart, balanced, *inside]:
             called = "" if output.name == BALANCED else f" {output.name}"
             wanted = _wanted(output, plan)
             rows = sum(group.rows for group in wanted)
             with watch.stage(f"publish{called}", rows) as entry:
-                written.append(_write(frames, plan, left, output, known[output.name]))
+                there = written[-1].version if output.inside else known[output.name]
+                written.append(_write(frames, plan, left, output, there))
                 entry["rows_out"] = rows
             with watch.stage(f"audit{called}", rows) as entry:
-                written[-1].published = _found(frames, output, wanted, written[-1].version)
+                written[-1].published = _found(frames, plan, output, wanted, written[-1].version)
                 entry["rows_out"] = written[-1].rows
                 _check(written[-1].published)
     except Exception as error:
@@ -93,7 +98,8 @@ def publish(
         if undone and isinstance(error, LakebalanceError):
             raise type(error)("; ".join([str(error), *undone])) from error
         raise
-    return [written[-1], *written[:-1]]
+    made = {table.output.name: table for table in written}
+    return [made[output.name] for output in frames.outputs]
 
 
 def _write(
@@ -101,15 +107,23 @@ def _write(
 ) -> Written:
     if known is not None:
         return Written(output, known, None, by_this_try=False)
-    layout = frames.recipe.publish
     version, before = write(
         frames.sampled(left, plan, output),
         Table(output.table),
         plan.run_id,
-        Layout(layout.partition_by, layout.cluster_by, layout.merge_schema),
+        layout_of(frames.recipe, output),
         _notes(plan) if output.name == BALANCED else {},
     )
     return Written(output, version, before, by_this_try=True)
+
+
+def layout_of(recipe: Recipe, output: Output) -> Layout:
+    """How an output lies in its table: an ordered one by phase, its files as they are."""
+    layout = recipe.publish
+    if recipe.order is None or output.phase is None:
+        return Layout(layout.partition_by, layout.cluster_by, layout.merge_schema)
+    phases = [recipe.order.phase] if recipe.one_table else []
+    return Layout(phases, [], layout.merge_schema, in_order=True)
 
 
 def _notes(plan: Plan) -> dict[str, Any]:
@@ -121,6 +135,26 @@ def _notes(plan: Plan) -> dict[str, Any]:
 def _check(published: list[dict[str, Any]]) -> None:
     if wrong := [p for p in published if p["planned"] != p["found"]]:
         raise AuditError(f"{len(wrong)} groups differ from the plan, such as {wrong[0]}")
+
+
+def _first(frames: Frames, plan: Plan, output: Output) -> int:
+    """The first position of a phase."""
+    assert output.phase is not None
+    before = frames.outputs[: output.phase] if output.inside else []
+    return sum(group.target for other in before for group in plan.groups_of(other.name))
+
+
+def _check_positions(rows: DataFrame, name: str, first: int, wanted: list[_Wanted]) -> None:
+    """Raise unless the positions are those from ``first`` on, each once, by their sums."""
+    total, place = sum(group.rows for group in wanted), column(name).cast("decimal(38,0)")
+    found = rows.agg(F.count(name), F.min(name), F.max(name), F.sum(place)).collect()[0]
+    last = first + total - 1
+    expected = (total, first, last, (first + last) * total // 2) if total else (0, None, None, None)
+    if tuple(found) != expected:
+        raise AuditError(
+            f"{name}: {found[0]:,} positions from {found[1]} to {found[2]}, where {total:,} from "
+            f"{first} on were planned"
+        )
 
 
 def _taken_back(frames: Frames, written: Written) -> str:
@@ -154,11 +188,15 @@ def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
 
 
 def _found(
-    frames: Frames, output: Output, wanted: list[_Wanted], version: int
+    frames: Frames, plan: Plan, output: Output, wanted: list[_Wanted], version: int
 ) -> list[dict[str, Any]]:
     """Planned and found rows per group, counted in what was written."""
     recipe = frames.recipe
     written = read_delta(frames.spark, Table(output.table), version)
+    if recipe.order is not None and output.phase is not None:
+        if recipe.one_table:
+            written = written.where(column(recipe.order.phase) == output.phase + 1)
+        _check_positions(written, recipe.order.position, _first(frames, plan, output), wanted)
     name = recipe.publish.source_column
     sources = [s.name for s in recipe.sources] if name else [""]
     tagged = written.withColumn(SOURCE, column(name) if name else F.lit(""))

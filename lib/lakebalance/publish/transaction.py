@@ -33,6 +33,7 @@ class Layout:
     partition_by: Sequence[str] = ()
     cluster_by: Sequence[str] = ()
     merge_schema: bool = False
+    in_order: bool = False  # whether tasks and their rows are in the order wanted already
 
 
 def published_version(spark: SparkSession, target: Table, run: str) -> int | None:
@@ -120,7 +121,8 @@ def _writer(
         writer = writer.option("replaceWhere", "true")
     if layout.partition_by:
         # Gathers each partition's rows first: else every task writes a file into each of them.
-        writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", "true")
+        gather = "false" if layout.in_order else "true"
+        writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", gather)
     return writer
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 from lakebalance.core.registry import MethodOptions, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.made_groups import Bin, Cluster
+from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
 from lakebalance.sample.repeat import Repeat
@@ -276,6 +277,10 @@ class Recipe(Part):
         default_factory=list,
         description="More tables of the same rows for training, by rules of their own.",
     )
+    order: Order | None = Field(
+        None,
+        description="The order of training, in which every prefix has the shares of the whole.",
+    )
     sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
     publish: Publish = Field(description="Where the output goes.")
 
@@ -310,6 +315,11 @@ class Recipe(Part):
             )
         return self
 
+    @property
+    def one_table(self) -> bool:
+        """Whether all phases are rows of the balanced table."""
+        return self.order is not None and self.order.into == "one"
+
     def within(self, name: str) -> list[str]:
         """The columns that make the classes which are divided into the parts of this name."""
         clusters = self.allocate.clusters
@@ -343,10 +353,11 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _outputs_differ(self) -> Recipe:
+        check_order(self)
         outputs = outputs_of(self)
         for what, values in (
             ("name", [output.name for output in outputs]),
-            ("table", [output.table for output in outputs]),
+            ("table", [output.table for output in outputs if not output.inside]),
         ):
             if twice := {value for value in values if values.count(value) > 1}:
                 raise ValueError(f"two outputs have the {what} {min(twice)!r}; write another")

@@ -17,13 +17,19 @@ BALANCED = "balanced"
 
 @dataclass(frozen=True)
 class Output:
-    """One table: which part's rows, by which rules (none: each row once), with which sampler."""
+    """One table: which part's rows, by which rules (none: each row once), with which sampler.
+
+    ``phase`` counts those of an ordered training run from 0; one that is ``inside`` is no table of
+    its own but rows of the balanced one.
+    """
 
     name: str
     table: str
     part: str
     rules: Rules | None
     sample: MethodOptions
+    phase: int | None = None
+    inside: bool = False
 
     @property
     def held_out(self) -> bool:
@@ -34,11 +40,13 @@ class Output:
 def outputs_of(recipe: Recipe) -> list[Output]:
     """The tables that a recipe makes, the balanced one first."""
     main = recipe.publish.table
-    outputs = [Output(BALANCED, main, TRAIN, recipe.allocate, recipe.sample)]
-    outputs += [
-        Output(phase.name, phase.table or beside(main, phase.name), TRAIN, phase, Repeat())
-        for phase in recipe.phases
-    ]
+    ordered, inside = recipe.order is not None, recipe.one_table
+    first = 0 if ordered else None
+    outputs = [Output(BALANCED, main, TRAIN, recipe.allocate, recipe.sample, first)]
+    for i, phase in enumerate(recipe.phases, start=1):
+        table = main if inside else phase.table or beside(main, phase.name)
+        number = i if ordered else None
+        outputs.append(Output(phase.name, table, TRAIN, phase, Repeat(), number, inside))
     tables = {} if recipe.split is None else recipe.split.tables
     return outputs + [
         Output(part, tables.get(part) or beside(main, part), part, None, Repeat())

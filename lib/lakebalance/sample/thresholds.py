@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -34,6 +34,7 @@ COPIES, COPY = "__lb_copies", "__lb_copy"
 OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
+Known = TypeVar("Known")
 # A value, how many are kept at it, and whether these are all.
 Cut = tuple[int, int, bool]
 
@@ -116,8 +117,8 @@ def find_thresholds(
 
 
 def in_bands(
-    locate: Callable[[Mapping[int, tuple[int, int]], float], Mapping[int, Cut]],
-    wanted: Mapping[int, tuple[int, int]],
+    locate: Callable[[Mapping[int, Known], float], Mapping[int, Cut]],
+    wanted: Mapping[int, Known],
     widths: Sequence[float],
 ) -> dict[int, Cut]:
     """What is looked for of each group in a narrow band, and in ever wider ones where it is not.
@@ -151,7 +152,7 @@ def sigmas_for(groups: int) -> float:
     return NormalDist().inv_cdf(1 - each / 2)
 
 
-def _band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
+def band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
     """The hash range in which the threshold lies, but for the chance that ``sigmas`` leave."""
     if math.isinf(sigmas):
         return LOWEST, HIGHEST
@@ -167,7 +168,7 @@ def _locate(
 ) -> dict[int, Cut]:
     """For each group whose threshold lies in its band: threshold, rows kept at it, all of them?"""
     bands = [
-        (group, *_band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
+        (group, *band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
     ]
     table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
     bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket")
