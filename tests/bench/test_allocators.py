@@ -46,6 +46,9 @@ def test_a_hundred_thousand_groups_take_seconds(name):
     options = yaml.safe_load(example_of(method))
     if name == "targets":
         options = {"method": name, "shares": {"g0": 0.75, "g1": 0.25}}
+    if name == "budget_split":
+        shares = {f"g{i}": 1 / NUMBER for i in range(NUMBER)}
+        options = {"method": name, "splits": [{"budget": 1, "shares": shares}]}
     if name.startswith("ml_"):
         options["percent"] = 50
     known = {k: v for k, v in options.items() if k in method.options.model_fields}

@@ -103,8 +103,8 @@ def advise(available: Sequence[int], rows: Sequence[int], r_star: float = R_STAR
     """Whether to repeat rows or to weigh them; None where no row is seen twice.
 
     Either way a model sees as many rows. Repeated, those of a group are worth D' of equation 5:
-    what is lost is lost in the group repeated most, which is what a model overfits to. Weighed, all rows
-    are seen equally often, and the whole batch loses: so many rows without weights as are left
+    what is lost is lost in the group repeated most, which is what a model overfits to. Weighed, all
+    rows are seen equally often, and the whole batch loses: so many rows without weights as are left
     after a division by V have the variance that these have with them. Whichever keeps more is
     advised; and to repeat less, where a group's next row is worth under 1/e of a new one (over
     1 + R* epochs). That the two are compared is ours; each of them is the papers'.
