@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebalance.allocate.advice import advise, diagnose_advice
-from lakebalance.allocate.repetition import TITLE, diagnose_repetition
+from lakebalance.allocate.repetition import TITLE, diagnose_repetition, shown_name
 from lakebalance.allocate.rules import Group
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.registry import MethodOptions, method_of
@@ -44,7 +44,7 @@ def _repetition(
         one = advise(level.available, level.rows, r_star)
         if one is not None:
             most = one.most_repeated
-            name = Group(level.values[most], level.available[most]).name
+            name = shown_name(Group(level.values[most], level.available[most]))
             advice.append((level.over, name, one))
             if not told:
                 tables.append(diagnose_repetition(level.groups(), level.rows, r_star))

@@ -122,6 +122,12 @@ def test_sources_of_a_group_are_one_without_a_mixture():
     assert advice["rows"][0][0] == "groups"
 
 
+def test_sets_of_labels_are_named_as_people_write_them():
+    groups = planned(("s", {"l": '{"v":["a",null]}'}, 10, 30, 0))
+    worth, advice = diagnoses_of(rules(balance={**EQUAL, "by": ["l"]}), groups)
+    assert worth["rows"][0][0] == '["a", null]' and '"["a", null]"' in advice["note"]
+
+
 def test_data_constrained_says_its_own_worth_and_lends_its_r_star():
     groups = planned(("s", {}, 100, 400, 0), ("t", {}, 50, 150, 0))
     own = {"method": "data_constrained", "by": "source", "r_star": 5}

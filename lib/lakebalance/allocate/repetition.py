@@ -8,6 +8,7 @@ import numpy as np
 
 from lakebalance.allocate.rules import Group
 from lakebalance.core.diagnostics import Cell, Diagnostic
+from lakebalance.core.labels import readable
 from lakebalance.core.repetition import R_STAR, effective_rows, next_value
 
 TITLE = "value of repetition"
@@ -52,10 +53,21 @@ def diagnose_repetition(
     return Diagnostic(TITLE, columns, rows, note)
 
 
+def shown_name(group: Group) -> str:
+    """The group's name, with arrays as people write them.
+
+    Examples
+    --------
+    >>> shown_name(Group({"labels": '{"v":["a",null]}', "c": None}, 5))
+    '["a", null]/null'
+    """
+    return Group({n: readable(v) or v for n, v in group.values.items()}, group.available).name
+
+
 def _line(group: Group, rows: int, r_star: float, value: float) -> list[Cell]:
     effective = effective_rows(group.available, rows, r_star)
     return [
-        group.name,
+        shown_name(group),
         group.available,
         rows,
         round(rows / group.available, DIGITS),
