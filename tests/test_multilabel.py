@@ -48,7 +48,8 @@ def test_an_array_column_is_balanced_to_the_row_however_it_lies(spark, table, re
         (ODD,), (ODD, "a"), ("a", ODD, None),
     }  # fmt: skip
     assert len(outputs[0]) == len(ROWS)
-    labels, _ = result.plan.diagnostics
+    labels, _, *repeats = result.plan.diagnostics
+    assert [d["title"] for d in repeats] == ["value of repetition", "repeat or weigh"]
     assert labels["rows"][0][:3] == ["a", 398, 371] and labels["rows"][2][0] == ODD
     assert labels["rows"][2][4] == 53 and 19 < labels["rows"][2][5] < 20
 

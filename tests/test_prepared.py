@@ -44,7 +44,8 @@ def test_plan_run_and_ledger_say_the_same(spark, table, recipe, talkative):
     sources = [table("s", ROWS, "id int, c string"), table("t", ROWS, "id int, c string")]
     asked = recipe(*sources, allocate={"balance": {"method": "equal", "by": ["c"]}, "rows": 10})
     planned, done, again = lb.plan(asked, spark), lb.run(asked, spark), lb.run(asked, spark)
-    assert [d["title"] for d in planned.diagnostics] == ["rule", "sampler"]
+    repeats = ["value of repetition", "repeat or weigh"]  # of b there are 4 rows, and 5 come out
+    assert [d["title"] for d in planned.diagnostics] == ["rule", *repeats, "sampler"]
     assert planned.diagnostics[0]["rows"] == [["a", 16, 5], ["b", 4, 5]]
     assert planned.prepared == {"rows": 20} == talkative[0]
     assert again.repeated

@@ -40,7 +40,8 @@ def test_the_best_buckets_are_repeated_evenly_and_others_left_out(
     assert {int(row["score"] // 100) + 1 for row in written} == set(used)
     most = rows // (100 * len(used))
     assert set(copies.values()) <= {most, most + 1}
-    choice, curve, numbers, residuals = result.plan.diagnostics
+    choice, curve, numbers, residuals, *repeats = result.plan.diagnostics
+    assert (repeats != []) == (most >= 1 and rows > 100 * len(used))
     assert f"least with {len(used)} bucket" in choice["note"]
     assert [row[2] for row in curve["rows"]][:2] == [1, 2]
     assert len(numbers["rows"]) == 7 and len(residuals["rows"]) == 12

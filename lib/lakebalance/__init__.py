@@ -7,7 +7,7 @@ plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
-lb.files_in_order(table)  # an ordered output's files, as a trainer reads them
+lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
 lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
 """
 

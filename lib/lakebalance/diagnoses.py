@@ -3,25 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from lakebalance.allocate.advice import advise, diagnose_advice
+from lakebalance.allocate.repetition import TITLE, diagnose_repetition, shown_name
 from lakebalance.allocate.rules import Group
+from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.registry import MethodOptions, method_of
+from lakebalance.core.repetition import R_STAR
 from lakebalance.plans import PlannedGroup
 from lakebalance.recipe.models import Allocate
 
 
 def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
-    """The diagnostics of each rule, in the recipe's order, as JSON holds them."""
-    found: list[dict[str, Any]] = []
+    """The diagnostics of each rule, in the recipe's order, and of repetition, as JSON."""
+    found: list[Diagnostic] = []
     for rule in (rules.mix, rules.balance, *rules.within):
         if rule is None:
             continue
         diagnose = method_of("allocate", rule).diagnose
         if diagnose is not None:
             groups, targets = _groups_of(rule, planned)
-            found += [diagnostic.to_dict() for diagnostic in diagnose(groups, targets, rule)]
-    return found
+            found += diagnose(groups, targets, rule)
+    return [diagnostic.to_dict() for diagnostic in [*found, *_repetition(rules, planned, found)]]
+
+
+def _repetition(
+    rules: Allocate, planned: Sequence[PlannedGroup], said: Sequence[Diagnostic]
+) -> list[Diagnostic]:
+    """What repeated rows are worth, and whether to weigh them instead; nothing without repeats."""
+    if not any(group.target - group.synthetic > group.available > 0 for group in planned):
+        return []
+    r_star = next(
+        (r for rule in (rules.mix, rules.balance) if (r := getattr(rule, "r_star", None))), R_STAR
+    )
+    told = any(diagnostic.title == TITLE for diagnostic in said)
+    tables, advice = [], []
+    for level in _levels(rules, planned):
+        one = advise(level.available, level.rows, r_star)
+        if one is not None:
+            most = one.most_repeated
+            name = shown_name(Group(level.values[most], level.available[most]))
+            advice.append((level.over, name, one))
+            if not told:
+                tables.append(diagnose_repetition(level.groups(), level.rows, r_star))
+    return [*tables, diagnose_advice(advice)] if advice else tables
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Sources, or groups: what they are called, what there is of them, and what is seen."""
+
+    over: str
+    values: Sequence[dict[str, Any]]
+    available: Sequence[int]
+    rows: Sequence[int]
+
+    def groups(self) -> list[Group]:
+        return [Group(v, n) for v, n in zip(self.values, self.available, strict=True)]
+
+
+def _levels(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[_Level]:
+    """The sources of a mixture, and the groups in which rows are repeated alike.
+
+    A mixture has groups of each source by themselves; without one, all sources of a group are
+    repeated alike.
+    """
+    sources = [{"source": group.source} for group in planned]
+    grouped = any(group.group for group in planned)
+    levels = [_merged("sources", sources, planned)] if rules.mix is not None or not grouped else []
+    if grouped and rules.mix is not None:
+        own = [{"source": group.source, **group.group} for group in planned]
+        levels.append(_unmerged("groups of each source", own, planned))
+    elif grouped:
+        one = len({group.source for group in planned}) == 1
+        level = _unmerged if one else _merged
+        levels.append(level("groups", [group.group for group in planned], planned))
+    return levels
+
+
+def _unmerged(
+    over: str, values: Sequence[dict[str, Any]], planned: Sequence[PlannedGroup]
+) -> _Level:
+    rows = [group.target - group.synthetic for group in planned]
+    return _Level(over, values, [group.available for group in planned], rows)
+
+
+def _merged(over: str, values: Sequence[dict[str, Any]], planned: Sequence[PlannedGroup]) -> _Level:
+    place: dict[str, int] = {}
+    first: list[dict[str, Any]] = []
+    available: list[int] = []
+    rows: list[int] = []
+    for own, group in zip(values, planned, strict=True):
+        at = place.setdefault(repr(tuple(own.values())), len(first))
+        if at == len(first):
+            first.append(own)
+            available.append(0)
+            rows.append(0)
+        available[at] += group.available
+        rows[at] += group.target - group.synthetic
+    return _Level(over, first, available, rows)
 
 
 def _groups_of(

@@ -14,7 +14,8 @@ from lakebalance.core.registry import methods
 from lakebalance.recipe.reference import example_of
 
 NAMES = sorted(methods("allocate"))
-OWN_TARGETS = {"targets"}  # says by name who gets what, so most groups of a test get nothing
+# They say by name who gets what, so most groups of a test get nothing.
+OWN_TARGETS = {"targets", "budget_split"}
 OWN_TOTAL = {"none", "to_max", "to_min", "ratio"}  # take no budget but their own
 
 
@@ -32,6 +33,9 @@ def rule(name, **changes):
 
 def of_groups(name, groups):
     """Options of rules that are told of every group by its name."""
+    if name == "budget_split":
+        splits = [{"budget": 1000, "shares": {"g0": 0.75, "g1": 0.25}}]
+        return {"splits": splits, "prices": {}, "budget": None, "first": "g1"}
     if name in OWN_TARGETS:
         return {"shares": {"g0": 0.75, "g1": 0.25}}
     if name == "qqt":  # the fewer rows, the better they are

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from lakebalance.allocate.clip import Clip, clip
 from lakebalance.allocate.data_constrained import METHOD, DataConstrained, data_constrained
 from lakebalance.allocate.equal import Equal, equal
-from lakebalance.allocate.repetition import R_STAR, effective_rows, next_value
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.allocate.rules import Group
 from lakebalance.allocate.targets import Targets, targets
 from lakebalance.allocate.unimax import Unimax, unimax
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.repetition import R_STAR, effective_rows, next_value
 
 FLIGHTS = [58665, 54635, 714, 32]
 COUNTS = st.lists(st.integers(0, 300), min_size=1, max_size=6)

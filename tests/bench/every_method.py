@@ -37,9 +37,12 @@ RUNS = ", ".join(
     for rows, gain in ((1000, 0.5), (4000, 0.6))
     for name in ("AA", "AS", "HA", "OO", "UA")
 )
+SPLITS = "[{budget: 1000, shares: {UA: 1}}, {budget: 1000000, shares: {UA: 0.2, HA: 0.8}}]"
 # All rules share rows over the 16 carriers, those of concurrent labels over the labels of a flight,
 # the one for quality over quarters of the flights by their delay.
 RULES = {
+    "budget_split": f"{{method: budget_split, splits: {SPLITS}, prices: {{HA: 0.8, UA: 3}}, "
+    "budget: 20000, first: UA}",
     "budgeted": f"{{method: budgeted, curves: {CURVES}, max_epochs: 10}}",
     "clip": "{method: clip, floor: 500, ceiling: 20000}",
     "data_constrained": "{method: data_constrained, values: {OO: 2, HA: 1.5}, max_epochs: 10}",
@@ -139,7 +142,7 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
         if name in GROUPED_BY_LABELS:
             balance = {"method": "ml_ros", "by": ["labels"], "percent": 25}
     allocate: dict[str, Any] | None = {**made, "balance": balance}
-    if balance["method"] not in OWN_TOTAL:
+    if balance["method"] not in OWN_TOTAL and "budget" not in balance:
         allocate = {**made, "balance": balance, "rows": 100_000}
     if "treatment" in sample:
         where, allocate = "origin IN ('JFK', 'EWR')", None

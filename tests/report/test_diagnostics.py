@@ -7,7 +7,10 @@ from lakebalance.report.html import render
 from lakebalance.report.notebook import plan_html
 
 SAID = Diagnostic(
-    "Labels <before> & after", ["label", "rows"], [["a<b", 1234], ["c", 0.123456], ["d", None]], "x"
+    "Labels <before> & after",
+    ["label", "rows"],
+    [["a<b", 1234], ["c", 0.123456], ["d", None]],
+    "weigh <them>",
 ).to_dict()
 
 
@@ -16,7 +19,7 @@ def test_the_report_and_the_notebook_show_them_escaped():
     for html in (render(run), plan_html(run)):
         text = Page(html).text
         assert "Labels <before> & after" in text and "a<b" in text
-        assert "1,234" in text and "0.1235" in text and "–" in text
+        assert "weigh <them>" in text and "1,234" in text and "0.1235" in text and "–" in text
 
 
 def test_the_console_shows_them(capsys):

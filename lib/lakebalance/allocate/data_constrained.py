@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from lakebalance.allocate.repetition import R_STAR, diagnose_repetition
+from lakebalance.allocate.repetition import diagnose_repetition
 from lakebalance.allocate.rounding import InfeasibleBudget, divide, largest_remainder
 from lakebalance.allocate.rules import Group, RuleOptions, at_most, check_names, whole_budget
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.plain import minus_log
 from lakebalance.core.registry import Method
+from lakebalance.core.repetition import R_STAR
 
 Worth = Annotated[float, Field(ge=1e-9, le=1e9)]
 EPOCH = 2**40  # epochs are counted in whole parts this small, so that no sum depends on its order

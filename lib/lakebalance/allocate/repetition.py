@@ -1,55 +1,19 @@
-"""What repeated rows are worth: the law of data-constrained scaling, by groups."""
+"""A table of what the rows of groups are worth, repeated or not."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from lakebalance.allocate.rules import Group
 from lakebalance.core.diagnostics import Cell, Diagnostic
+from lakebalance.core.labels import readable
+from lakebalance.core.repetition import R_STAR, effective_rows, next_value
 
-# R*, as fitted to language models of 7 million to 9 billion parameters on text (appendix A).
-R_STAR = 15.387756
+TITLE = "value of repetition"
 LINES = 40
 DIGITS = 6
-
-
-def effective_rows(available: int, rows: float, r_star: float = R_STAR) -> float:
-    """Rows never seen before that would be worth as much as these, some of them repeats.
-
-    D' = U + U · R* · (1 - e^(-R / R*)), where the U rows available are repeated R = rows / U - 1
-    times; within the first epoch, the rows themselves.
-
-    Parameters
-    ----------
-    available : U, the rows there are.
-    rows : how many are seen, repeats counted.
-    r_star : R* > 0, the repeats after which a row is worth 1/e of a new one.
-
-    References
-    ----------
-    Muennighoff et al., "Scaling Data-Constrained Language Models", NeurIPS 2023, equation 5.
-
-    Examples
-    --------
-    >>> [round(effective_rows(100, 100 * e) / (100 * e), 3) for e in (1, 2, 4, 8, 16, 40)]
-    [1.0, 0.984, 0.931, 0.828, 0.661, 0.379]
-    """
-    if rows <= available:
-        return float(rows)
-    repeats = rows / available - 1
-    return available * (1 - r_star * math.expm1(-repeats / r_star))
-
-
-def next_value(available: int, rows: float, r_star: float = R_STAR) -> float:
-    """What the next row is worth, in rows never seen before: e^(-R / R*), 1 in the first epoch.
-
-    Examples
-    --------
-    >>> [round(next_value(100, 100 * e), 3) for e in (0.5, 1, 4, 16)]
-    [1.0, 1.0, 0.823, 0.377]
-    """
-    return math.exp(-(rows / available - 1) / r_star) if rows > available else 1.0
 
 
 def diagnose_repetition(
@@ -74,7 +38,8 @@ def diagnose_repetition(
     """
     worth = [1.0] * len(groups) if values is None else values
     filled = [i for i, group in enumerate(groups) if group.available]
-    order = sorted(filled, key=lambda i: (-targets[i] / groups[i].available, i))
+    epochs = np.array([targets[i] / groups[i].available for i in filled], dtype=float)
+    order = [filled[i] for i in np.argsort(-epochs, kind="stable").tolist()]
     shown = order if len(order) <= LINES else order[: LINES // 2] + order[-LINES // 2 :]
     note = (
         f"worth: rows not seen before that would be worth as much, by D' = U + U · R* · "
@@ -85,13 +50,24 @@ def diagnose_repetition(
         note += f" Of {len(order):,} groups, the most and the least repeated are shown."
     columns = ["group", "available", "rows", "epochs", "worth", "kept", "next epoch"]
     rows = [_line(groups[i], targets[i], r_star, worth[i]) for i in shown]
-    return Diagnostic("value of repetition", columns, rows, note)
+    return Diagnostic(TITLE, columns, rows, note)
+
+
+def shown_name(group: Group) -> str:
+    """The group's name, with arrays as people write them.
+
+    Examples
+    --------
+    >>> shown_name(Group({"labels": '{"v":["a",null]}', "c": None}, 5))
+    '["a", null]/null'
+    """
+    return Group({n: readable(v) or v for n, v in group.values.items()}, group.available).name
 
 
 def _line(group: Group, rows: int, r_star: float, value: float) -> list[Cell]:
     effective = effective_rows(group.available, rows, r_star)
     return [
-        group.name,
+        shown_name(group),
         group.available,
         rows,
         round(rows / group.available, DIGITS),

@@ -15,6 +15,7 @@ from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.curve import size_curve
 from lakebalance.report.facts import epoch_classes, facts
 from lakebalance.report.flow import flow
+from lakebalance.report.mixture import mixture
 from lakebalance.report.outputs import output_lines
 from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source, recorded
 
@@ -68,6 +69,7 @@ def environment() -> Environment:
         "seconds": numbers.seconds,
         "share": numbers.share,
         "shown": values.shown,
+        "worth": numbers.worth,
     }
     return made
 
@@ -86,7 +88,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
     entries = result.get("groups", [])
     both, groups = per_both(entries), per_group(entries)
     curve = size_curve([p.before for p in groups], [p.after for p in groups])
-    groups_chart = bar_chart(groups)
+    groups_chart, sources = bar_chart(groups), per_source(entries)
     repeated = sorted((p for p in both if p.epochs > 1), key=lambda p: -p.epochs)
     stages = result.get("stages") or []
     summary = facts(result, groups, both)
@@ -113,7 +115,8 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "dropped": pruned.dropped_by_fate(result),
         "facts": summary,
         "steps": flow(result, summary.sampler),
-        "sources_chart": bar_chart(per_source(entries)),
+        "sources_chart": bar_chart(sources),
+        "mixture": mixture(result, sources),
         "groups_chart": groups_chart,
         "curve": curve if groups_chart.rest else None,
         "epoch_classes": epoch_classes(both),

@@ -80,6 +80,19 @@ def epochs(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.1f}"
 
 
+def worth(value: float | None) -> str:
+    """What a row is worth, in new ones.
+
+    Examples
+    --------
+    >>> worth(1.0), worth(0.3772), worth(0.0001), worth(None)
+    ('1', '0.377', '<0.001', '–')
+    """
+    if value is None:
+        return MISSING
+    return "<0.001" if value < 0.001 else f"{value:.3g}"
+
+
 def seconds(value: float | None) -> str:
     """How long something took.
 

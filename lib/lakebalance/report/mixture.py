@@ -1,0 +1,118 @@
+"""The mixture: for each source what there is, its share before and after, and what repeats give."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from lakebalance.core.repetition import R_STAR, next_value
+from lakebalance.report.charts import MOST_BARS, Spread, spread
+from lakebalance.report.parts import Label, Part
+
+
+@dataclass(frozen=True)
+class Line:
+    """A source: ``next_worth`` is what a row of its next epoch is worth, None where it has none."""
+
+    label: Label
+    available: int
+    after: int
+    epochs: float
+    next_worth: float | None
+    heavy: bool
+
+
+@dataclass(frozen=True)
+class Others:
+    """The sources without a line, summed up."""
+
+    number: int
+    available: int
+    after: int
+    epochs: Spread
+    next_worth: Spread | None
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Lines of the sources that give most, all others, and the sums that shares are of."""
+
+    lines: Sequence[Line]
+    others: Others | None
+    available: int
+    after: int
+    most_epochs: float
+    most_share: float
+    r_star: float
+
+
+def mixture(
+    result: Mapping[str, Any], sources: Sequence[Part], most: int = MOST_BARS
+) -> Mixture | None:
+    """What is mixed; None where there is one source, or none.
+
+    Parameters
+    ----------
+    result : a run as ``run --json`` prints it; its recipe may say R* of the law of repetition.
+    sources : its sources, in any order; ties keep it.
+    most : the most lines.
+
+    Examples
+    --------
+    >>> parts = [Part((), n, n, 30) for n in (10, 500, 20)]
+    >>> found = mixture({}, parts, most=1)
+    >>> found.lines[0].epochs, round(found.lines[0].next_worth, 3), found.others.available
+    (3.0, 0.878, 520)
+    """
+    if len(sources) < 2:
+        return None
+    r_star = _r_star(result)
+    lines = [_line(part, r_star) for part in sources]
+    # One more than there is room for is shown too: "1 other source" would take its place.
+    room = most if len(lines) > most + 1 else len(lines)
+    order = heapq.nlargest(room, range(len(lines)), key=lambda i: (lines[i].after, -i))
+    shown, taken = [lines[i] for i in order], set(order)
+    rest = [line for i, line in enumerate(lines) if i not in taken]
+    available, after = sum(x.available for x in lines), sum(x.after for x in lines)
+    shares = [max(x.available / max(available, 1), x.after / max(after, 1)) for x in shown]
+    return Mixture(
+        shown,
+        _others(rest) if rest else None,
+        available,
+        after,
+        max((x.epochs for x in shown), default=0.0),
+        max(shares, default=0.0),
+        r_star,
+    )
+
+
+def _line(part: Part, r_star: float) -> Line:
+    worth = None
+    if part.available:
+        worth = next_value(part.available, part.after - part.synthetic, r_star)
+    return Line(part.label, part.available, part.after, part.epochs, worth, part.heavy)
+
+
+def _others(lines: Sequence[Line]) -> Others:
+    worths = [line.next_worth for line in lines if line.next_worth is not None]
+    return Others(
+        len(lines),
+        sum(line.available for line in lines),
+        sum(line.after for line in lines),
+        spread([line.epochs for line in lines]),
+        spread(worths) if worths else None,
+    )
+
+
+def _r_star(result: Mapping[str, Any]) -> float:
+    """R* as the recipe's mixture has it, else as it was fitted to text."""
+    try:
+        found = float(yaml.safe_load(result.get("recipe") or "")["allocate"]["mix"]["r_star"])
+    except (yaml.YAMLError, TypeError, KeyError, ValueError):
+        return R_STAR
+    return found if math.isfinite(found) and found > 0 else R_STAR
