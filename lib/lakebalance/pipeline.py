@@ -151,6 +151,8 @@ def _with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
 def _thresholds(
     frames: Frames, output: Output, groups: list[PlannedGroup], left: list[DataFrame]
 ) -> list[PlannedGroup]:
+    if output.rules is not None and output.rules.budget is not None:
+        return groups  # which rows make the budget is known since it was planned
     wanted = {g.id: (g.available, _rows_out(output, g)) for g in groups}
     find = method_of("sample", output.sample).find_thresholds or find_thresholds
     found = find([frames.hashed(rows, output) for rows in left], wanted)
