@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 import lakebalance as lb
 from lakebalance.allocate.carry import Boundary, one_more
+from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.allocate.rules import Group
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.recipe import Recipe
 from lakebalance.sample.amounts import Cut
@@ -44,6 +46,11 @@ def test_rows_of_equal_keys_are_taken_one_by_one_others_of_one_hash_together():
     differing = Cut(at=LOWEST, rows_below=0, below=0, rows_at=2, row=9, together=True)
     assert (differing.rows(0), differing.rows(1)) == (0, 2)
     assert differing.threshold(2, 0).last is None and differing.threshold(2, 1).whole
+
+
+def test_caps_of_whole_epochs_are_exact_where_doubles_are_not():
+    group = Group({"g": "a"}, 3 * 2**53 + 1)
+    assert Equal(method="equal", max_epochs=3).caps([group]) == [3 * group.available]
 
 
 def asked(path, tmp_path, allocate, **parts):
