@@ -148,7 +148,7 @@ def by_hand(spark, recipe, amounts, parts):
         ({"amount": 20_000, "of": "n_tokens"}, [row[2] for row in ROWS], 1),
         ({"amount": 999.99, "of": "price"}, [int(row[3] * 100) for row in ROWS], 100),
         (
-            {"amount": 300, "of": {"bytes": "text", "per_unit": 2}},
+            {"amount": 900, "of": {"bytes": "text", "per_unit": 2}},
             [len(row[4].encode()) for row in ROWS],
             2,
         ),
@@ -168,7 +168,7 @@ def test_the_rows_are_those_of_a_sort_by_hand(spark, path, tmp_path, budget, amo
     assert 0 <= steps - met < max(amounts)
     assert result.plan.to_dict()["groups"] == plan.to_dict()["groups"]
     assert sum(g.units.planned for g in plan.groups) == met
-    assert sum(p["found_units"] for p in result.published) == met / size
+    assert sum(p["found_units"] for p in result.published) == pytest.approx(met / size)
     assert lb.run(recipe, spark).plan.to_dict()["groups"] == plan.to_dict()["groups"]
 
 
@@ -199,13 +199,14 @@ def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp
         assert plan.to_dict()["outputs"] == result.plan.to_dict()["outputs"]
         assert 9000 - 97 < sum(p["found_units"] for p in result.published) <= 9000
         cheap, test = result.outputs
-        assert 100.5 - 10 < sum(p["found_units"] for p in cheap["published"]) <= 100.5
+        assert 90.5 < round(sum(p["found_units"] for p in cheap["published"]), 2) <= 100.5
         assert "found_units" not in test["published"][0]
         titles = [d["title"] for d in plan.diagnostics]
         assert titles[-2:] == ["balanced: budget in n_tokens", "cheap: budget in price"]
         made[name] = found(spark, recipe)
-    (fate,) = lb.explain(recipe, spark, "id = 8")
-    assert fate["units"]["unit"] == "n_tokens" and fate["copies"] == made["second"][8]
+    fates = [f for f in lb.explain(recipe, spark, "id < 9") if f["fate"] in ("kept", "sampled out")]
+    assert {f["units"]["unit"] for f in fates} == {"n_tokens"}
+    assert all(f["copies"] == made["second"][f["row"]["id"]] for f in fates)
     assert made["first"] == made["second"]
 
 
