@@ -169,7 +169,8 @@ def test_the_rows_are_those_of_a_sort_by_hand(spark, path, tmp_path, budget, amo
     assert result.plan.to_dict()["groups"] == plan.to_dict()["groups"]
     assert sum(g.units.planned for g in plan.groups) == met
     assert sum(p["found_units"] for p in result.published) == pytest.approx(met / size)
-    assert lb.run(recipe, spark).plan.to_dict()["groups"] == plan.to_dict()["groups"]
+    if size == 1:  # once is enough: read again from the ledger
+        assert lb.run(recipe, spark).plan.to_dict()["groups"] == plan.to_dict()["groups"]
 
 
 def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp_path):
@@ -195,15 +196,15 @@ def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp
             split={"shares": {"test": 0.1}},
             phases=[{"name": "cheap", "budget": {"amount": 100.5, "of": "price"}}],
         )
-        plan, result = lb.plan(recipe, spark), lb.run(recipe, spark)
-        assert plan.to_dict()["outputs"] == result.plan.to_dict()["outputs"]
+        result = lb.run(recipe, spark)
         assert 9000 - 97 < sum(p["found_units"] for p in result.published) <= 9000
         cheap, test = result.outputs
         assert 90.5 < round(sum(p["found_units"] for p in cheap["published"]), 2) <= 100.5
         assert "found_units" not in test["published"][0]
-        titles = [d["title"] for d in plan.diagnostics]
+        titles = [d["title"] for d in result.plan.diagnostics]
         assert titles[-2:] == ["balanced: budget in n_tokens", "cheap: budget in price"]
         made[name] = found(spark, recipe)
+    assert lb.plan(recipe, spark).to_dict()["outputs"] == result.plan.to_dict()["outputs"]
     fates = [f for f in lb.explain(recipe, spark, "id < 9") if f["fate"] in ("kept", "sampled out")]
     assert {f["units"]["unit"] for f in fates} == {"n_tokens"}
     assert all(f["copies"] == made["second"][f["row"]["id"]] for f in fates)
@@ -245,7 +246,7 @@ def test_rows_with_equal_keys_and_rows_of_no_units(spark, table, tmp_path):
         "budget": {"amount": 45, "of": "n"},
     }
     recipe = asked(path, tmp_path, allocate, key=None)
-    plan, _ = lb.plan(recipe, spark), lb.run(recipe, spark)
+    plan = lb.run(recipe, spark).plan
     assert [(g.target, g.units.planned) for g in plan.groups] == [(4, 40), (0, 0)]
     assert found(spark, recipe) == {7: 4}
     assert "1 groups have rows and no n" in plan.diagnostics[-1]["note"]
