@@ -143,14 +143,14 @@ def _all_known(
         ""
         if budget.what != "value"
         else (
-            f" and {{expectation: ExpectColumnValuesToBeBetween, args: {{column: {name}, "
+            f", {{expectation: ExpectColumnValuesToBeBetween, args: {{column: {name}, "
             "min_value: 0}}"
         )
     )
     raise TableError(
         f"{place}: {name} is {counted} in {unknown:,} rows, such as those of "
         f"{'; '.join(_keys(frames, measured, hashed))}; set them aside, by expect: {{expectations: "
-        f"[{{expectation: ExpectColumnValuesToNotBeNull, args: {{column: {name}}}}}]}}{between}, "
+        f"[{{expectation: ExpectColumnValuesToNotBeNull, args: {{column: {name}}}}}{between}]}}, "
         "or filter them by the sources' where"
     )
 
