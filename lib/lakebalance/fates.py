@@ -207,6 +207,8 @@ class Inquiry:
             "available": group.available,
             "target": group.target,
         }
+        if group.units is not None:
+            numbers["units"] = group.units.to_dict()
         if most > fewest and output.phase is None:
             # Equal rows share a key: which of them are kept has no meaning, only how many.
             numbers["equal_rows_kept"] = group.threshold.at_last

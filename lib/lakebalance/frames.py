@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import NumericType
 
 from lakebalance import __version__
+from lakebalance.core.amounts import Measure, measure
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import kinds, require
@@ -24,7 +25,7 @@ from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
 from lakebalance.plans import Plan, PlannedGroup, run_id
 from lakebalance.prune.matches import remove
-from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.models import Recipe, Rules
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
@@ -96,6 +97,17 @@ class Frames:
         ]
 
     @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """How the units of budgets are counted, by their names."""
+        rules: dict[str, Rules] = {"allocate": self.recipe.allocate}
+        rules |= {f"phases.{i}": phase for i, phase in enumerate(self.recipe.phases)}
+        return {
+            b.unit: measure(self.branches[0], b.column, b.what, b.per_unit, f"{place}.budget.of")
+            for place, own in rules.items()
+            if (b := own.budget) is not None
+        }
+
+    @cached_property
     def outputs(self) -> list[Output]:
         """The tables that the recipe makes, the balanced one first."""
         return outputs_of(self.recipe)
@@ -148,13 +160,15 @@ class Frames:
         """Rows per source and group of the recipe; see ``count_groups``."""
         names = [source.name for source in self.recipe.sources]
         grouped = [self.grouped(frame) for frame in rows]
-        return count_groups(grouped, self.by, names, left, sums, span_of)
+        amounts = {unit: measured.steps for unit, measured in self.measures.items()}
+        return count_groups(grouped, self.by, names, left, sums, span_of, amounts)
 
     def check_columns(self) -> None:
         """Raise where the recipe names a column that is not there, before rows are counted."""
         recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
         require(self.grouped(rows), self._known(recipe.by), "allocate.balance.by")
         self._check_clusters()
+        self.measures  # noqa: B018  raises where a column has no amounts
         if publish.source_column in rows.columns:
             raise RecipeError(
                 f'publish.source_column: the sources have a column "{publish.source_column}"; '

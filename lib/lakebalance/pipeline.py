@@ -181,6 +181,8 @@ def _thresholds(
 ) -> list[PlannedGroup]:
     if found is not None:
         return [replace(g, threshold=found[g.id]) for g in groups]
+    if output.rules is not None and output.rules.budget is not None:
+        return groups  # which rows make the budget is known since it was planned
     wanted = {g.id: (g.available, _rows_out(output, g)) for g in groups}
     find = method_of("sample", output.sample).find_thresholds or find_thresholds
     found = find([frames.hashed(rows, output) for rows in left], wanted)

@@ -10,7 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
+from lakebalance.budgets import in_rows, units_said
 from lakebalance.cautions import cautions
+from lakebalance.core.amounts import Amount
 from lakebalance.core.counts import Census, GroupCount
 from lakebalance.core.errors import GateError, RecipeError, TableError
 from lakebalance.core.progress import Stopwatch
@@ -79,7 +81,9 @@ def planned(
         raise TableError("no rows are left to balance after gates and pruning")
     _has_parts(groups)
     rows_of = census.rows_of(names)
-    balanced, *others = [_allocated(recipe, output, groups) for output in frames.outputs]
+    balanced, *others = [
+        _allocated(frames, output, groups, left, watch) for output in frames.outputs
+    ]
     outputs = [
         PlannedOutput(output.name, output.table, output.part, own)
         for output, own in zip(frames.outputs[1:], others, strict=True)
@@ -106,6 +110,7 @@ def planned(
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
+            *units_said(recipe, frames.outputs, [balanced, *others]),
         ],
         outputs=outputs,
         clusters=frames.clusters,
@@ -159,8 +164,14 @@ def _counted_again(
     frames: Frames, left: list[DataFrame], groups: Sequence[GroupCount]
 ) -> list[GroupCount]:
     """The groups with the rows of each that are left."""
-    left_in = {group.id: group.rows for group in frames.census(left).groups}
-    return [replace(group, left=left_in.get(group.id, 0)) for group in groups]
+    left_in = {group.id: group for group in frames.census(left).groups}
+    none = {unit: Amount(0, 0, 0) for unit in frames.measures}
+    return [
+        replace(group, left=left_in[group.id].rows, amounts=left_in[group.id].amounts)
+        if group.id in left_in
+        else replace(group, left=0, amounts=none)
+        for group in groups
+    ]
 
 
 def _has_parts(groups: Sequence[GroupCount]) -> None:
@@ -172,13 +183,24 @@ def _has_parts(groups: Sequence[GroupCount]) -> None:
         )
 
 
-def _allocated(recipe: Recipe, output: Output, groups: Sequence[GroupCount]) -> list[PlannedGroup]:
+def _allocated(
+    frames: Frames,
+    output: Output,
+    groups: Sequence[GroupCount],
+    left: Sequence[DataFrame],
+    watch: Stopwatch,
+) -> list[PlannedGroup]:
     """The groups of an output's part, each with its target."""
+    recipe = frames.recipe
     own = [
         replace(group, values={n: v for n, v in group.values.items() if n != PART})
         for group in groups
         if group.values.get(PART, TRAIN) == output.part
     ]
+    if output.rules is not None and output.rules.budget is not None:
+        _has_rows(own)
+        with watch.stage("share units", sum(group.left for group in own)):
+            return in_rows(frames, output, output.rules, own, left, _place(recipe, output))
     if output.rules is not None:
         targets = _targets(recipe, output, output.rules, own)
     else:
@@ -198,14 +220,23 @@ def _allocated(recipe: Recipe, output: Output, groups: Sequence[GroupCount]) -> 
     ]
 
 
+def _place(recipe: Recipe, output: Output) -> str:
+    """Where the rules of an output are in the recipe."""
+    if output.rules is recipe.allocate:
+        return "allocate"
+    return f"phases.{[phase.name for phase in recipe.phases].index(output.name)}"
+
+
+def _has_rows(groups: Sequence[GroupCount]) -> None:
+    if not any(group.left for group in groups):
+        raise TableError('the split left no rows in "train"; write smaller shares or later starts')
+
+
 def _targets(
     recipe: Recipe, output: Output, rules: Rules, groups: Sequence[GroupCount]
 ) -> list[int]:
-    place = "allocate"
-    if rules is not recipe.allocate:
-        place = f"phases.{[phase.name for phase in recipe.phases].index(output.name)}"
-    if not any(group.left for group in groups):
-        raise TableError('the split left no rows in "train"; write smaller shares or later starts')
+    place = _place(recipe, output)
+    _has_rows(groups)
     available = [Available(g.source, g.values, g.left) for g in groups]
     try:
         allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)

@@ -7,8 +7,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from typing import Any
 
+from lakebalance.core.amounts import in_units
 from lakebalance.core.clusters import Clusters
 from lakebalance.expect.gate import Verdict
 from lakebalance.priors import priors_of
@@ -27,12 +29,43 @@ class PlannedSource:
 
 
 @dataclass(frozen=True)
+class GroupUnits:
+    """What a group has of the unit that there is a budget of, in whole steps, ``size`` to a unit.
+
+    ``part`` is what the rules give it; ``planned`` is what the rows planned have.
+    """
+
+    unit: str
+    size: Fraction
+    available: int
+    part: int
+    planned: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """In units, as ``plan --json`` prints it."""
+        named = {name: getattr(self, name) for name in ("available", "part", "planned")}
+        epochs = self.planned / self.available if self.available else 0.0
+        shown = {name: in_units(steps, self.size) for name, steps in named.items()}
+        return {"unit": self.unit, **shown, "epochs": epochs}
+
+    def to_state(self) -> dict[str, Any]:
+        """As JSON holds it, exactly."""
+        return asdict(self) | {"size": str(self.size)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> GroupUnits:
+        """What ``to_state`` wrote."""
+        return cls(**{**state, "size": Fraction(state["size"])})
+
+
+@dataclass(frozen=True)
 class PlannedGroup:
     """One group of one source: what there is and what will be.
 
     ``rows`` are those after the source's filter, ``available`` those left after gates and pruning.
     ``threshold`` says which rows make the target; it is found when the plan is carried out.
-    ``synthetic`` of the target's rows are new ones, made from the others.
+    ``synthetic`` of the target's rows are new ones, made from the others. ``units`` are what it has
+    of the unit that there is a budget of, where that is another one than rows.
     """
 
     id: int
@@ -43,6 +76,7 @@ class PlannedGroup:
     target: int
     threshold: Threshold | None = None
     synthetic: int = 0
+    units: GroupUnits | None = None
 
     @property
     def epochs(self) -> float:
@@ -65,6 +99,7 @@ class PlannedGroup:
             "synthetic": self.synthetic,
             "epochs": self.epochs,
             "weight": self.target / self.available if self.available else 0.0,
+            **({} if self.units is None else {"units": self.units.to_dict()}),
         }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakebalance.core.amounts import in_units
 from lakebalance.core.columns import column
 from lakebalance.core.counts import count_groups
 from lakebalance.core.errors import AuditError, LakebalanceError, first_line
@@ -21,7 +22,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.frames import Frames
-from lakebalance.plans import Plan, json_group
+from lakebalance.plans import GroupUnits, Plan, json_group
 from lakebalance.publish.transaction import Layout, restore, write
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
@@ -93,6 +94,7 @@ def publish(
                 written[-1].published = _found(frames, plan, output, wanted, written[-1].version)
                 entry["rows_out"] = written[-1].rows
                 _check(written[-1].published)
+                written[-1].published = _shown(frames, output, written[-1].published)
     except Exception as error:
         undone = [_taken_back(frames, w) for w in reversed(written) if w.by_this_try]
         if undone and isinstance(error, LakebalanceError):
@@ -133,7 +135,8 @@ def _notes(plan: Plan) -> dict[str, Any]:
 
 
 def _check(published: list[dict[str, Any]]) -> None:
-    if wrong := [p for p in published if p["planned"] != p["found"]]:
+    planned_and_found = [("planned", "found"), ("planned_units", "found_units")]
+    if wrong := [p for p in published if any(p.get(a) != p.get(b) for a, b in planned_and_found)]:
         raise AuditError(f"{len(wrong)} groups differ from the plan, such as {wrong[0]}")
 
 
@@ -172,6 +175,7 @@ class _Wanted:
     source: str
     values: dict[str, Any]
     rows: int
+    units: GroupUnits | None
 
 
 def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
@@ -181,7 +185,7 @@ def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
     if method.put_out_as is not None:
         values = method.put_out_as([g.group for g in groups], output.sample, plan.prepared)
     return [
-        _Wanted(group.source, row, method.rows_out(group.available, group.target))
+        _Wanted(group.source, row, method.rows_out(group.available, group.target), group.units)
         for group, rows in zip(groups, values, strict=True)
         for row in rows
     ]
@@ -190,7 +194,7 @@ def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
 def _found(
     frames: Frames, plan: Plan, output: Output, wanted: list[_Wanted], version: int
 ) -> list[dict[str, Any]]:
-    """Planned and found rows per group, counted in what was written."""
+    """Planned and found rows per group, and steps of its unit, counted in what was written."""
     recipe = frames.recipe
     written = read_delta(frames.spark, Table(output.table), version)
     if recipe.order is not None and output.phase is not None:
@@ -200,27 +204,36 @@ def _found(
     name = recipe.publish.source_column
     sources = [s.name for s in recipe.sources] if name else [""]
     tagged = written.withColumn(SOURCE, column(name) if name else F.lit(""))
-    census = count_groups([frames.binned(tagged)], recipe.by, sources)
+    budget = None if output.rules is None else output.rules.budget
+    measured = {} if budget is None else {budget.unit: frames.measures[budget.unit]}
+    steps = {unit: measure.steps for unit, measure in measured.items()}
+    census = count_groups([frames.binned(tagged)], recipe.by, sources, amounts=steps)
     found = {(g.source, repr(g.values)): g for g in census.groups}
     merged: dict[tuple[str, str], dict[str, Any]] = {}
-    for g in wanted:
-        key = (g.source if name else "", repr(g.values))
-        entry = merged.setdefault(
-            key,
-            {
-                "source": g.source if name else None,
-                "group": json_group(g.values),
-                "planned": 0,
-                "found": found[key].rows if key in found else 0,
-            },
+
+    def entry_of(key: tuple[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+        counted = {"planned": 0, "found": found[key].rows if key in found else 0}
+        for unit in measured:
+            counted["planned_units"] = 0
+            counted["found_units"] = found[key].amounts[unit].total if key in found else 0
+        return merged.setdefault(
+            key, {"source": key[0] or None, "group": json_group(values), **counted}
         )
+
+    for g in wanted:
+        entry = entry_of((g.source if name else "", repr(g.values)), g.values)
         entry["planned"] += g.rows
+        if g.units is not None:
+            entry["planned_units"] += g.units.planned
     for key in found.keys() - merged.keys():
-        group = json_group(found[key].values)
-        merged[key] = {
-            "source": key[0] or None,
-            "group": group,
-            "planned": 0,
-            "found": found[key].rows,
-        }
+        entry_of(key, found[key].values)
     return list(merged.values())
+
+
+def _shown(frames: Frames, output: Output, published: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was counted, with steps as units."""
+    if output.rules is None or output.rules.budget is None:
+        return published
+    size = frames.measures[output.rules.budget.unit].size
+    units = ("planned_units", "found_units")
+    return [{**p, **{name: in_units(p[name], size) for name in units}} for p in published]

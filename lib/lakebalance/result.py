@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance import __version__
 from lakebalance.core.registry import method_of
-from lakebalance.plans import Plan, PlannedGroup, python_value
+from lakebalance.plans import GroupUnits, Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
@@ -80,6 +80,7 @@ def remember_plan(state: State, spark: SparkSession, plan: Plan) -> None:
             g.threshold.last,
             g.threshold.at_last,
             g.threshold.whole,
+            None if g.units is None else g.units.to_state(),
         )
         for name in [BALANCED, *[output.name for output in plan.outputs]]
         for g in plan.groups_of(name)
@@ -109,6 +110,7 @@ def remembered_groups(
                 a.target,
                 Threshold(a.base, a.last, a.at_last, a.whole),
                 samplers[a.output].new_rows(a.available, a.target),
+                None if a.units is None else GroupUnits.from_state(a.units),
             )
         )
     return groups

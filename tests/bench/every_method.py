@@ -70,6 +70,12 @@ GROUPS = {
     "bins by periods": "{took off in: {of: time_hour, every: month}}",
     "clusters": "{part: {of: [dep_delay, distance, hour], within: [carrier], floor: 5000}}",
 }
+# Budgets in other units than rows, shared over the carriers.
+BUDGETS = {
+    "miles": "{amount: 50000000, of: distance}",
+    "hours": "{amount: 250000.5, of: air_hours}",
+    "tokens": "{amount: 100000, of: {characters: tailnum, per_unit: 4}}",
+}
 # What is pruned is balanced by no rule. Each of a month's flights is looked at by all others of it.
 PRUNED_BY = f"by: [carrier], {FEATURES}"
 PRUNES = {
@@ -100,7 +106,13 @@ SAMPLERS = {
     "smoten": "{method: smoten, categorical: [dest, origin, month]}",
     "weight": "{method: weight}",
 }
-STAGES = {"prune": PRUNES, "groups": GROUPS, "allocate": RULES, "sample": SAMPLERS}
+STAGES = {
+    "prune": PRUNES,
+    "groups": GROUPS,
+    "budgets": BUDGETS,
+    "allocate": RULES,
+    "sample": SAMPLERS,
+}
 GROUPED_BY_LABELS = {"remedial"}
 
 
@@ -112,6 +124,7 @@ def make(spark: SparkSession, folder: Path) -> Path:
     df = spark.createDataFrame(flights.reset_index(names="id"))
     df = df.where("dep_delay IS NOT NULL AND NOT isnan(dep_delay)")
     df = df.withColumn("time_hour", F.to_timestamp("time_hour"))
+    df = df.withColumn("air_hours", F.col("air_time") / 60)
     labels = {"late": "dep_delay > 60", "far": "distance > 2400", "by night": "hour >= 22"}
     df = df.withColumns({name: F.expr(f"int({test})") for name, test in labels.items()})
     named = [F.when(F.col(f"`{name}`") == 1, F.lit(name)) for name in labels]
@@ -130,6 +143,8 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     if stage == "allocate":
         balance = {"by": ["carrier"], **yaml.safe_load(RULES[name])}
         made = {"bins": {"quarter": {"of": "dep_delay", "quantiles": 4}}} if name == "qqt" else {}
+    elif stage == "budgets":
+        where = "tailnum IS NOT NULL AND air_time < 10000"  # a NaN is over every number
     elif stage == "groups":
         kind, _, _ = name.partition(" ")
         made = {kind: yaml.safe_load(GROUPS[name])}
@@ -144,6 +159,8 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     allocate: dict[str, Any] | None = {**made, "balance": balance}
     if balance["method"] not in OWN_TOTAL and "budget" not in balance:
         allocate = {**made, "balance": balance, "rows": 100_000}
+    if stage == "budgets":
+        allocate = {"balance": balance, "budget": yaml.safe_load(BUDGETS[name])}
     if "treatment" in sample:
         where, allocate = "origin IN ('JFK', 'EWR')", None
     given["sources"] = [{"name": "flights", "table": str(source), "key": ["id"], "where": where}]
@@ -193,7 +210,9 @@ def main() -> None:
     print("| recipe line | rows | planned | found | groups met | new rows | seconds |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for stage, lines in STAGES.items():
-        assert stage == "groups" or sorted(lines) == sorted(methods(stage)), "a method is missing"
+        assert stage in ("groups", "budgets") or sorted(lines) == sorted(methods(stage)), (
+            "a method is missing"
+        )
         for name in lines:
             if not asked.only or name in asked.only:
                 cells = measured(spark, stage, name, source, folder / f"out-{stage}-{name}")

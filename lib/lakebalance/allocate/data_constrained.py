@@ -106,9 +106,10 @@ def data_constrained(
         total = worth if rows is None else rows
         if total > worth:
             raise InfeasibleBudget(
-                f"of the budget of {total:,} rows, some would be worth less than min_value, "
-                f"{options.min_value:g}; the largest feasible is {worth:,}, which leaving out rows "
-                "gives"
+                "of the budget of {} {unit}, some would be worth less than min_value, "
+                f"{options.min_value:g}; the largest feasible is {{}}, which leaving out {{unit}} "
+                "gives",
+                [total, worth],
             )
     divide(total, [1.0] * len(groups), caps, floors)  # raises where it can't be met
     most = [total if cap is None else min(cap, total) for cap in caps]
@@ -200,4 +201,5 @@ METHOD = Method(
     data_constrained,
     example="{method: data_constrained, min_value: 0.5}",
     diagnose=diagnose,
+    any_unit=True,
 )

@@ -41,4 +41,6 @@ def equal(groups: Sequence[Group], rows: int | None, options: Equal) -> list[int
     return options.share(groups, rows, [float(group.available > 0) for group in groups])
 
 
-METHOD = Method("equal", Equal, equal, example="{method: equal, min_rows: 500, max_epochs: 10}")
+METHOD = Method(
+    "equal", Equal, equal, example="{method: equal, min_rows: 500, max_epochs: 10}", any_unit=True
+)

@@ -58,4 +58,5 @@ METHOD = Method(
     InverseFrequency,
     inverse_frequency,
     example="{method: inverse_frequency, strength: 1.0}",
+    any_unit=True,
 )

@@ -46,4 +46,4 @@ def power(groups: Sequence[Group], rows: int | None, options: Power) -> list[int
     return options.share(groups, rows, powers(groups, options.alpha))
 
 
-METHOD = Method("power", Power, power, example="{method: power, alpha: 0.5}")
+METHOD = Method("power", Power, power, example="{method: power, alpha: 0.5}", any_unit=True)

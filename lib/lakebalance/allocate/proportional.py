@@ -41,4 +41,4 @@ def proportional(groups: Sequence[Group], rows: int | None, options: Proportiona
     return options.share(groups, rows, [float(group.available) for group in groups])
 
 
-METHOD = Method("proportional", Proportional, proportional)
+METHOD = Method("proportional", Proportional, proportional, any_unit=True)

@@ -15,7 +15,16 @@ SHARE_BITS = 60
 
 
 class InfeasibleBudget(RecipeError):
-    """The budget does not lie between the sum of the floors and the sum of the caps."""
+    """The budget does not lie between the sum of the floors and the sum of the caps.
+
+    ``amounts`` are written into ``said`` where it has ``{}``, and the unit where it has ``{unit}``.
+    """
+
+    def __init__(self, said: str, amounts: Sequence[float] = (), unit: str = "rows") -> None:
+        """Say it."""
+        self.said, self.amounts = said, amounts
+        written = [f"{amount:,}" for amount in amounts]
+        super().__init__(said.format(*written, unit=unit) if amounts else said)
 
 
 def integer_shares(shares: Sequence[float]) -> list[int]:
@@ -98,13 +107,14 @@ def divide(
     )
     if total > largest:
         raise InfeasibleBudget(
-            f"the budget of {total:,} rows is more than caps and shares allow; "
-            f"the largest feasible is {largest:,}"
+            "the budget of {} {unit} is more than caps and shares allow; the largest feasible is "
+            "{}",
+            [total, largest],
         )
     if total < sum(low):
         raise InfeasibleBudget(
-            f"the budget of {total:,} rows is less than the floors ask for; "
-            f"the least feasible is {sum(low):,}"
+            "the budget of {} {unit} is less than the floors ask for; the least feasible is {}",
+            [total, sum(low)],
         )
     return _fill(total, weights, caps, low)
 

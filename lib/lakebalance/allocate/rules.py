@@ -54,7 +54,10 @@ class RuleOptions(MethodOptions):
     def _cap(self, group: Group) -> int | None:
         if group.available == 0:
             return 0
-        own = None if self.max_epochs is None else int(self.max_epochs * group.available)
+        most = self.max_epochs
+        # Whole epochs in whole numbers: what is counted in bytes may be more than a double holds.
+        most = int(most) if most is not None and most.is_integer() else most
+        own = None if most is None else int(most * group.available)
         limits = [cap for cap in (own, group.cap) if cap is not None]
         return min(limits) if limits else None
 

@@ -126,5 +126,9 @@ def targets(groups: Sequence[Group], rows: int | None, options: Targets) -> list
 
 
 METHOD = Method(
-    "targets", Targets, targets, example="{method: targets, shares: {cat: 0.5, dog: 0.5}}"
+    "targets",
+    Targets,
+    targets,
+    example="{method: targets, shares: {cat: 0.5, dog: 0.5}}",
+    any_unit=True,
 )

@@ -76,4 +76,5 @@ METHOD = Method(
     Temperature,
     temperature,
     example="{method: temperature, temperature: 2.0, max_epochs: 4}",
+    any_unit=True,
 )

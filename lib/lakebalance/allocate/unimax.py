@@ -60,4 +60,4 @@ def unimax(groups: Sequence[Group], rows: int | None, options: Unimax) -> list[i
     return options.share(groups, rows, [float(group.available > 0) for group in groups])
 
 
-METHOD = Method("unimax", Unimax, unimax, example="{method: unimax, max_epochs: 4}")
+METHOD = Method("unimax", Unimax, unimax, example="{method: unimax, max_epochs: 4}", any_unit=True)

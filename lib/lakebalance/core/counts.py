@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lakebalance.core.amounts import Amount
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.hashing import INTEGRALS, canonical, flagged, salted
@@ -29,6 +30,7 @@ class GroupCount:
     """Rows of one group of one source, and how many of them are left after the gates.
 
     ``id`` is the group's hash; ``values`` are as JSON holds them, but NaN, which is a float.
+    ``amounts`` are what the rows left have of each unit asked for.
     """
 
     id: int
@@ -36,6 +38,7 @@ class GroupCount:
     values: dict[str, Any]
     rows: int
     left: int
+    amounts: Mapping[str, Amount] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def count_groups(
     left: Column | None = None,
     sums: Mapping[str, Column] | None = None,
     span_of: Column | None = None,
+    amounts: Mapping[str, Column] | None = None,
 ) -> Census:
     """Rows per source and group, in order of source and values; one Spark job.
 
@@ -96,6 +100,7 @@ def count_groups(
     left : condition of the rows that go on; all of them where left out.
     sums : conditions to count over all rows in the same job, by name.
     span_of : an integral column to find the least and greatest value of, by source.
+    amounts : columns of whole steps to sum over the rows that go on, by name; see ``Measure``.
 
     Raises
     ------
@@ -111,10 +116,14 @@ def count_groups(
     counts += [F.count_if(condition).alias(name) for name, condition in counted.items()]
     if span_of is not None:
         counts += [F.min(span_of).alias("least"), F.max(span_of).alias("greatest")]
+    for i, steps in enumerate((amounts or {}).values()):
+        counts += _amounts(i, steps, F.lit(True) if left is None else left)
     grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
     table = unite(grouped).withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names])).toArrow()
-    groups = _groups(table, dict(zip(names, by, strict=True)), kinds(frames[0]))
+    groups = _groups(
+        table, dict(zip(names, by, strict=True)), kinds(frames[0]), list(amounts or {})
+    )
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
@@ -123,8 +132,19 @@ def count_groups(
     return Census(groups, totals, {} if span_of is None else _spans(table))
 
 
+def _amounts(i: int, steps: Column, left: Column) -> list[Column]:
+    return [
+        F.sum(F.when(left, steps).cast("decimal(20,0)")).alias(f"total{i}"),
+        F.max(F.when(left, steps)).alias(f"largest{i}"),
+        F.count_if(left & steps.isNull()).alias(f"unknown{i}"),
+    ]
+
+
 def _groups(
-    table: pa.Table, by: Mapping[str, str], kind_of: Mapping[str, T.DataType]
+    table: pa.Table,
+    by: Mapping[str, str],
+    kind_of: Mapping[str, T.DataType],
+    amounts: Sequence[str],
 ) -> list[GroupCount]:
     return [
         GroupCount(
@@ -133,6 +153,12 @@ def _groups(
             {name: _value(row[v], kind_of[name]) for v, name in by.items()},
             row["rows"],
             row.get("left", row["rows"]),
+            {
+                name: Amount(
+                    int(row[f"total{i}"] or 0), row[f"largest{i}"] or 0, row[f"unknown{i}"]
+                )
+                for i, name in enumerate(amounts)
+            },
         )
         for row in table.to_pylist()
     ]

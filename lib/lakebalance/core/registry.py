@@ -61,6 +61,8 @@ class Method:
     the values of each group by column the values of each row that a row of it is put out as;
     ``rows_out`` counts rows before that. ``diagnose(groups, targets, options)``, for rules, returns
     a list of ``Diagnostic`` about the groups that it shared rows over.
+    ``any_unit`` says that a rule's shares are the same whatever unit there is a budget of, and that
+    a sampler keeps rows as they are counted in such a unit.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -80,6 +82,7 @@ class Method:
     diagnose: Callable[..., list[Diagnostic]] | None = None
     fate: str = "duplicate"
     training_only: bool = False
+    any_unit: bool = False
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

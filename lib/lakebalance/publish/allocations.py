@@ -15,7 +15,8 @@ SCHEMA = pa.schema(
     [("place", pa.int64()), ("output", pa.string()), ("source", pa.string()),
      ("group_id", pa.int64()), ("group", pa.string()), ("rows", pa.int64()),
      ("available", pa.int64()), ("target", pa.int64()), ("base", pa.int64()),
-     ("last", pa.int64()), ("at_last", pa.int64()), ("whole", pa.bool_())]
+     ("last", pa.int64()), ("at_last", pa.int64()), ("whole", pa.bool_()),
+     ("units", pa.string())]
 )  # fmt: skip
 
 
@@ -34,12 +35,18 @@ class Allocation:
     last: int | None
     at_last: int
     whole: bool
+    units: dict[str, Any] | None = None
 
 
 def as_frame(spark: SparkSession, allocations: Iterable[Allocation]) -> DataFrame:
     """The allocations as a frame, in their order."""
     rows = [
-        {**vars(a), "place": place, "group": json.dumps(a.group)}
+        {
+            **vars(a),
+            "place": place,
+            "group": json.dumps(a.group),
+            "units": None if a.units is None else json.dumps(a.units),
+        }
         for place, a in enumerate(allocations)
     ]
     return spark.createDataFrame(pa.Table.from_pylist(rows, schema=SCHEMA))
@@ -58,8 +65,9 @@ def from_frame(df: DataFrame, groups: Collection[int] | None = None) -> list[All
     rows = {row["place"]: row for row in df.toArrow().to_pylist()}
     return [
         Allocation(
-            **{k: v for k, v in row.items() if k not in ("place", "group")},
+            **{k: v for k, v in row.items() if k not in ("place", "group", "units")},
             group=json.loads(row["group"]),
+            units=json.loads(row.get("units") or "null"),
         )
         for _, row in sorted(rows.items())
     ]

@@ -16,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from lakebalance.core.registry import MethodOptions, methods, options_union
+from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.budgets import Budget, check_unit_rules
 from lakebalance.recipe.made_groups import Bin, Cluster
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
@@ -133,12 +134,23 @@ class Rules(Part):
     rows: int | None = Field(
         None, ge=0, description="The budget; as many rows as there are if left out."
     )
+    budget: Budget | None = Field(
+        None, description="A budget in another unit instead, such as tokens."
+    )
 
     @property
     def by(self) -> list[str]:
         """The columns whose values make the groups, those of the rules within as well."""
         rules = [*([] if self.balance is None else [self.balance]), *self.within]
         return [name for rule in rules for name in getattr(rule, "by", [])]
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Rules:
+        if self.budget is not None:
+            if self.rows is not None:
+                raise ValueError("write rows or budget, not both")
+            check_unit_rules([r for r in (self.mix, self.balance, *self.within) if r is not None])
+        return self
 
     @model_validator(mode="after")
     def _rules_nest(self) -> Rules:
@@ -306,6 +318,16 @@ class Recipe(Part):
         """The columns whose values make the groups, those of all phases as well."""
         names = [*self.allocate.by, *[name for phase in self.phases for name in phase.by]]
         return list(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _sampler_keeps_units(self) -> Recipe:
+        if self.allocate.budget is not None and not method_of("sample", self.sample).any_unit:
+            raise ValueError(
+                f'sample.method: "{self.sample.method}" makes or weighs rows by their number, so '
+                f"the {self.allocate.budget.unit} of the output would not be those of "
+                "allocate.budget; write sample: {method: repeat}, or allocate.rows"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bins_are_used(self) -> Recipe:

@@ -78,6 +78,12 @@ def check_order(recipe: Recipe) -> None:
             "order: it says how the table lies in files; leave out publish.partition_by and "
             "publish.cluster_by"
         )
+    if any(rules.budget is not None for rules in (recipe.allocate, *recipe.phases)):
+        # Phases go on where the one before stopped, at rows of other amounts than were counted on.
+        raise ValueError(
+            "order: phases in order share rows and not other units; write rows in place of budget, "
+            "or leave order out"
+        )
     names = [BALANCED, *[phase.name for phase in recipe.phases]]
     if unknown := order.scores.keys() - set(names):
         name = min(unknown)

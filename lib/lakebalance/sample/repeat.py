@@ -35,4 +35,4 @@ def repeat(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Re
     return keep(frames, {group: share.threshold for group, share in shares.items()})
 
 
-METHOD = Method("repeat", Repeat, repeat)
+METHOD = Method("repeat", Repeat, repeat, any_unit=True)

@@ -34,9 +34,10 @@ COPIES, COPY = "__lb_copies", "__lb_copy"
 OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
-Known = TypeVar("Known")
 # A value, how many are kept at it, and whether these are all.
 Cut = tuple[int, int, bool]
+Wanted = TypeVar("Wanted")
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,10 @@ def find_thresholds(
 
 
 def in_bands(
-    locate: Callable[[Mapping[int, Known], float], Mapping[int, Cut]],
-    wanted: Mapping[int, Known],
+    locate: Callable[[Mapping[int, Wanted], float], Mapping[int, Place]],
+    wanted: Mapping[int, Wanted],
     widths: Sequence[float],
-) -> dict[int, Cut]:
+) -> dict[int, Place]:
     """What is looked for of each group in a narrow band, and in ever wider ones where it is not.
 
     Parameters
@@ -133,7 +134,7 @@ def in_bands(
     ------
     AuditError : it is not in a group's widest band.
     """
-    found: dict[int, Cut] = {}
+    found: dict[int, Place] = {}
     for width in widths:
         open_ = {group: numbers for group, numbers in wanted.items() if group not in found}
         if open_:

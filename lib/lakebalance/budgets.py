@@ -1,0 +1,211 @@
+"""Budgets in units other than rows: from each group's part of them to its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from lakebalance.allocate.carry import Boundary, one_more
+from lakebalance.allocate.nest import Available, allocate
+from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.core.amounts import MOST_IN_ALL, Measure, in_steps, in_units
+from lakebalance.core.columns import column
+from lakebalance.core.counts import GroupCount
+from lakebalance.core.diagnostics import Diagnostic
+from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.hashing import key_text
+from lakebalance.core.sources import KEY
+from lakebalance.frames import Frames
+from lakebalance.plans import GroupUnits, PlannedGroup
+from lakebalance.recipe.budgets import Budget
+from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.outputs import Output
+from lakebalance.sample.amounts import STEPS, Cut, PartOf, find_cuts
+from lakebalance.sample.thresholds import GROUP, HASH, Threshold
+
+EXAMPLES = 3
+MOST_SHOWN = 60
+
+
+def in_rows(
+    frames: Frames,
+    output: Output,
+    rules: Rules,
+    groups: Sequence[GroupCount],
+    left: Sequence[DataFrame],
+    place: str,
+) -> list[PlannedGroup]:
+    """The groups of an output, each with the rows that make its part of a budget in units.
+
+    Every row is kept as often as the part holds the whole group, and of the rest rows in order of
+    their hash. What whole rows leave of the parts is carried on from group to group, in the order
+    of sources and values, so that all together never have more than the budget, and less by less
+    than one row.
+
+    Parameters
+    ----------
+    frames : the recipe and its sources.
+    output : the table.
+    rules : with ``budget``.
+    groups : what was counted of the output's part.
+    left : the rows to sample; one job reads their keys, groups and units.
+    place : path of the rules in the recipe.
+
+    Raises
+    ------
+    TableError : a row has no units, or fewer than 0.
+    RecipeError : the rules cannot be met.
+    """
+    budget = rules.budget
+    assert budget is not None
+    measured = frames.measures[budget.unit]
+    hashed = [frames.hashed(rows, output) for rows in left]
+    _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
+    parts = _parts(rules, budget, measured, groups, place)
+    wanted = {
+        group.id: PartOf(amount.total, amount.largest, part % amount.total)
+        for group, part in zip(groups, parts, strict=True)
+        if (amount := group.amounts[budget.unit]).total and part % amount.total
+    }
+    rows = [frame.select(GROUP, HASH, measured.steps.alias(STEPS)) for frame in hashed]
+    cuts = find_cuts(rows, wanted) if wanted else {}
+    taken = _taken(wanted, cuts)
+    return [
+        _planned(group, part, budget.unit, measured, cuts.get(group.id), taken.get(group.id, 0))
+        for group, part in zip(groups, parts, strict=True)
+    ]
+
+
+def _parts(
+    rules: Rules, budget: Budget, measured: Measure, groups: Sequence[GroupCount], place: str
+) -> list[int]:
+    """What the rules give each group, in steps."""
+    available = [Available(g.source, g.values, g.amounts[budget.unit].total) for g in groups]
+    steps = in_steps(budget.amount, measured.size)
+    try:
+        allocated = allocate(available, steps, rules.mix, rules.balance, rules.within)
+    except InfeasibleBudget as error:
+        amounts = [in_units(int(amount), measured.size) for amount in error.amounts]
+        raise InfeasibleBudget(f"{place}: {error.said}", amounts, budget.unit) from error
+    except RecipeError as error:
+        raise type(error)(f"{place}: {error}") from error
+    return [a.target for a in allocated]
+
+
+def _taken(wanted: Mapping[int, PartOf], cuts: Mapping[int, Cut]) -> dict[int, int]:
+    """How many rows each group takes at the hash where its part ends, one more where it is due."""
+    within = {group: cuts[group].taken(wanted[group].part) for group in wanted}
+    boundaries = [
+        Boundary(wanted[g].part - cuts[g].below - n * cuts[g].row, cuts[g].row)
+        for g, n in within.items()
+    ]
+    more = one_more(boundaries)
+    return {group: n + more[i] for i, (group, n) in enumerate(within.items())}
+
+
+def _planned(
+    group: GroupCount, part: int, unit: str, measured: Measure, cut: Cut | None, taken: int
+) -> PlannedGroup:
+    available = group.amounts[unit].total
+    base = part // available if available else 0
+    rows, planned, threshold = base * group.left, base * available, Threshold(base)
+    if cut is not None:
+        rows, planned = rows + cut.rows(taken), planned + cut.below + taken * cut.row
+        threshold = cut.threshold(base, taken)
+    units = GroupUnits(unit, measured.size, available, part, planned)
+    counts = (group.rows, group.left, rows)
+    return PlannedGroup(group.id, group.source, group.values, *counts, threshold, units=units)
+
+
+def _all_known(
+    frames: Frames,
+    budget: Budget,
+    measured: Measure,
+    groups: Sequence[GroupCount],
+    hashed: Sequence[DataFrame],
+    place: str,
+) -> None:
+    """Raise where rows have no units, with some of their keys."""
+    amounts = [group.amounts[budget.unit] for group in groups]
+    if sum(amount.total for amount in amounts) > MOST_IN_ALL:
+        raise TableError(
+            f"{place}: all rows have over {MOST_IN_ALL:,} steps of {budget.unit} together; write "
+            "a column of larger units"
+        )
+    unknown = sum(amount.unknown for amount in amounts)
+    if not unknown:
+        return
+    counted = "null" if budget.what != "value" else "null, NaN, negative or too large"
+    name = budget.column
+    between = (
+        ""
+        if budget.what != "value"
+        else (
+            f", {{expectation: ExpectColumnValuesToBeBetween, args: {{column: {name}, "
+            "min_value: 0}}"
+        )
+    )
+    raise TableError(
+        f"{place}: {name} is {counted} in {unknown:,} rows, such as those of "
+        f"{'; '.join(_keys(frames, measured, hashed))}; set them aside, by expect: {{expectations: "
+        f"[{{expectation: ExpectColumnValuesToNotBeNull, args: {{column: {name}}}}}{between}]}}, "
+        "or filter them by the sources' where"
+    )
+
+
+def _keys(frames: Frames, measured: Measure, hashed: Sequence[DataFrame]) -> list[str]:
+    """The keys of some rows without units, by their columns where all sources have the same."""
+    keys = {tuple(source.key or ()) for source in frames.pinned}
+    names = next(iter(keys)) if len(keys) == 1 else ()
+    found: list[Any] = []
+    for rows in hashed:
+        bad = rows.where(measured.steps.isNull()).orderBy(KEY).limit(EXAMPLES)
+        found += bad.select(KEY, *[column(name) for name in names]).collect()
+    found.sort(key=lambda row: tuple(row[0]))
+    if not names:
+        return [f"key {key_text((row[0]['hi'], row[0]['lo']))}" for row in found[:EXAMPLES]]
+    return [
+        ", ".join(f"{name}={row[i + 1]}" for i, name in enumerate(names))
+        for row in found[:EXAMPLES]
+    ]
+
+
+def units_said(
+    recipe: Recipe, outputs: Sequence[Output], groups_of: Sequence[Sequence[PlannedGroup]]
+) -> list[dict[str, Any]]:
+    """For each budget in units, what there is of each group and what is planned."""
+    return [
+        _said(output, output.rules.budget, groups).to_dict()
+        for output, groups in zip(outputs, groups_of, strict=True)
+        if output.rules is not None and output.rules.budget is not None
+    ]
+
+
+def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Diagnostic:
+    known = [(group, group.units) for group in groups if group.units is not None]
+    size = known[0][1].size
+    planned = in_units(sum(units.planned for _, units in known), size)
+    largest = sorted(known, key=lambda pair: -pair[1].available)[:MOST_SHOWN]
+    empty = sum(1 for group, units in known if group.available and not units.available)
+    more = f" {len(known) - MOST_SHOWN:,} smaller groups are not shown." * (len(known) > MOST_SHOWN)
+    more += f" {empty:,} groups have rows and no {budget.unit}: they get none." * bool(empty)
+    return Diagnostic(
+        f"{output.name}: budget in {budget.unit}",
+        ["source", "group", *[f"{budget.unit} {what}" for what in ("available", "planned")],
+         "epochs", "rows planned"],
+        [
+            [
+                group.source,
+                ", ".join(f"{n}={v}" for n, v in group.group.items()) or "all rows",
+                in_units(units.available, size),
+                in_units(units.planned, size),
+                float(units.to_dict()["epochs"]),
+                group.target,
+            ]
+            for group, units in largest
+        ],
+        f"{planned:,} of {budget.amount:,} {budget.unit} are planned: as many as whole rows make, "
+        f"less by less than one row.{more}",
+    )  # fmt: skip
