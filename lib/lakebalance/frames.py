@@ -21,7 +21,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
-from lakebalance.plans import Plan, PlannedGroup, run_id
+from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
@@ -33,7 +33,8 @@ Found = Callable[[int, DataFrame], DataFrame]
 def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
     """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
     return {
-        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group) for g in groups
+        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group, g.source)
+        for g in groups
     }
 
 
@@ -177,7 +178,7 @@ class Frames:
             check_clusters(
                 self.binned(self.branches[0]), name, spec, self.recipe.within(name), place
             )
-        if specs and method_of("sample", self.recipe.sample).put_out_as is not None:
+        if specs and method_of("sample", self.recipe.sample).changes_groups:
             raise RecipeError(
                 f"allocate.clusters: sample.method {self.recipe.sample.method} changes the classes "
                 "that they divide; write another method, or leave clusters out"
@@ -238,6 +239,7 @@ class Frames:
         groups = plan.groups
         if (targets := found.targets) is not None:
             groups = [replace(group, target=targets.get(group.id, 0)) for group in groups]
+        groups = with_new_rows(groups, found.made) if found.made else groups
         diagnostics = [*plan.diagnostics, *said]
         return replace(plan, groups=groups, prepared=found.state, diagnostics=diagnostics)
 

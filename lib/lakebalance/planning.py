@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
-from lakebalance.cautions import cautions
+from lakebalance.cautions import cautions, copies_without_split
 from lakebalance.core.counts import Census, GroupCount
 from lakebalance.core.errors import GateError, RecipeError, TableError
 from lakebalance.core.progress import Stopwatch
@@ -108,7 +108,14 @@ def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]
     if method_of("sample", frames.recipe.sample).prepare is None:
         return plan
     with watch.stage("prepare", sum(group.available for group in plan.groups)):
-        return frames.prepared(left, plan)
+        found = frames.prepared(left, plan)
+    new = sum(group.synthetic for group in found.groups)
+    if new == sum(group.synthetic for group in plan.groups):
+        return found
+    # What is made only now was not there to be warned of.
+    late = copies_without_split(frames.recipe, found.groups)
+    said = [{"code": code, "message": message} for code, message in late]
+    return replace(found, warnings=[*found.warnings, *[s for s in said if s not in found.warnings]])
 
 
 def _stop(verdicts: Sequence[Verdict]) -> None:
