@@ -13,6 +13,7 @@ from lakebalance import __version__
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import require
+from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
@@ -85,12 +86,17 @@ class Frames:
         return all(source.key is not None for source in self.pinned)
 
     @cached_property
-    def bins(self) -> list[Bins]:
+    def bins(self) -> list[Bins | ConfidentLabel]:
         """The groups that the recipe makes of columns which have none of their own."""
         return [
             find_bins(self.branches, name, spec, f"allocate.bins.{name}")
             for name, spec in self.recipe.allocate.bins.items()
         ]
+
+    @property
+    def said_of_bins(self) -> list[Diagnostic]:
+        """What there is to say of the groups that are made."""
+        return said_of(bins for bins in self.bins if isinstance(bins, ConfidentLabel))
 
     @cached_property
     def outputs(self) -> list[Output]:
@@ -168,7 +174,8 @@ class Frames:
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
             divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
-            deciding = [*recipe.by, *[bins.of for bins in self.bins], *divided]
+            cut = [name for bins in self.bins for name in bins.columns]
+            deciding = [*recipe.by, *cut, *divided]
             check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
 
     def _check_clusters(self) -> None:

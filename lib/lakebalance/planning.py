@@ -94,7 +94,7 @@ def planned(
         pruned,
         cautions(frames, rows_of, verdicts, balanced, outputs),
         [
-            *[diagnostic.to_dict() for diagnostic in frames.said],
+            *[diagnostic.to_dict() for diagnostic in [*frames.said_of_bins, *frames.said]],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(recipe.allocate, balanced),
         ],

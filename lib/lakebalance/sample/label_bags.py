@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ def sets_of(shares: Mapping[int, Share], labels: Sequence[str]) -> LabelSets:
     return label_sets(values, [share.available for share in shares.values()])
 
 
-def bags_of(shares: Mapping[int, Share], labels: Sequence[str], rare: Sequence[str]) -> list[Bag]:
+def bags_of(shares: Mapping[int, Share], labels: Sequence[str], rare: Collection[str]) -> list[Bag]:
     """The bags of some labels, in order of the groups; those of one label need not stand together.
 
     Parameters

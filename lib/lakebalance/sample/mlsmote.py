@@ -100,7 +100,7 @@ def mlsmote(
     rows = frames[0].drop(GROUP, HASH)
     kept = keep(frames, {group: share.threshold for group, share in shares.items()})
     kept = without_parents(kept.select(*map(column, rows.columns)), options)
-    bags = bags_of(shares, options.labels, state["rare"])
+    bags = bags_of(shares, options.labels, set(state["rare"]))
     return unite([kept, _children(frames, bags, options).drop(OF)]) if bags else kept
 
 
@@ -148,7 +148,7 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     """
     sets = sets_of(shares, options.labels)
     rare = [name for name, is_rare in zip(sets.names, sets.minority, strict=True) if is_rare]
-    bags = bags_of(shares, options.labels, rare)
+    bags = bags_of(shares, options.labels, set(rare))
     for bag in bags:
         checks.check_rows(options, f'rare label "{bag.name}"', bag.rows, "")
     made = _counted(frames, bags, options) if bags else []
