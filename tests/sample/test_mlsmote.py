@@ -288,6 +288,8 @@ def test_columns_of_labels_held_out_rows_and_other_groups(spark, table, recipe, 
         states = [p["b"] for p in parents]
         assert row["b"] is (None if 2 * states.count(None) >= len(states) else 0)
     assert all(p["planned"] == p["found"] for p in result.published)
+    again = lb.run(made, spark)
+    assert again.repeated and again.plan.to_dict()["groups"] == result.plan.to_dict()["groups"]
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,9 @@ def mlsmote(
     ----------
     Charte, Rivera, del Jesus, Herrera, "MLSMOTE: Approaching imbalanced multilabel learning through
     synthetic instance generation", Knowledge-Based Systems 89, 2015; labels by its "ranking".
-    Published code (mldr.resampling) asks for more than half; here half is enough. There, values of
-    nominal columns are as far apart as the shares of a label among their rows; here as in SMOTE-NC.
+    Its text says half or more; its pseudo-code, and mldr.resampling after it, more than half, which
+    differs where k is odd: here the text holds. There, values of nominal columns are as far apart
+    as the shares of a label among their rows; here as in SMOTE-NC.
     """
     rows = frames[0].drop(GROUP, HASH)
     kept = keep(frames, {group: share.threshold for group, share in shares.items()})
