@@ -221,31 +221,28 @@ SAMPLE = {
 }  # fmt: skip
 
 
-def test_the_plan_counts_new_label_sets_and_the_run_meets_them(spark, table, recipe, tmp_path):
-    outputs, plan = [], None
-    for i, (step, partitions) in enumerate(((1, 1), (-1, 4))):
-        path = table(f"t{i}", rows_of(SETS)[::step], SCHEMA, partitions)
-        made = recipe(
-            {"name": "s", "table": path, "key": ["id"]},
+def test_the_plan_counts_new_label_sets_and_the_run_meets_them(spark, table, recipe):
+    made, elsewhere = (
+        recipe(
+            {"name": "s", "table": table(name, rows, SCHEMA, partitions), "key": ["id"]},
             allocate={"balance": {"by": ["l"], "method": "none"}},
             sample=SAMPLE,
-            publish={"table": str(tmp_path / f"out{i}")},
         )
-        plan = plan or lb.plan(made, spark)
-        result = lb.run(made, spark)
-        assert plan.to_dict()["groups"] == result.plan.to_dict()["groups"]
-        assert plan.rows == 60 + 2 * 10 == result.rows
-        assert [w["code"] for w in plan.warnings] == ["copies_without_split"]
-        outputs.append(spark.read.format("delta").load(result.table).collect())
-    assert "20" in render(result.to_dict()) and result._repr_html_()
-    assert sorted(map(repr, outputs[0])) == sorted(map(repr, outputs[1]))
-    old = [row for row in outputs[0] if row["lb_parents"] is None]
-    new = [row for row in outputs[0] if row["lb_parents"] is not None]
+        for name, rows, partitions in (("a", rows_of(SETS), 1), ("b", rows_of(SETS)[::-1], 4))
+    )
+    result, plan = lb.run(made, spark), lb.plan(elsewhere, spark)
+    assert plan.to_dict()["groups"] == result.plan.to_dict()["groups"]
+    assert plan.rows == 60 + 2 * 10 == result.rows
+    assert [w["code"] for w in plan.warnings] == ["copies_without_split"]
+    assert "label sets that no row has" in render(result.to_dict())
+    written = spark.read.format("delta").load(result.table).collect()
+    old = [row for row in written if row["lb_parents"] is None]
+    new = [row for row in written if row["lb_parents"] is not None]
     assert Counter(row["id"] for row in old) == Counter(range(60)) and len(new) == 20
     assert Counter(row["id"] for row in new) == Counter({i: 2 for i in range(50, 60)})
     assert all("3" in row["l"] and row["name"] is None for row in new)
     assert all(2 <= len(row["lb_parents"]) <= 4 for row in new)
-    counts = Counter(tuple(row["l"]) for row in outputs[0])
+    counts = Counter(tuple(row["l"]) for row in written)
     targets = {tuple(json.loads(readable(g.group["l"]))): g.target for g in plan.groups}
     assert counts == targets
     unseen = [g for g in plan.groups if not g.available]
@@ -264,7 +261,6 @@ def test_columns_of_labels_held_out_rows_and_other_groups(spark, table, recipe, 
     made = recipe(
         {"name": "s", "table": path, "key": ["id"]},
         split={"shares": {"test": 0.2}},
-        prune=[{"method": "exact", "columns": ["id"]}],
         allocate={"balance": {"by": ["region", "is.a", "b", "c"], "method": "none"}},
         sample={
             "method": "mlsmote", "labels": ["is.a", "b", "c"], "features": ["x"],
