@@ -7,7 +7,9 @@ from collections import Counter
 import pytest
 
 import lakebalance as lb
+from lakebalance.core.bins import find_bins
 from lakebalance.core.errors import RecipeError
+from lakebalance.recipe.made_groups import Bin
 
 NAN = math.nan
 # Labels and scores; those of b are high throughout, so that its mean decides and not 0.7.
@@ -60,8 +62,9 @@ def test_sure_ones_count_as_present_and_are_written_as_they_are(spark, table, re
         ({"of": "is.a", "score": "q"}, 'no column "q"; there are'),
     ],
 )
-def test_scores_that_are_no_probabilities_are_refused(spark, table, recipe, bins, message):
-    path = table("t", [(1, 0.5, 3.0, "x")], "`is.a` int, p double, logit double, name string")
-    allocate = {"bins": {"a": bins}, "balance": {"by": ["a"], "method": "none"}}
-    with pytest.raises(RecipeError, match=rf"allocate\.bins\.a\.(of|score): .*{message}"):
-        lb.plan(recipe(path, allocate=allocate), spark)
+def test_scores_that_are_no_probabilities_are_refused(spark, bins, message):
+    df = spark.createDataFrame(
+        [(1, 0.5, 3.0, "x")], "`is.a` int, p double, logit double, name string"
+    )
+    with pytest.raises(RecipeError, match=rf"bins\.a\.(of|score): .*{message}"):
+        find_bins([df], "a", Bin.model_validate(bins), "bins.a")

@@ -20,7 +20,14 @@ from lakebalance.report.html import render
 from lakebalance.sample.children import Parents
 from lakebalance.sample.label_bags import bags_of
 from lakebalance.sample.label_votes import voted
-from lakebalance.sample.mlsmote import MLSmote, born_in_bag, check_group, children_of, prepare
+from lakebalance.sample.mlsmote import (
+    MLSmote,
+    born_in_bag,
+    check_columns,
+    check_group,
+    children_of,
+    prepare,
+)
 from lakebalance.sample.thresholds import Share, Threshold
 
 
@@ -298,14 +305,8 @@ def test_columns_of_labels_held_out_rows_and_other_groups(spark, table, recipe, 
         ({"categorical": ["x"]}, '"x" is in sample.features already'),
     ],
 )
-def test_columns_that_cannot_be_what_they_are_named_for_are_refused(
-    spark, table, recipe, sample, message
-):
-    path = table("t", [(1, [1.0], ["a"], 1.0)], "n int, m array<double>, o array<string>, x double")
-    made = recipe(
-        path,
-        allocate={"balance": {"by": ["n", "m"], "method": "none"}},
-        sample={"method": "mlsmote", "labels": ["m"], "features": ["x"], **sample},
-    )
+def test_columns_that_cannot_be_what_they_are_named_for_are_refused(spark, sample, message):
+    df = spark.createDataFrame([], "n int, m array<double>, o array<string>, x double")
+    asked = options(**{"labels": ["m"], "features": ["x"], **sample})
     with pytest.raises(RecipeError, match=f"sample.*{message}"):
-        lb.plan(made, spark)
+        check_columns(df, asked, ["n", "m"])
