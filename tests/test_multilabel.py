@@ -78,7 +78,7 @@ def test_columns_of_0_and_1_lose_rows_that_are_surely_not_rare(spark, table, rec
 
 
 def test_new_rows_can_be_made_instead_of_copies(spark, table, recipe):
-    """What stands in for MLSMOTE: neighbours are of the same label set, which new rows have too."""
+    """Other than by MLSMOTE, neighbours are of the same label set, which new rows have too."""
     labels = [["a"]] * 80 + [["c"]] * 5 + [["a", "c"]] * 4
     rows = [(i, x, float(i % 7), float(i % 5)) for i, x in enumerate(labels)]
     path = table("t", rows, "id int, labels array<string>, x double, y double")

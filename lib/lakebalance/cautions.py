@@ -39,7 +39,7 @@ def cautions(
         *[("expectation", _failed(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
         *_too_full(frames),
         *_one_group(recipe.by, groups),
-        *_copies_without_split(recipe, groups),
+        *copies_without_split(recipe, groups),
         *_equal_rows_apart(frames),
         *_missing_groups(groups, outputs),
     ]
@@ -85,7 +85,7 @@ def _one_group(by: Sequence[str], groups: Sequence[PlannedGroup]) -> Iterable[tu
         yield "one_group", message
 
 
-def _copies_without_split(
+def copies_without_split(
     recipe: Recipe, groups: Sequence[PlannedGroup]
 ) -> Iterable[tuple[str, str]]:
     """Where a split of the output would put copies of one row on both of its sides."""

@@ -214,7 +214,11 @@ class Inquiry:
             numbers["equal_rows_kept"] = group.threshold.at_last
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
-        if group.synthetic:
+        if method.children_of is not None:
+            numbers["children"] = method.children_of(
+                group.group, output.sample, self.entry["plan"]["prepared"]
+            )
+        elif group.synthetic:
             numbers["children"] = most - 1
             most = 1
         if most and method.put_out_as is not None:

@@ -15,6 +15,7 @@ from lakebalance.core.amounts import Measure, measure
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import kinds, require
+from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
@@ -23,7 +24,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
-from lakebalance.plans import Plan, PlannedGroup, run_id
+from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.models import Recipe, Rules
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
@@ -37,7 +38,8 @@ Found = Callable[[int, DataFrame], DataFrame]
 def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
     """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
     return {
-        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group) for g in groups
+        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group, g.source)
+        for g in groups
     }
 
 
@@ -89,12 +91,17 @@ class Frames:
         return all(source.key is not None for source in self.pinned)
 
     @cached_property
-    def bins(self) -> list[Bins]:
+    def bins(self) -> list[Bins | ConfidentLabel]:
         """The groups that the recipe makes of columns which have none of their own."""
         return [
             find_bins(self.branches, name, spec, f"allocate.bins.{name}")
             for name, spec in self.recipe.allocate.bins.items()
         ]
+
+    @property
+    def said_of_bins(self) -> list[Diagnostic]:
+        """What there is to say of the groups that are made."""
+        return said_of(bins for bins in self.bins if isinstance(bins, ConfidentLabel))
 
     @cached_property
     def measures(self) -> dict[str, Measure]:
@@ -186,7 +193,8 @@ class Frames:
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
             divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
-            deciding = [*recipe.by, *[bins.of for bins in self.bins], *divided]
+            cut = [name for bins in self.bins for name in bins.columns]
+            deciding = [*recipe.by, *cut, *divided]
             check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
 
     def _check_order(self, rows: DataFrame) -> None:
@@ -215,7 +223,7 @@ class Frames:
             check_clusters(
                 self.binned(self.branches[0]), name, spec, self.recipe.within(name), place
             )
-        if specs and method_of("sample", self.recipe.sample).put_out_as is not None:
+        if specs and method_of("sample", self.recipe.sample).changes_groups:
             raise RecipeError(
                 f"allocate.clusters: sample.method {self.recipe.sample.method} changes the classes "
                 "that they divide; write another method, or leave clusters out"
@@ -316,6 +324,7 @@ class Frames:
         groups = plan.groups
         if (targets := found.targets) is not None:
             groups = [replace(group, target=targets.get(group.id, 0)) for group in groups]
+        groups = with_new_rows(groups, found.made) if found.made else groups
         diagnostics = [*plan.diagnostics, *said]
         return replace(plan, groups=groups, prepared=found.state, diagnostics=diagnostics)
 

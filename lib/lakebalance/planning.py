@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.budgets import in_rows, units_said
-from lakebalance.cautions import cautions
+from lakebalance.cautions import cautions, copies_without_split
 from lakebalance.core.amounts import Amount
 from lakebalance.core.counts import Census, GroupCount
 from lakebalance.core.errors import GateError, RecipeError, TableError
@@ -106,7 +106,7 @@ def planned(
         pruned,
         cautions(frames, rows_of, verdicts, balanced, outputs),
         [
-            *[diagnostic.to_dict() for diagnostic in frames.said],
+            *[diagnostic.to_dict() for diagnostic in [*frames.said_of_bins, *frames.said]],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
@@ -122,7 +122,14 @@ def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]
     if method_of("sample", frames.recipe.sample).prepare is None:
         return plan
     with watch.stage("prepare", sum(group.available for group in plan.groups)):
-        return frames.prepared(left, plan)
+        found = frames.prepared(left, plan)
+    new = sum(group.synthetic for group in found.groups)
+    if new == sum(group.synthetic for group in plan.groups):
+        return found
+    # What is made only now was not there to be warned of.
+    late = copies_without_split(frames.recipe, found.groups)
+    said = [{"code": code, "message": message} for code, message in late]
+    return replace(found, warnings=[*found.warnings, *[s for s in said if s not in found.warnings]])
 
 
 def _stop(verdicts: Sequence[Verdict]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from lakebalance.core.amounts import in_units
 from lakebalance.core.clusters import Clusters
+from lakebalance.core.counts import in_order
+from lakebalance.core.diagnostics import NewRows
 from lakebalance.expect.gate import Verdict
 from lakebalance.priors import priors_of
 from lakebalance.recipe.outputs import BALANCED
@@ -247,6 +249,38 @@ def python_value(value: Any) -> Any:
     inf
     """
     return float(value["float"]) if isinstance(value, dict) else value
+
+
+def with_new_rows(groups: Sequence[PlannedGroup], made: Sequence[NewRows]) -> list[PlannedGroup]:
+    """The groups with rows on top that a sampler makes, and those that only such rows are of.
+
+    Parameters
+    ----------
+    groups : in order, a source's together.
+    made : what the sampler found out that it makes.
+
+    Returns
+    -------
+    The groups in order; of those that are new, no row is available.
+    """
+    by_id = {group.id: group for group in groups}
+    place = {source: i for i, source in enumerate(dict.fromkeys(g.source for g in groups))}
+    found = {(group.source, repr(group.group)): group for group in groups}
+    for rows in made:
+        parents = by_id[rows.of]
+        values = {**parents.group, **rows.values}
+        key = (parents.source, repr(values))
+        if key not in found:
+            threshold = None if parents.threshold is None else Threshold(0)
+            id_ = int.from_bytes(
+                hashlib.sha256(repr(key).encode()).digest()[:8], "big", signed=True
+            )
+            found[key] = PlannedGroup(id_, parents.source, values, 0, 0, 0, threshold)
+        had = found[key]
+        found[key] = replace(
+            had, target=had.target + rows.rows, synthetic=had.synthetic + rows.rows
+        )
+    return sorted(found.values(), key=lambda g: (place[g.source], in_order(g.group)))
 
 
 def run_id(recipe_hash: str, versions: Mapping[str, int | str], package_version: str) -> str:

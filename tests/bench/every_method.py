@@ -97,6 +97,7 @@ SAMPLERS = {
     "borderline_smote": f"{{method: borderline_smote, {FEATURES}, max_group_rows: 400000}}",
     "entropy_balance": f"{{method: entropy_balance, {COMPARED}}}",
     "kernel_balance": f"{{method: kernel_balance, {COMPARED}}}",
+    "mlsmote": f"{{method: mlsmote, labels: [labels], {FEATURES}, categorical: [dest]}}",
     "propensity": f"{{method: propensity, {COMPARED}, bounds: [0.05, 0.95]}}",
     "random_noise": f"{{method: random_noise, {FEATURES}}}",
     "remedial": "{method: remedial, labels: [labels]}",
@@ -113,7 +114,10 @@ STAGES = {
     "allocate": RULES,
     "sample": SAMPLERS,
 }
-GROUPED_BY_LABELS = {"remedial"}
+GROUPED_BY_LABELS = {
+    "mlsmote": {"method": "none", "by": ["labels"]},
+    "remedial": {"method": "ml_ros", "by": ["labels"], "percent": 25},
+}
 
 
 def make(spark: SparkSession, folder: Path) -> Path:
@@ -154,8 +158,7 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
         given["prune"] = [yaml.safe_load(PRUNES[name])]
     else:
         sample = yaml.safe_load(SAMPLERS[name])
-        if name in GROUPED_BY_LABELS:
-            balance = {"method": "ml_ros", "by": ["labels"], "percent": 25}
+        balance = GROUPED_BY_LABELS.get(name, balance)
     allocate: dict[str, Any] | None = {**made, "balance": balance}
     if balance["method"] not in OWN_TOTAL and "budget" not in balance:
         allocate = {**made, "balance": balance, "rows": 100_000}

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.confident_labels import ConfidentLabel, find_confident_label
 from lakebalance.core.coordinates import TIMES, check_features, coordinate
 from lakebalance.core.counts import EPOCH
 from lakebalance.core.errors import RecipeError
@@ -41,6 +42,10 @@ class BinSpec(Protocol):
     def every(self) -> Period | None: ...
     @property
     def other(self) -> str: ...
+    @property
+    def score(self) -> str | None: ...
+    @property
+    def threshold(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ class Bins:
     every: Period | None = None
     top: Sequence[str] | None = None
     other: str = "other"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that decide."""
+        return [self.of]
 
     def group(self, df: DataFrame) -> Column:
         """The group of each row as a text; null stays null, NaN is a group of its own."""
@@ -75,7 +85,9 @@ class Bins:
         return group.otherwise(F.lit(self.labels[-1]))
 
 
-def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str) -> Bins:
+def find_bins(
+    frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str
+) -> Bins | ConfidentLabel:
     """Settle a column's groups; quantiles and the commonest values are found in the rows.
 
     Exact, and the same however the rows lie: quantiles by narrowing intervals until each holds one
@@ -95,6 +107,8 @@ def find_bins(frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str)
     df = frames[0]
     if name in df.columns:
         raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
+    if spec.score is not None:
+        return find_confident_label(frames, name, spec, spec.score, place)
     require(df, [spec.of], f"{place}.of")
     if spec.top is not None:
         return _commonest(frames, name, spec, spec.top, place)

@@ -127,7 +127,7 @@ def count_groups(
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
-    groups.sort(key=lambda g: (place[g.source], [_order(v) for v in g.values.values()]))
+    groups.sort(key=lambda g: (place[g.source], in_order(g.values)))
     totals = {n: pc.sum(table[f"s_{n}"]).as_py() or 0 for n in sums or {}}
     return Census(groups, totals, {} if span_of is None else _spans(table))
 
@@ -217,6 +217,11 @@ def _decimal_text(text: str) -> str:
     moved = text[1:]
     sign = "-" if moved.startswith("-") else ""
     return f"{sign}0{moved.removeprefix(sign)[1:]}"
+
+
+def in_order(values: Mapping[str, Any]) -> list[tuple[int, Any]]:
+    """What groups of the same columns are sorted by."""
+    return [_order(value) for value in values.values()]
 
 
 def _order(value: Any) -> tuple[int, Any]:

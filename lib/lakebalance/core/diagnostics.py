@@ -29,13 +29,28 @@ class Diagnostic:
 
 
 @dataclass(frozen=True)
+class NewRows:
+    """Rows that a sampler makes in a group that may be another than their first parent's.
+
+    ``of`` is the id of the parent's group, ``values`` are those by column that the new rows' group
+    has instead.
+    """
+
+    of: int
+    values: Mapping[str, Any]
+    rows: int
+
+
+@dataclass(frozen=True)
 class Prepared:
     """What a method found out before it works: its state, as JSON holds it, and diagnostics.
 
     ``targets`` are the rows that a sampler will put out of each group, by id, where the rows
-    themselves and not rules decide it.
+    themselves and not rules decide it. ``made`` are the rows that come on top of them, where a
+    sampler makes such whose group is found out with them.
     """
 
     state: Mapping[str, Any]
     diagnostics: Sequence[Diagnostic] = field(default_factory=list)
     targets: Mapping[int, int] | None = None
+    made: Sequence[NewRows] = ()

@@ -59,8 +59,10 @@ class Method:
     fourth argument; for pruning it is ``prepare(df, options, place)``, and only the run keeps it.
     ``put_out_as(groups, options, state)``, for samplers that change the groups of rows, says for
     the values of each group by column the values of each row that a row of it is put out as;
-    ``rows_out`` counts rows before that. ``diagnose(groups, targets, options)``, for rules, returns
-    a list of ``Diagnostic`` about the groups that it shared rows over.
+    ``rows_out`` counts rows before that. ``children_of(values, options, state)``, for samplers
+    whose new rows may be of other groups than their parents, which ``prepare`` then finds out, says
+    of how many a row with these values is the first parent. ``diagnose(groups, targets, options)``,
+    for rules, returns a list of ``Diagnostic`` about the groups that it shared rows over.
     ``any_unit`` says that a rule's shares are the same whatever unit there is a budget of, and that
     a sampler keeps rows as they are counted in such a unit.
     ``example`` is for the documentation: the options as one line of YAML.
@@ -79,6 +81,7 @@ class Method:
     decided: Callable[[Any, int], tuple[int, int, dict[str, Any]]] | None = None
     prepare: Callable[..., Prepared] | None = None
     put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None
+    children_of: Callable[..., int] | None = None
     diagnose: Callable[..., list[Diagnostic]] | None = None
     fate: str = "duplicate"
     training_only: bool = False
@@ -86,7 +89,12 @@ class Method:
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""
-        return max(target - available, 0) if self.has_children and available else 0
+        return max(target - available, 0) if self.has_children else 0
+
+    @property
+    def changes_groups(self) -> bool:
+        """Whether rows put out may be of another group than those they come from."""
+        return self.put_out_as is not None or self.children_of is not None
 
     @property
     def summary(self) -> str:

@@ -11,9 +11,12 @@ from lakebalance.recipe.parts import Edge, Part
 
 
 class Bin(Part):
-    """Groups of a column that has none of its own: intervals, quantiles, periods, common values."""
+    """Groups of a column that has none of its own: intervals, quantiles, periods, common values.
 
-    of: str = Field(description="The column that is cut.")
+    Or a column of 0, 1 and null, a label, with what a model knows of it.
+    """
+
+    of: str = Field(description="The column that is cut, or the label.")
     edges: list[Edge] | None = Field(
         None,
         min_length=1,
@@ -31,11 +34,23 @@ class Bin(Part):
     )
     other: str = Field("other", description="With top: what all other values are called.")
 
+    score: str | None = Field(
+        None,
+        description="Column of a model's scores, 0 to 1, for the label `of`: where that is null "
+        "and the score high, rows are counted as if it were 1; the output has the label as it is.",
+    )
+    threshold: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="With score: over which a score is high, if it is over the mean score as well.",
+    )
+
     @model_validator(mode="after")
     def _one_way(self) -> Bin:
-        given = [n for n in ("edges", "quantiles", "every", "top") if getattr(self, n) is not None]
-        if len(given) != 1:
-            raise ValueError("write one of edges, quantiles, every and top")
+        ways = ("edges", "quantiles", "every", "top", "score")
+        if sum(getattr(self, way) is not None for way in ways) != 1:
+            raise ValueError("write one of edges, quantiles, every, top and score")
         return self
 
 

@@ -27,19 +27,35 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
     ------
     RecipeError : it has fewer rows than neighbours are asked for, or too many for a task.
     """
-    if not target > available > 0:
-        return
+    if target > available > 0:
+        more = ", or a target of no more than it has"
+        check_rows(options, f'group "{name}"', available, more)
+
+
+def check_rows(options: SyntheticOptions, what: str, available: int, more: str) -> None:
+    """Raise where the rows among which neighbours are searched are too few or too many.
+
+    Parameters
+    ----------
+    what : whose rows they are, for the message.
+    available : how many there are.
+    more : what else can be done where they are too few, for the message.
+
+    Raises
+    ------
+    RecipeError : with what to write instead.
+    """
     k = options.neighbours_needed
     if available <= k and options.fewer == "refuse":
         raise RecipeError(
-            f'sample: group "{name}" has {available:,} rows and is to grow, but {k} neighbours '
-            f"need {k + 1}; write sample.k_neighbors: {max(available - 1, 1)}, sample.fewer: "
-            "reduce (as many neighbours as there are), or a target of no more than it has"
+            f"sample: {what} has {available:,} rows and is to grow, but {k} neighbours need "
+            f"{k + 1}; write sample.k_neighbors: {max(available - 1, 1)}, sample.fewer: reduce "
+            f"(as many neighbours as there are){more}"
         )
     if available > options.max_group_rows:
         width = len(options.coordinates) + len(options.categories)
         raise RecipeError(
-            f'sample: group "{name}" has {available:,} rows and is to grow, but a task searches at '
+            f"sample: {what} has {available:,} rows and is to grow, but a task searches at "
             f"most {options.max_group_rows:,}; write sample.max_group_rows: {available} where "
             f"workers have {mib_for(available, width):,} MiB for Python, or prune or split the "
             "group"

@@ -68,16 +68,34 @@ def between_neighbours(parents: Parents, options: NeighbourOptions) -> Children:
     asked, of, count = births(parents)
     k = min(options.k_neighbors, len(place) - 1)
     near = nearest(place, asked, k)[0] if k else asked[:, None]
-    first = asked[of]
+    both, at = towards(parents, asked[of], near[of], count)
+    chosen = [commonest(values, near).take(pa.array(of)) for values in parents.categories]
+    return Children(both, at, chosen)
+
+
+def towards(parents: Parents, first: Ints, near: Ints, count: Ints) -> tuple[Ints, Floats]:
+    """Places on the way from parents to one of their neighbours, which chance picks.
+
+    Parameters
+    ----------
+    parents : all rows of the group.
+    first : the position of each child's first parent.
+    near : those of the neighbours; a row per child.
+    count : the how many-th child of its parent each is, from 0.
+
+    Returns
+    -------
+    Positions of both parents, and coordinates; a row per child.
+    """
     seed = parents.hash[first]
     which = chance.below(chance.words(seed, count, chance.salt_of("neighbour")), near.shape[1])
-    second = near[of, which]
+    second = near[np.arange(len(first)), which]
     step = chance.unit(chance.words(seed, count, chance.salt_of("step")))[:, None]
     start, end = parents.at[first], parents.at[second]
     # A parent's null stays; towards a neighbour's null there is no way to go.
-    at = np.where(np.isnan(end), start, start + step * (end - start))
-    chosen = [commonest(values, near).take(pa.array(of)) for values in parents.categories]
-    return Children(np.column_stack([first, second]), at, chosen)
+    return np.column_stack([first, second]), np.where(
+        np.isnan(end), start, start + step * (end - start)
+    )
 
 
 def births(parents: Parents) -> tuple[Ints, Ints, Ints]:

@@ -46,6 +46,11 @@ class SyntheticOptions(MethodOptions):
         """The columns that take the commonest value among neighbours."""
         return ()
 
+    @property
+    def voted(self) -> Sequence[str]:
+        """The columns about which neighbours vote in some way."""
+        return self.categories
+
 
 class Features(MethodOptions):
     """The columns that make a row's place."""

@@ -13,12 +13,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.coordinates import NUMBERS
+from lakebalance.core.columns import column, kinds
 from lakebalance.core.diagnostics import Diagnostic, Prepared
-from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.labels import ARRAY, PRESENT, STATES, array_labels, label_sets, scumble
 from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.sample.label_columns import check_labels, labels_of
 from lakebalance.sample.thresholds import GROUP, HASH, Share, keep
 
 OF, DROPPED = "__lb_half_of", "__lb_dropped"
@@ -106,7 +105,7 @@ def prepare(
     frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Remedial
 ) -> Prepared:
     """The imbalance of the labels before balance, which decides what is split; reads no row."""
-    values = [_labels_of(share.values, options) for share in shares.values()]
+    values = [labels_of(share.values, options.labels) for share in shares.values()]
     sets = label_sets(values, [share.available for share in shares.values()])
     ratios = {
         name: None if np.isnan(ratio) else float(ratio)
@@ -123,7 +122,7 @@ def prepare(
 
 def _said(shares: Mapping[int, Share], options: Remedial, state: State) -> Diagnostic:
     targets = [share.target for share in shares.values()]
-    before = [_labels_of(share.values, options) for share in shares.values()]
+    before = [labels_of(share.values, options.labels) for share in shares.values()]
     after = put_out_as(before, options, state)
     planned = label_sets(before, targets)
     made = label_sets(
@@ -163,7 +162,7 @@ def put_out_as(
 
 def _halves(groups: Sequence[Values], options: Remedial, state: State) -> list[Halves | None]:
     """For each group that is split, the places of labels that either row loses."""
-    values = [_labels_of(group, options) for group in groups]
+    values = [labels_of(group, options.labels) for group in groups]
     sets = label_sets(values, [0] * len(values))
     ratios = np.array([state["irlbl"][name] or np.nan for name in sets.names], dtype=float)
     meeting = scumble(ratios, sets.set_of, sets.label_of, len(values))
@@ -175,10 +174,6 @@ def _halves(groups: Sequence[Values], options: Remedial, state: State) -> list[H
         second = [i for i, name in enumerate(names) if name is not None and name not in rare]
         found.append((first, second) if first and second else None)
     return found
-
-
-def _labels_of(values: Values, options: Remedial) -> dict[str, Any]:
-    return {name: values[name] for name in options.labels}
 
 
 def _places(values: Values, options: Remedial) -> list[str | None]:
@@ -219,26 +214,7 @@ def check_columns(df: DataFrame, options: Remedial, by: Sequence[str]) -> None:
     ------
     RecipeError : with the column and what to write instead.
     """
-    place, kind_of = "sample.labels", kinds(df)
-    require(df, options.labels, place)
-    single = len(options.labels) == 1
-    for name in options.labels:
-        if name not in by:
-            raise RecipeError(
-                f'{place}: rows are not counted by "{name}", so how many would be split is not '
-                f"known; write it in by of allocate.balance as well; {nearest(name, by)}"
-            )
-        kind = kind_of[name]
-        if single and not isinstance(kind, T.ArrayType):
-            raise RecipeError(
-                f'{place}: column "{name}" is {kind.simpleString()}, which holds one label a row; '
-                "write one array column, or several columns of 0 and 1"
-            )
-        if not single and not isinstance(kind, (T.BooleanType, *NUMBERS)):
-            raise RecipeError(
-                f'{place}: column "{name}" is {kind.simpleString()}, which is no 0 or 1; write '
-                "columns of numbers or booleans, or one array column"
-            )
+    check_labels(df, options.labels, by, "so how many would be split is not known")
 
 
 METHOD = Method(

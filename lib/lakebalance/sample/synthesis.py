@@ -108,21 +108,39 @@ def synthesized(
     }
     rows = frames[0].drop(GROUP, HASH)
     kept = keep(frames, originals).select(*map(column, rows.columns))
-    if options.parents is not None:
-        kept = kept.withColumn(options.parents, F.lit(None).cast("array<string>"))
+    kept = without_parents(kept, options)
     if not growing:
         return kept
     asked = Asked(options, make, weigh, by_text)
     if weigh is None:
-        points = _points(frames, growing, asked)
-    else:
-        points = _weighed(frames, shares, growing, asked, weigh)
+        return unite([kept, born(frames, growing, asked)])
+    points = _weighed(frames, shares, growing, asked, weigh)
     return unite([kept, _children(_spread(points, growing), asked, rows)])
+
+
+def without_parents(rows: DataFrame, options: SyntheticOptions) -> DataFrame:
+    """Rows that are not new, with the column of parents' keys where ``options`` name one."""
+    if options.parents is None:
+        return rows
+    return rows.withColumn(options.parents, F.lit(None).cast("array<string>"))
+
+
+def born(frames: Sequence[DataFrame], growing: Mapping[int, Share], asked: Asked) -> DataFrame:
+    """The children alone of the rows of groups that grow, as many of each as thresholds say.
+
+    Parameters
+    ----------
+    frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
+    growing : per group: rows available, target rows, threshold.
+    asked : what makes them.
+    """
+    points = _points(frames, growing, asked)
+    return _children(_spread(points, growing), asked, frames[0].drop(GROUP, HASH))
 
 
 def _inherited(df: DataFrame, options: SyntheticOptions) -> list[str]:
     """The columns that a new row takes from its first parent as they are."""
-    own = {GROUP, HASH, *options.coordinates, *options.categories, *options.blank}
+    own = {GROUP, HASH, *options.coordinates, *options.voted, *options.blank}
     return [name for name in df.columns if name not in own]
 
 
@@ -143,7 +161,7 @@ def _as_points(
     row = F.struct(*map(column, _inherited(frames[0], options)))
     categories = [
         column(name).alias(alias)
-        for name, alias in zip(options.categories, asked.categories, strict=True)
+        for name, alias in zip(options.voted, asked.categories, strict=True)
     ]
     kind_of = kinds(frames[0])
     texts = [
@@ -219,7 +237,7 @@ def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
     values = {name: column("row").getField(name) for name in _inherited(rows, options)}
     for i, name in enumerate(options.coordinates):
         values[name] = restored(F.get(F.col(AT), F.lit(i)), kind_of[name])
-    for name, alias in zip(options.categories, asked.categories, strict=True):
+    for name, alias in zip(options.voted, asked.categories, strict=True):
         values[name] = F.col(alias)
     for name in options.blank:
         values[name] = F.lit(None).cast(kind_of[name])

@@ -44,8 +44,8 @@ class Asked:
 
     @property
     def categories(self) -> list[str]:
-        """The names of the categorical columns among a point's."""
-        return [f"{CATEGORY}{i}" for i in range(len(self.options.categories))]
+        """The names among a point's columns of those about which neighbours vote."""
+        return [f"{CATEGORY}{i}" for i in range(len(self.options.voted))]
 
     @property
     def texts(self) -> list[str]:

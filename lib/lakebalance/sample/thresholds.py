@@ -74,13 +74,14 @@ class Threshold:
 class Share:
     """What a sampler knows of a group: rows available, rows planned, and the threshold for them.
 
-    ``values`` are the group's by column, as groups are counted.
+    ``values`` are the group's by column, as groups are counted; ``source`` is the name of its own.
     """
 
     available: int
     target: int
     threshold: Threshold
     values: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 def find_thresholds(
