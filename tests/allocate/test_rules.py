@@ -138,8 +138,18 @@ def test_every_rule_takes_no_groups_and_a_hundred_thousand(name):
     method = methods("allocate")[name]
     example = yaml.safe_load(example_of(method))
     options = method.options(**({"method": name, "counts": {}} if name == "targets" else example))
-    assert method.function([], None, options) == []
     many = groups([(i * 7919) % 1000 + 1 for i in range(100_000)])
+    if name == "budget_split":
+        # Its options name groups, which must be there.
+        with pytest.raises(RecipeError, match="a group that isn't there"):
+            method.function([], None, options)
+        many = [Group({"c": named}, 1000) for named in ("sft", "pairs")] + many[2:]
+    else:
+        assert method.function([], None, options) == []
+    if name == "transport":
+        with pytest.raises(RecipeError, match=r"projections for .web., a group that isn't there"):
+            method.function(many, None, options)  # each source needs projections of its own
+        return
     if name == "qqt":
         with pytest.raises(RecipeError, match=r"100,000 buckets.*make fewer"):
             method.function(many, None, options)

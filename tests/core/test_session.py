@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from lakebalance.core.session import local_session
 
 COUNT = (
@@ -26,6 +28,7 @@ def path_without_java(folder):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_without_java_the_packaged_one_serves(tmp_path):
     (tmp_path / "bin").mkdir()
     env = {k: v for k, v in os.environ.items() if k not in ("JAVA_HOME", "SPARK_HOME")}

@@ -17,6 +17,7 @@ ROOT = os.geteuid() == 0
 SMALL = 2 * 2**20
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_midway(spark, lake, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

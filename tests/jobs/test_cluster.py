@@ -115,6 +115,7 @@ def test_one_core_makes_the_same_rows(asked, same_rows, tmp_path):
     same_rows(target, "local[1]")
 
 
+@pytest.mark.slow
 def test_the_same_rows_after_optimize_of_the_sources(spark, lake, recipe_file, same_rows, tmp_path):
     for name in ("big", "small"):
         shutil.copytree(lake / name, tmp_path / name)
