@@ -217,8 +217,8 @@ def test_no_table_stays_where_one_cannot_be_written(spark, table, recipe, monkey
 
     real = publishing._found
 
-    def other(frames, output, *rest):
-        found = real(frames, output, *rest)
+    def other(frames, plan, output, *rest):
+        found = real(frames, plan, output, *rest)
         if output.name == "balanced":
             found[0]["found"] += 1
         return found
