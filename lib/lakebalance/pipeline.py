@@ -143,7 +143,7 @@ def _with_rows(
 
     plan, left = planned(frames, watch, census, verdicts, kept)
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
-        plan = _with_thresholds(frames, plan, left)
+        plan = with_thresholds(frames, plan, left)
         entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
     return prepared(frames, watch, plan, left), left
 
@@ -160,7 +160,8 @@ def _rows_out(output: Output, group: PlannedGroup) -> int:
     return method_of("sample", output.sample).rows_out(group.available, group.target)
 
 
-def _with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
+def with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
+    """The plan with the threshold of each group, which says which rows make its target."""
     in_turn = {} if frames.recipe.order is None else frames.find_cuts(left, plan)
     found = {
         output.name: _thresholds(

@@ -28,7 +28,7 @@ WARM_ROWS = 50_000
 
 
 def mixed(spark: SparkSession, lake: Lake, target: Path, *, ordered: bool) -> dict[str, float]:
-    """The run: temperature 5, one switch to temperature 1, and a last phase by score."""
+    """The run: temperature 5, one switch to temperature 1, and a last phase between them."""
 
     def mix(temperature: float) -> dict[str, Any]:
         return {"method": "temperature", "temperature": temperature, "max_epochs": 4}
