@@ -18,6 +18,7 @@ from lakebalance.report.numbers import cell
 from lakebalance.report.pruned import dropped_by_fate
 
 out, err = Console(), Console(stderr=True)
+MOST_COLUMNS = 8
 MOST_LINES = 60
 
 
@@ -89,9 +90,11 @@ def show_diagnostic(diagnostic: Mapping[str, Any]) -> None:
     """A table that a method has to show, with what it says about it."""
     out.print(diagnostic["title"], style="bold", markup=False)
     rows = [tuple(map(cell, row)) for row in diagnostic["rows"]]
-    table_of(*diagnostic["columns"], rows=rows[:MOST_LINES])
-    if len(rows) > MOST_LINES:
-        out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
+    # In more columns than a terminal has room for, nobody reads what the note says in a sentence.
+    if len(diagnostic["columns"]) <= MOST_COLUMNS or not diagnostic["note"]:
+        table_of(*diagnostic["columns"], rows=rows[:MOST_LINES])
+        if len(rows) > MOST_LINES:
+            out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
     if diagnostic["note"]:
         out.print(diagnostic["note"], markup=False, soft_wrap=True)
 

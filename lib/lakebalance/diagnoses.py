@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lakebalance.allocate.advice import advise, diagnose_advice
@@ -47,7 +47,7 @@ def _repetition(
             name = shown_name(Group(level.values[most], level.available[most]))
             advice.append((level.over, name, one))
             if not told:
-                tables.append(diagnose_repetition(level.groups(), level.rows, r_star))
+                tables.append(_of_repeated(level, r_star))
     return [*tables, diagnose_advice(advice)] if advice else tables
 
 
@@ -60,8 +60,16 @@ class _Level:
     available: Sequence[int]
     rows: Sequence[int]
 
-    def groups(self) -> list[Group]:
-        return [Group(v, n) for v, n in zip(self.values, self.available, strict=True)]
+
+def _of_repeated(level: _Level, r_star: float) -> Diagnostic:
+    """What the rows of the groups are worth that are seen more than once on average."""
+    repeated = [i for i, (n, rows) in enumerate(zip(level.available, level.rows, strict=True))
+                if rows > n > 0]  # fmt: skip
+    groups = [Group(level.values[i], level.available[i]) for i in repeated]
+    table = diagnose_repetition(groups, [level.rows[i] for i in repeated], r_star)
+    others = len(level.rows) - len(repeated)
+    left_out = f" {others:,} groups that are not repeated are left out." if others else ""
+    return replace(table, note=table.note + left_out)
 
 
 def _levels(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[_Level]:
