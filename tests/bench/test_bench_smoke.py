@@ -1,4 +1,4 @@
-"""The benchmark runs, and every exact contestant meets the plan."""
+"""The benchmarks run, and every exact contestant meets the plan."""
 
 import subprocess
 import sys
@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.slow
-def test_every_contestant_runs_on_a_small_lake(tmp_path):
-    script = Path(__file__).parent / "balance.py"
-    shown = subprocess.run(
-        [sys.executable, script, "--rows", "20000", "--repeats", "1", "--folder", tmp_path],
+def shown_by(script, folder):
+    """What a benchmark prints for a small lake."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parent / script, "--rows", "20000", "--repeats", "1",
+         "--folder", folder],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert "lakebalance" in shown.stdout and "DuckDB" in shown.stdout
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_every_contestant_runs_on_a_small_lake(tmp_path):
+    shown = shown_by("balance.py", tmp_path)
+    assert "lakebalance" in shown and "DuckDB" in shown
 
 
 @pytest.mark.slow
 def test_ordering_runs_on_a_small_lake(tmp_path):
-    script = Path(__file__).parent / "ordering.py"
-    shown = subprocess.run(
-        [sys.executable, script, "--rows", "20000", "--repeats", "1", "--folder", tmp_path],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert "floor" in shown.stdout
+    assert "floor" in shown_by("ordering.py", tmp_path)

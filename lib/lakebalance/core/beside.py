@@ -11,6 +11,7 @@ from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
 T = TypeVar("T")
+MOST_AT_ONCE = 16
 
 
 class Beside:
@@ -28,16 +29,15 @@ class Beside:
     42
     """
 
-    def __init__(self, spark: SparkSession, most: int = 16) -> None:
-        """Take up to ``most`` pieces of work at once.
+    def __init__(self, spark: SparkSession) -> None:
+        """Take up to ``MOST_AT_ONCE`` pieces of work at once.
 
         Parameters
         ----------
         spark : the session whose job group, tags and properties hold for the threads too.
-        most : threads.
         """
         self._spark = spark
-        self._pool = ThreadPoolExecutor(most)
+        self._pool = ThreadPoolExecutor(MOST_AT_ONCE)
         self._started: list[Future[Any]] = []
 
     def start(self, work: Callable[[], T]) -> Future[T]:

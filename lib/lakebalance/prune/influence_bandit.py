@@ -21,7 +21,7 @@ from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import KEY
 from lakebalance.prune.arms import Batch, Game, bonus, logarithms, play
-from lakebalance.prune.matches import LEFT
+from lakebalance.prune.matches import LEFT, without_neighbour
 from lakebalance.prune.survey import of_all_sources
 
 ARM, BATCHES, BATCH, HASH = "__lb_arm", "__lb_batches", "__lb_batch", "__lb_draw"
@@ -302,15 +302,7 @@ def influence_bandit(
     # Rows that share a key are equal: they go together, but where the budget falls among them.
     gone = found.where(F.col("reason").isNotNull()).groupBy("dropped", "reason", LEFT)
     counted = gone.agg((F.count(F.lit(1)) - F.col(LEFT)).alias("rows")).where("rows > 0")
-    nobody = F.lit(None).cast("struct<hi: bigint, lo: bigint>")
-    return counted.select(
-        "dropped",
-        nobody.alias("neighbour"),
-        "rows",
-        LEFT,
-        F.lit(options.method).alias("method"),
-        "reason",
-    )
+    return without_neighbour(counted, options.method)
 
 
 def check_columns(df: DataFrame, options: InfluenceBandit, place: str) -> None:

@@ -40,6 +40,30 @@ def matches_from(found: DataFrame, method: str, more: Sequence[str] = ()) -> Dat
     return found.select(*keys, "rows", LEFT, F.lit(method).alias("method"), "distance", *more)
 
 
+def without_neighbour(found: DataFrame, method: str) -> DataFrame:
+    """Rows to drop in whose place no other row stands, as a frame of matches.
+
+    Parameters
+    ----------
+    found : a frame with ``dropped``, ``rows``, ``left`` and ``reason``, why they go.
+    method : the method's name.
+
+    Returns
+    -------
+    Frame ``dropped`` (key hash), ``neighbour``, which is null, ``rows``, ``left``, ``method`` and
+    ``reason``.
+    """
+    nobody = F.lit(None).cast("struct<hi: bigint, lo: bigint>")
+    return found.select(
+        "dropped",
+        nobody.alias("neighbour"),
+        "rows",
+        LEFT,
+        F.lit(method).alias("method"),
+        "reason",
+    )
+
+
 def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:
     """The rows that no match drops.
 

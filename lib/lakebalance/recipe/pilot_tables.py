@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lakebalance.core.errors import RecipeError
+from lakebalance.recipe.table_headers import check_columns
 
 PILOT_COLUMNS = ("rows", "performance")
 PROJECTION_COLUMNS = ("source", "projection", "value")
@@ -30,7 +31,7 @@ def pilots(header: Sequence[str], lines: Sequence[list[str]], where: str) -> lis
     >>> pilots(["rows", "performance", "web"], [["1000", "0.5", "1"]], "recipe.yaml:3")
     [{'rows': 1000, 'performance': 0.5, 'shares': {'web': 1.0}}]
     """
-    _check_header(header, PILOT_COLUMNS, where, more="and one for each source")
+    check_columns(header, PILOT_COLUMNS, where, more="and one for each source")
     found = []
     for number, line in enumerate(lines, 2):
         try:
@@ -70,7 +71,7 @@ def projections(
     >>> projections(header, [["web", "0", "2.5"], ["target", "0", "1"]], "recipe.yaml:3")
     {'target': [[1.0]], 'web': [[2.5]]}
     """
-    _check_header(header, PROJECTION_COLUMNS, where)
+    check_columns(header, PROJECTION_COLUMNS, where)
     found: dict[str, dict[int, list[float]]] = {}
     for number, line in enumerate(lines, 2):
         try:
@@ -90,16 +91,6 @@ def projections(
                 "embeddings of one size onto the same directions"
             )
     return {source: [sorted(own[at]) for at in every] for source, own in sorted(found.items())}
-
-
-def _check_header(header: Sequence[str], wanted: Sequence[str], where: str, more: str = "") -> None:
-    others = [name for name in header if name not in wanted]
-    twice = len(set(header)) < len(header)
-    if twice or not set(wanted) <= set(header) or bool(others) != bool(more):
-        raise RecipeError(
-            f"{where}: the columns are {', '.join(header) or 'none'}; they must be "
-            f"{', '.join(wanted)} {more}".rstrip()
-        )
 
 
 def _values(header: Sequence[str], line: Sequence[str]) -> dict[str, str]:

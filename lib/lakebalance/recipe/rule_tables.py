@@ -12,6 +12,7 @@ from lakebalance.recipe.learned_weights import learned_weights
 from lakebalance.recipe.loss_tables import LOSS_COLUMNS, losses
 from lakebalance.recipe.pilot_tables import pilots, projections
 from lakebalance.recipe.source_text import SourceText
+from lakebalance.recipe.table_headers import check_columns
 from lakebalance.recipe.target_tables import amounts, check_header, kind_of
 
 Place = tuple[int | str, ...]
@@ -75,11 +76,7 @@ def _fit(rule: dict[str, Any], source: SourceText, place: Place, folder: Path) -
     where, header, lines = _csv(source, (*place, "fit", "file"), folder / fit["file"])
     if fit.get("measured"):
         raise RecipeError(f"{where}: write file or measured, not both")
-    if sorted(header) != sorted(LOSS_COLUMNS):
-        raise RecipeError(
-            f"{where}: the columns are {', '.join(header) or 'none'}; they must be "
-            + ", ".join(LOSS_COLUMNS)
-        )
+    check_columns(header, LOSS_COLUMNS, where)
     kept = {key: value for key, value in fit.items() if key != "file"}
     return {**rule, "fit": {**kept, "measured": losses(header, lines, where)}}
 

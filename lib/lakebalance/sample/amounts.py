@@ -12,19 +12,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.small_tables import small_table
-from lakebalance.core.sources import unite
 from lakebalance.sample.thresholds import (
     GROUP,
-    HASH,
     HIGHEST,
     LOWEST,
     Threshold,
+    hashes_around,
     in_bands,
     sigmas_for,
+    upto_bands,
+    upto_bucket,
 )
 
 STEPS = "__lb_steps"
@@ -98,10 +99,7 @@ def _band(wanted: PartOf, sigmas: float) -> tuple[int, int]:
     if math.isinf(sigmas):
         return LOWEST, HIGHEST
     share, row = wanted.part / wanted.available, wanted.largest / wanted.available
-    margin = sigmas * math.sqrt(share * (1 - share) * row) + sigmas * row
-    low = LOWEST + int(max(share - margin, 0) * 2**64)
-    high = LOWEST + int(min(share + margin, 1) * 2**64)
-    return low, min(high, HIGHEST)
+    return hashes_around(share, sigmas * math.sqrt(share * (1 - share) * row) + sigmas * row)
 
 
 def _locate(
@@ -109,16 +107,9 @@ def _locate(
 ) -> dict[int, Cut]:
     bands = [(group, *_band(part, sigmas), part.part) for group, part in wanted.items()]
     table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "part"], bands)
-    bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket")
     steps = F.col(STEPS).cast("decimal(20,0)").alias(STEPS)
-    upto_band = [
-        rows.join(F.broadcast(table), GROUP)
-        .where(F.col(HASH) <= F.col("high"))
-        .select(GROUP, "part", bucket, steps)
-        for rows in frames
-    ]
     counted = (
-        unite(upto_band)
+        upto_bands(frames, table, "part", steps)
         .groupBy(GROUP, "part", "bucket")
         .agg(
             F.count(F.lit(1)).alias("rows_at"),
@@ -126,13 +117,8 @@ def _locate(
             (F.min(STEPS) < F.max(STEPS)).alias("differ"),
         )
     )
-    upto = (
-        Window.partitionBy(GROUP)
-        .orderBy(F.col("bucket").asc_nulls_first())
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
     hits = (
-        counted.withColumns({"rows": F.sum("rows_at").over(upto), "upto": F.sum("here").over(upto)})
+        counted.withColumns({"rows": upto_bucket("rows_at"), "upto": upto_bucket("here")})
         .where((F.col("upto") > F.col("part")) & (F.col("upto") - F.col("here") <= F.col("part")))
         .where(F.col("bucket").isNotNull())
         .drop("part")

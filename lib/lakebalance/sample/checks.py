@@ -32,6 +32,27 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
         check_rows(options, f'group "{name}"', available, more)
 
 
+def check_all_stay(name: str, available: int, target: int, instead: str) -> None:
+    """Raise where rules want another number of rows than there are of a sampler that keeps all.
+
+    Parameters
+    ----------
+    name : the group, for the message.
+    available : its rows.
+    target : its rows in the output.
+    instead : what the sampler does and what to write instead, for the message.
+
+    Raises
+    ------
+    RecipeError : with what to write instead.
+    """
+    if target != available:
+        raise RecipeError(
+            f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
+            f"{instead}"
+        )
+
+
 def check_rows(options: SyntheticOptions, what: str, available: int, more: str) -> None:
     """Raise where the rows among which neighbours are searched are too few or too many.
 

@@ -153,13 +153,12 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     for bag in bags:
         checks.check_rows(options, f'rare label "{bag.name}"', bag.rows, "")
     made = _counted(frames, bags, options) if bags else []
-    given = {repr(labels_of(share.values, options.labels)) for share in shares.values()}
     values = [labels_of(share.values, options.labels) for share in shares.values()]
     after = label_sets(
         [*values, *[rows.values for rows in made]],
         [*[share.available for share in shares.values()], *[rows.rows for rows in made]],
     )
-    unseen = {repr(rows.values): 0 for rows in made if repr(rows.values) not in given}
+    unseen = {repr(rows.values) for rows in made} - {repr(given) for given in values}
     new = sum(rows.rows for rows in made)
     note = (
         f"{len(rare):,} labels are rare, and each of the {sum(bag.rows for bag in bags):,} times "
@@ -213,13 +212,14 @@ def check_group(options: MLSmote, name: str, available: int, target: int) -> Non
     ------
     RecipeError : with what to write instead.
     """
-    if target != available:
-        raise RecipeError(
-            f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
-            "sample.method: mlsmote keeps all rows and makes new ones of those that have rare "
-            "labels; write method: none in allocate.balance, without rows and mix, and say by "
-            "sample.children how many; or balance its output by a recipe of its own"
-        )
+    checks.check_all_stay(
+        name,
+        available,
+        target,
+        "sample.method: mlsmote keeps all rows and makes new ones of those that have rare labels; "
+        "write method: none in allocate.balance, without rows and mix, and say by sample.children "
+        "how many; or balance its output by a recipe of its own",
+    )
 
 
 METHOD = Method(

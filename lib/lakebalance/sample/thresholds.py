@@ -19,7 +19,7 @@ from functools import partial
 from statistics import NormalDist
 from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import AuditError
@@ -159,7 +159,18 @@ def band(available: int, rest: int, sigmas: float) -> tuple[int, int]:
     if math.isinf(sigmas):
         return LOWEST, HIGHEST
     share = rest / available
-    margin = (sigmas * math.sqrt(available * share * (1 - share)) + sigmas) / available
+    margin = sigmas * math.sqrt(available * share * (1 - share)) + sigmas
+    return hashes_around(share, margin / available)
+
+
+def hashes_around(share: float, margin: float) -> tuple[int, int]:
+    """The range of hashes about a share of all, within ``margin`` of it on either side.
+
+    Examples
+    --------
+    >>> hashes_around(0.5, 0.25) == (-(2**62), 2**62), hashes_around(0.5, 9) == (LOWEST, HIGHEST)
+    (True, True)
+    """
     low = LOWEST + int((share - margin) * 2**64)
     high = LOWEST + int((share + margin) * 2**64)
     return max(low, LOWEST), min(high, HIGHEST)
@@ -173,15 +184,41 @@ def _locate(
         (group, *band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
     ]
     table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
+    rows = upto_bands(frames, table, "rest")
+    return located(rows.groupBy(GROUP, "rest", "bucket").agg(F.count(F.lit(1)).alias("here")))
+
+
+def upto_bands(frames: Sequence[DataFrame], bands: DataFrame, *more: Column | str) -> DataFrame:
+    """The rows of each group up to the end of its band, without those of groups that have none.
+
+    Parameters
+    ----------
+    frames : frames with ``__lb_group`` and ``__lb_hash``; together all rows.
+    bands : per ``__lb_group`` the band's ends, ``low`` and ``high``.
+    more : further columns to keep, of the frames or of ``bands``.
+
+    Returns
+    -------
+    Frame ``__lb_group``, ``bucket`` (the hash, or null below the band), and those columns.
+    """
     bucket = F.when(F.col(HASH) >= F.col("low"), F.col(HASH)).alias("bucket")
-    upto_band = [
-        rows.join(F.broadcast(table), GROUP)
-        .where(F.col(HASH) <= F.col("high"))
-        .select(GROUP, "rest", bucket)
-        for rows in frames
-    ]
-    counted = unite(upto_band).groupBy(GROUP, "rest", "bucket").agg(F.count(F.lit(1)).alias("here"))
-    return located(counted)
+    return unite(
+        [
+            rows.join(F.broadcast(bands), GROUP)
+            .where(F.col(HASH) <= F.col("high"))
+            .select(GROUP, bucket, *more)
+            for rows in frames
+        ]
+    )
+
+
+def upto_bucket(name: str) -> Column:
+    """The sum of a column over a group's buckets up to this one, the null bucket before all."""
+    return F.sum(name).over(
+        Window.partitionBy(GROUP)
+        .orderBy(F.col("bucket").asc_nulls_first())
+        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    )
 
 
 def located(counted: DataFrame) -> dict[int, Cut]:
@@ -196,13 +233,8 @@ def located(counted: DataFrame) -> dict[int, Cut]:
     -------
     Nothing of groups for which the number is reached in the null bucket, or never.
     """
-    upto = F.sum("here").over(
-        Window.partitionBy(GROUP)
-        .orderBy(F.col("bucket").asc_nulls_first())
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
     hits = (
-        counted.withColumn("upto", upto)
+        counted.withColumn("upto", upto_bucket("here"))
         .where((F.col("upto") >= F.col("rest")) & (F.col("upto") - F.col("here") < F.col("rest")))
         .where(F.col("bucket").isNotNull())
         .select(
