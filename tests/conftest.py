@@ -1,21 +1,42 @@
 """One Spark session for all tests, and small Delta tables."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+# Java's optimising compiler would take almost half of the time, for code that runs some seconds.
+# Without it, Java has room for 48 MB of compiled code: Spark needs more, or all is done anew.
+JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m"
+os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA)  # for processes that tests start as well
+
 TESTS = Path(__file__).parent
-# About half of the time each: what mostly waits for sessions of its own, and sampling; the rest.
-FIRST = [TESTS / name for name in ("faults", "jobs", "sample", "core/test_session.py")]
+# Their tests start processes, or share what takes long to make: each folder stays in one process.
+TOGETHER = [TESTS / "jobs", TESTS / "faults"]
+# These need no session and are short: what comes last fills up whichever process is done first.
+LAST = [TESTS / "allocate", TESTS / "recipe", TESTS / "report", TESTS.parent / "lib"]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Share the tests among two processes, each with one session that becomes fast in time."""
+    """Give the processes a file at a time, so that none has to wait long for the other at the end.
+
+    Each process has one session, which becomes fast in time.
+    """
     for item in items:
-        first = any(item.path.is_relative_to(path) for path in FIRST)
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("first" if first else "second"))
+            folder = next((f for f in TOGETHER if item.path.is_relative_to(f)), item.path)
+            name = str(folder.relative_to(TESTS.parent))
+            item.add_marker(pytest.mark.xdist_group(name.replace("@", "_")))
+    items.sort(key=_turn)
+
+
+def _turn(item):
+    """When a test is due; tests of one turn stay in their order."""
+    for turn, folders in ((0, TOGETHER), (2, LAST)):
+        if any(item.path.is_relative_to(folder) for folder in folders):
+            return turn
+    return 1
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from collections import Counter
 import pytest
 from pyspark.sql import functions as F
 
+import lakebalance as lb
+from lakebalance.recipe import Recipe
+
 RUN = "import sys; from lakebalance.cli import main; main()"
 
 
@@ -26,6 +29,14 @@ def made(spark, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def published(spark, made, tmp_path_factory):
+    """The table beside a target that an older run, of another seed, has made of it."""
+    folder = tmp_path_factory.mktemp("published")
+    lb.run(Recipe.load(copied(made, folder), ["seed=9"]), spark)
+    return folder
+
+
 @pytest.fixture
 def lake(made, tmp_path):
     """A copy of the table, which the test may change, and a recipe for it."""
@@ -33,7 +44,7 @@ def lake(made, tmp_path):
 
 
 def copied(folder, to):
-    """A copy of a folder with the table ``source``, and the recipe for that copy."""
+    """A copy of a folder with the table ``source``, and a recipe for that copy."""
     shutil.copytree(folder, to, dirs_exist_ok=True)
     recipe = to / "recipe.yaml"
     recipe.write_text(

@@ -9,7 +9,7 @@ import lakebalance as lb
 from lakebalance.core.errors import TableError
 from lakebalance.recipe import Recipe
 
-from .conftest import rows_of
+from .conftest import copied, rows_of
 
 
 def at_once(recipes, spark):
@@ -31,10 +31,9 @@ def at_once(recipes, spark):
 
 
 @pytest.mark.parametrize("exists", [pytest.param(False, marks=pytest.mark.slow), True])
-def test_of_two_different_runs_one_wins(spark, lake, tmp_path, exists):
+def test_of_two_different_runs_one_wins(spark, made, published, tmp_path, exists):
+    lake = copied(published if exists else made, tmp_path)
     target = tmp_path / "out" / "balanced"
-    if exists:
-        lb.run(Recipe.load(lake, ["seed=9"]), spark)
     recipes = [Recipe.load(lake, [f"seed={seed}"]) for seed in (1, 2)]
     outcomes = at_once(recipes, spark)
     won = [o for o in outcomes if not isinstance(o, TableError)]

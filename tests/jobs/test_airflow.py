@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
-# The other process has most of the slow tests.
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("second")]
+# It may go on beside the other slow tests of this folder, in the other process.
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("airflow")]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag

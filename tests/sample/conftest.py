@@ -19,6 +19,8 @@ def framed(spark):
         key = F.struct(*[half.cast("bigint").alias(name) for name, half in halves.items()])
         given = [F.lit("s").alias("__lb_source"), key.alias("__lb_key")]
         given += [F.lit(0).cast("bigint").alias(GROUP), F.xxhash64("id").alias(HASH)]
-        return spark.createDataFrame(rows).repartition(partitions).select("*", *given)
+        # Spread once: a sampler may start twenty jobs over the rows.
+        spread = spark.createDataFrame(rows).repartition(partitions).localCheckpoint()
+        return spread.select("*", *given)
 
     return frame
