@@ -144,7 +144,7 @@ def mib_for(rows: int, width: int, children: int = 0) -> int:
     >>> mib_for(1_000_000, 20)
     1118
     """
-    words = rows * (5 * width + 32) + children * (4 * width + 16)
+    words = rows * (5 * width + 32) + children * (2 * width + 16)
     return FIXED_MIB + math.ceil(words * 8 / 2**20)
 
 
