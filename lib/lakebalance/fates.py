@@ -215,9 +215,9 @@ class Inquiry:
         if not method.rows_out(group.available, group.target):
             fewest = most = 0
         if method.children_of is not None:
-            numbers["children"] = method.children_of(
-                group.group, output.sample, self.entry["plan"]["prepared"]
-            )
+            state = self.entry["plan"]["prepared"]
+            made = method.children_of(group.group, output.sample, state) if most else 0
+            numbers["children"] = made
         elif group.synthetic:
             numbers["children"] = most - 1
             most = 1

@@ -15,6 +15,7 @@ from lakebalance.core.amounts import Measure, measure
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import kinds, require
+from lakebalance.core.confident_arrays import ConfidentLabels
 from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
@@ -91,7 +92,7 @@ class Frames:
         return all(source.key is not None for source in self.pinned)
 
     @cached_property
-    def bins(self) -> list[Bins | ConfidentLabel]:
+    def bins(self) -> list[Bins | ConfidentLabel | ConfidentLabels]:
         """The groups that the recipe makes of columns which have none of their own."""
         return [
             find_bins(self.branches, name, spec, f"allocate.bins.{name}")
@@ -101,7 +102,7 @@ class Frames:
     @property
     def said_of_bins(self) -> list[Diagnostic]:
         """What there is to say of the groups that are made."""
-        return said_of(bins for bins in self.bins if isinstance(bins, ConfidentLabel))
+        return said_of(bins for bins in self.bins if not isinstance(bins, Bins))
 
     @cached_property
     def measures(self) -> dict[str, Measure]:

@@ -20,7 +20,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.split import PART, TRAIN
 from lakebalance.diagnoses import diagnoses_of
 from lakebalance.expect.gate import Verdict
-from lakebalance.frames import Found, Frames
+from lakebalance.frames import Found, Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
 from lakebalance.recipe.models import Recipe, Rules
@@ -111,6 +111,7 @@ def planned(
             *diagnoses_of(recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
             *units_said(recipe, frames.outputs, [balanced, *others]),
+            *_needs(recipe, balanced),
         ],
         outputs=outputs,
         clusters=frames.clusters,
@@ -179,6 +180,14 @@ def _counted_again(
         else replace(group, left=0, amounts=none)
         for group in groups
     ]
+
+
+def _needs(recipe: Recipe, groups: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
+    """What the tasks of the sampler need, where it says so."""
+    method = method_of("sample", recipe.sample)
+    if method.needs is None:
+        return []
+    return [found.to_dict() for found in method.needs(recipe.sample, shares_of(groups))]
 
 
 def _has_parts(groups: Sequence[GroupCount]) -> None:

@@ -63,6 +63,16 @@ def test_columns_of_few_values_are_no_trouble():
     assert (found[:, 1:] > found[:, :-1]).all()
 
 
+def test_of_many_that_are_as_far_the_first_are_taken():
+    points = np.random.default_rng(3).integers(0, 2, (3000, 14)).astype(float)
+    asked = np.arange(0, 3000, 5)
+    found, _ = nearest(points, asked, 5)
+    for own, near in zip(asked.tolist(), found.tolist(), strict=True):
+        far = ((points - points[own]) ** 2).sum(axis=1)
+        far[own] = np.inf
+        assert near == np.lexsort((np.arange(3000), far))[:5].tolist()
+
+
 def test_minus_zero_is_zero():
     points = np.array([[0.0, -0.0], [-0.0, 0.0], [0.0, 1.0]])
     assert same_points(points)[0] == same_points(points)[1] != same_points(points)[2]

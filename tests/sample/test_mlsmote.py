@@ -177,7 +177,9 @@ def test_bags_that_are_too_small_or_too_large_are_refused_before_any_job():
         prepare([], shares_of(groups), options())
     with pytest.raises(RecipeError, match=r"at most 3; write sample.max_group_rows: 4"):
         prepare([], shares_of(groups), options(k_neighbors=2, max_group_rows=3))
-    with pytest.raises(RecipeError, match=r'"s/b" has 4 rows and a target of 9.*method: none'):
+    with pytest.raises(
+        RecipeError, match=r'"s/b" has 4 rows and a target of 9.*method: none.* ml_rus'
+    ):
         check_group(options(), "s/b", 4, 9)
 
 
@@ -310,3 +312,30 @@ def test_columns_that_cannot_be_what_they_are_named_for_are_refused(spark, sampl
     asked = options(**{"labels": ["m"], "features": ["x"], **sample})
     with pytest.raises(RecipeError, match=f"sample.*{message}"):
         check_columns(df, asked, ["n", "m"])
+
+
+def test_rules_may_take_rows_away_first(spark, table, recipe, by_key):
+    """What is left is what mlsmote sees: rare labels, bags and neighbours are of it alone."""
+    sets = [["1"]] * 60 + [["1", "2"]] * 20 + [["2"]] * 12 + [["1", "3"]] * 7
+    path = table("t", rows_of(sets), SCHEMA)
+    made = recipe(
+        {"name": "s", "table": path, "key": ["id"]},
+        allocate={"balance": {"by": ["l"], "method": "clip", "ceiling": 9}},
+        sample={**SAMPLE, "children": 1},
+    )
+    plan, result = lb.plan(made, spark), lb.run(made, spark)
+    shown = [{k: v for k, v in g.items() if k != "threshold"} for g in plan.to_dict()["groups"]]
+    assert shown == [
+        {k: v for k, v in g.items() if k != "threshold"} for g in result.plan.to_dict()["groups"]
+    ]
+    assert all(p["planned"] == p["found"] for p in result.published)
+    written = spark.read.format("delta").load(result.table).collect()
+    keys = by_key(path)
+    old = Counter(row["id"] for row in written if row["lb_parents"] is None)
+    new = [row for row in written if row["lb_parents"] is not None]
+    assert len(old) == 9 + 9 + 9 + 7 and set(old.values()) == {1}
+    # Of the rows left, 1 is on 25, 2 on 18, 3 on 7: over the mean ratio of 1.99 is 3 alone.
+    assert len(new) == 7
+    assert {keys[key]["id"] for row in new for key in row["lb_parents"]} <= set(old)
+    [gone] = explain(made, spark, f"id = {min(set(range(60)) - set(old))}")
+    assert (gone["fate"], gone["children"]) == ("sampled out", 0)

@@ -172,14 +172,17 @@ def test_infinite_values_are_refused(spark, table, recipe):
         lb.run(recipe(keyed(path), allocate=TO_MAX, sample=sample), spark)
 
 
-def test_constant_and_all_null_features_are_no_trouble(spark, table, recipe, tmp_path):
-    rows = [(i, "many" if i < 20 else "rare", 1.0, None, float(i)) for i in range(30)]
+def test_constant_and_all_null_features_and_a_null_label_are_no_trouble(
+    spark, table, recipe, tmp_path
+):
+    rows = [(i, "many" if i < 20 else None, 1.0, None, float(i)) for i in range(30)]
     path = table("source", rows, "id long, label string, c double, n double, x double")
     sample = {"method": "smote", "features": ["c", "n", "x"], "nulls": "ignore"}
     lb.run(recipe(keyed(path), allocate=TO_MAX, sample=sample), spark)
     made = read(spark, tmp_path).where("lb_parents is not null").collect()
     assert len(made) == 10
-    assert all((row["c"], row["n"]) == (1.0, None) and 20 <= row["x"] <= 29 for row in made)
+    assert {(row["label"], row["c"], row["n"]) for row in made} == {(None, 1.0, None)}
+    assert all(20 <= row["x"] <= 29 for row in made)
 
 
 def test_fewer_rows_than_neighbours(spark, table, recipe, points, tmp_path):

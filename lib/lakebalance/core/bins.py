@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.confident_arrays import ConfidentLabels, find_confident_labels
 from lakebalance.core.confident_labels import ConfidentLabel, find_confident_label
 from lakebalance.core.coordinates import TIMES, check_features, coordinate
 from lakebalance.core.counts import EPOCH
@@ -87,7 +88,7 @@ class Bins:
 
 def find_bins(
     frames: Sequence[DataFrame], name: str, spec: BinSpec, place: str
-) -> Bins | ConfidentLabel:
+) -> Bins | ConfidentLabel | ConfidentLabels:
     """Settle a column's groups; quantiles and the commonest values are found in the rows.
 
     Exact, and the same however the rows lie: quantiles by narrowing intervals until each holds one
@@ -108,6 +109,9 @@ def find_bins(
     if name in df.columns:
         raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
     if spec.score is not None:
+        require(df, [spec.of], f"{place}.of")
+        if isinstance(kinds(df)[spec.of], T.ArrayType):
+            return find_confident_labels(frames, name, spec, spec.score, place)
         return find_confident_label(frames, name, spec, spec.score, place)
     require(df, [spec.of], f"{place}.of")
     if spec.top is not None:

@@ -12,6 +12,7 @@ order of rows, and the bound on their sizes is kept exactly wherever values diff
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -245,9 +246,9 @@ def _classes(
     """The classes, with the rows that have a place as those that are left; one job."""
     sums = {}
     for i, name in enumerate(spec.of):
-        at = _place(df, [name])
+        far = F.exists(_place(df, [name]), lambda x: (F.abs(x) > LARGEST) & ~F.isnan(x))
         sums[f"null{i}"] = ~_placed(df, [name], [widths[i]])
-        sums[f"large{i}"] = F.coalesce(F.exists(at, lambda x: F.abs(x) > LARGEST), F.lit(False))
+        sums[f"large{i}"] = F.coalesce(far, F.lit(False))
     tagged = [df.withColumn(SOURCE, F.lit(""))]
     census = count_groups(tagged, within, [""], left=_placed(df, spec.of, widths), sums=sums)
     rows = sum(group.rows for group in census.groups)
@@ -278,23 +279,33 @@ def _not_too_many(sizes: Sequence[int], size: int, smallest: int, place: str) ->
 
 
 def _place(df: DataFrame, of: Sequence[str]) -> Column:
-    """The row's coordinates as one array of doubles; null and NaN are null."""
+    """The coordinates of a row that has them all, as one array of doubles."""
     kind_of = kinds(df)
+    return F.concat(
+        *[
+            _doubles(name)
+            if isinstance(kind_of[name], T.ArrayType)
+            else F.array(coordinate(df, name))
+            for name in of
+        ]
+    )
 
-    def numbers(name: str) -> Column:
-        if not isinstance(kind_of[name], T.ArrayType):
-            return F.array(coordinate(df, name))
-        doubles = column(name).cast("array<double>")
-        return F.transform(doubles, lambda x: F.when(~F.isnan(x), x))
 
-    return F.concat(*[numbers(name) for name in of])
+def _doubles(name: str) -> Column:
+    return column(name).cast("array<double>")
 
 
 def _placed(df: DataFrame, of: Sequence[str], widths: Sequence[int]) -> Column:
     """Whether a row has all coordinates; never null."""
-    at = _place(df, of)
-    complete = (F.size(at) == sum(widths)) & ~F.exists(at, lambda x: x.isNull())
-    return F.coalesce(complete, F.lit(False))
+    kind_of, all_there = kinds(df), F.lit(True)
+    for name, width in zip(of, widths, strict=True):
+        if not isinstance(kind_of[name], T.ArrayType):
+            all_there = all_there & coordinate(df, name).isNotNull()
+            continue
+        # Null where an element is null and none is NaN; a test of each by itself would be slow.
+        odd = F.array_contains(_doubles(name), F.lit(math.nan))
+        all_there = all_there & F.coalesce(~odd & (F.size(column(name)) == width), F.lit(False))
+    return all_there
 
 
 def _root(df: DataFrame, within: Sequence[str], ids: Sequence[int]) -> Column:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from pyspark.sql import Column, DataFrame
@@ -17,6 +18,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.sources import unite
 
 STEPS = 2**30
+MOST_LINES = 100
 
 
 class ConfidentSpec(Protocol):
@@ -47,6 +49,11 @@ class ConfidentLabel:
     def columns(self) -> list[str]:
         """The columns that decide."""
         return [self.of, self.score]
+
+    @property
+    def lines(self) -> list[list[Cell]]:
+        """Its line of the table."""
+        return [[self.name, self.unknown, self.taken, self.mean, self.above]]
 
     def group(self, df: DataFrame) -> Column:
         """The label of each row as its column has it, with 1 for an unknown one that is taken."""
@@ -111,35 +118,52 @@ def _taken(of: str, score: str, above: float) -> Column:
 
 
 def _mean(rows: DataFrame, score: str, place: str) -> float | None:
-    """The mean of scores but null and NaN; on a grid, so that the order of rows is of no matter."""
-    value = column(score).cast("double")
-    at = F.when(~F.isnan(value), value)
-    inside = F.when(at.between(0.0, 1.0), at)
-    step = F.round(inside * STEPS).cast("decimal(20,0)")
-    total, n, strange = rows.agg(
-        F.sum(step), F.count(inside), F.count_if(at.isNotNull() & inside.isNull())
-    ).collect()[0]
+    """The mean of scores but null and NaN."""
+    step, is_strange = step_of(column(score))
+    total, n, strange = rows.agg(F.sum(step), F.count(step), F.count_if(is_strange)).collect()[0]
     if strange:
         raise RecipeError(
             f'{place}.score: column "{score}" is below 0 or above 1 in {strange:,} rows; write '
             "probabilities, such as 1 / (1 + exp(-logit))"
         )
-    return int(total) / STEPS / n if n else None
+    return on_grid(total, n) if n else None
 
 
-def said_of(labels: Iterable[ConfidentLabel]) -> list[Diagnostic]:
+def step_of(score: Column) -> tuple[Column, Column]:
+    """A score as a whole number of steps, whose sums have no order, and whether it is none.
+
+    Null and NaN have no steps, and are no scores that are wrong.
+    """
+    value = score.cast("double")
+    at = F.when(~F.isnan(value), value)
+    inside = F.when(at.between(0.0, 1.0), at)
+    return F.round(inside * STEPS).cast("decimal(20,0)"), at.isNotNull() & inside.isNull()
+
+
+def on_grid(total: Decimal | int, n: int) -> float:
+    """The mean of ``n`` scores whose steps are ``total``."""
+    return int(total) / STEPS / n
+
+
+class Said(Protocol):
+    """Labels that are taken by their scores: one, or those of an array."""
+
+    @property
+    def lines(self) -> list[list[Cell]]: ...
+
+
+def said_of(labels: Iterable[Said]) -> list[Diagnostic]:
     """How many unknown labels are taken as present, in a table, where there are such labels."""
-    lines: list[list[Cell]] = [
-        [label.name, label.unknown, label.taken, label.mean, label.above] for label in labels
-    ]
+    lines = [line for label in labels for line in label.lines]
     if not lines:
         return []
+    less = f" {len(lines) - MOST_LINES:,} labels more are left out." if lines[MOST_LINES:] else ""
     return [
         Diagnostic(
             "Unknown labels by their scores",
             ["label", "unknown", "taken as present", "mean score", "over"],
-            lines,
+            lines[:MOST_LINES],
             "Taken as present where rows are counted and shared out; they are written as they are. "
-            "Of all rows of the sources.",
+            f"Of all rows of the sources.{less}",
         )
     ]

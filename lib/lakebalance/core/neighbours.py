@@ -21,9 +21,12 @@ Ints = NDArray[np.int64]
 Singles = NDArray[np.float32]
 EXACT_UP_TO = 20_000
 BLOCK = 2048
+TOGETHER = 32 * BLOCK
 SPARE = 4
 TESTED = 256
 PENDING = 2_000_000
+GROUPS = 64
+FIXED_MIB = 110
 
 
 def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[Ints, Floats]:
@@ -50,7 +53,7 @@ def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[
     """
     # Equal points are searched once: columns of few values would else tie beyond measure.
     first, of_point = distinct_points(points)
-    distinct = points[first]
+    distinct = points if len(first) == len(points) else points[first]
     wanted, back = np.unique(of_point[asked], return_inverse=True)
     most = min(k + 1 + SPARE, len(distinct))
     # Single precision finds them, with some to spare; double precision then puts them in order.
@@ -127,9 +130,22 @@ def standardized(at: Floats, scale: str) -> tuple[Floats, Floats]:
     return centred, spread
 
 
-def mib_for(rows: int, width: int) -> int:
-    """What a task needs: coordinates as they came, scaled, distinct, with norms; and per row."""
-    return math.ceil(rows * (5 * width + 20) * 8 / 2**20)
+def mib_for(rows: int, width: int, children: int = 0) -> int:
+    """The most MiB that a task needs for points and new ones: what tasks were seen to take.
+
+    Parameters
+    ----------
+    rows : points that are searched: as they came, centred, in single precision, with their keys.
+    width : numbers of each.
+    children : new points that it makes.
+
+    Examples
+    --------
+    >>> mib_for(1_000_000, 20)
+    1118
+    """
+    words = rows * (5 * width + 32) + children * (2 * width + 16)
+    return FIXED_MIB + math.ceil(words * 8 / 2**20)
 
 
 def distinct_points(points: Floats) -> tuple[Ints, Ints]:
@@ -184,22 +200,32 @@ class Best:
         """Take distances from some asked points (rows) to some points (columns) into account."""
         if not len(columns) or not len(rows):
             return
-        most = self.far.shape[1]
-        if np.isinf(self.far[rows, -1]).any():
+        limit = self.far[rows, -1]
+        if np.isinf(limit).any():
             self.settle()
-            take = min(most, far.shape[1])
-            near = np.argpartition(far, take - 1, axis=1)[:, :take]
-            both = np.hstack([self.far[rows], np.take_along_axis(far, near, axis=1)])
-            names = np.hstack([self.index[rows], columns[near]])
-            best = np.argsort(both, axis=1, kind="stable")[:, :most]
-            self.far[rows] = np.take_along_axis(both, best, axis=1)
-            self.index[rows] = np.take_along_axis(names, best, axis=1)
-            return
+            # No further than the limit, so that as many as are wanted are seen at the first look.
+            limit = np.nextafter(np.minimum(self.far[rows, -1], self._reached(far)), np.inf)
         # Flat, as numpy looks through one dimension several times faster than through two.
-        hits = np.flatnonzero(far < self.far[rows, -1][:, None])
+        hits = np.flatnonzero(far < limit[:, None])
         if len(hits):
             row, column = np.divmod(hits, far.shape[1])
             self.wait(rows[row], columns[column], far[row, column])
+
+    def _reached(self, far: Singles) -> Singles:
+        """A distance for each row that as many of these as are wanted do not exceed.
+
+        Each column's least distance in every ``GROUPS``-th place is one of them; to find the
+        least of those takes a part of the time that to look for the very nearest would.
+        """
+        most = self.far.shape[1]
+        groups = max(GROUPS, 2 * most)
+        if far.shape[1] >= 2 * groups:
+            whole = far.shape[1] // groups * groups
+            far = far[:, :whole].reshape(len(far), -1, groups).min(axis=1)
+        if far.shape[1] < most:
+            return np.full(len(far), np.inf, dtype=far.dtype)
+        reached: Singles = np.partition(far, most - 1, axis=1)[:, most - 1]
+        return reached
 
     def wait(self, row: Ints, column: Ints, far: NDArray[Any]) -> None:
         """Take single distances into account when it is time."""
@@ -214,7 +240,9 @@ class Best:
             return
         row, column, far = (np.concatenate(parts) for parts in zip(*self.waiting, strict=True))
         self.waiting, self.pending = [], 0
-        touched, at = np.unique(row, return_inverse=True)
+        seen = np.zeros(len(self.far), dtype=bool)
+        seen[row] = True
+        touched, at = np.flatnonzero(seen), (np.cumsum(seen) - 1)[row]
         most = self.far.shape[1]
         at = np.concatenate([np.repeat(np.arange(len(touched)), most), at])
         column = np.concatenate([self.index[touched].ravel(), column])
@@ -249,8 +277,11 @@ def search_all(points: Singles, asked: Singles, most: int) -> Best:
     for start in range(0, len(asked), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(asked)))
         left = left_of(asked[rows])
-        for columns, right in rights:
+        for i, (columns, right) in enumerate(rights):
             best.see(rows, columns, left @ right)
+            # After one, two, four, … blocks: half as many then pass a bound that is tight.
+            if not i & (i + 1):
+                best.settle()
     best.settle()
     return best
 
@@ -281,17 +312,23 @@ class _Cells:
     def search(self, asked: Ints, most: int, probes: int) -> Ints:
         """The nearest of some points in the cells whose pivots are nearest to each."""
         best = Best(len(asked), most)
-        for rows, far in _blocks(self.points, asked, self.pivots, 8 * BLOCK):
-            near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
-            by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
-            cells = np.take_along_axis(near, by_distance, axis=1)
+        for start in range(0, len(asked), TOGETHER):
+            rows = np.arange(start, min(start + TOGETHER, len(asked)))
+            cells = np.vstack(list(self._nearest_cells(asked[rows], probes)))
             # Nearest cells first: the sooner the bounds are tight, the less must be looked at.
-            start, width = 0, 2
-            while start < probes:
-                self._probe(best, asked, rows, cells[:, start : start + width])
-                start, width = start + width, width * 4
+            first, width = 0, 2
+            while first < probes:
+                self._probe(best, asked, rows, cells[:, first : first + width])
+                first, width = first + width, width * 4
         best.settle()
         return best.index
+
+    def _nearest_cells(self, asked: Ints, probes: int) -> Iterator[Ints]:
+        """The cells to be probed for some points, nearest first."""
+        for _, far in _blocks(self.points, asked, self.pivots):
+            near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
+            by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
+            yield np.take_along_axis(near, by_distance, axis=1)
 
     def _probe(self, best: Best, asked: Ints, rows: Ints, cells: Ints) -> None:
         row = np.repeat(rows, cells.shape[1])
@@ -301,17 +338,18 @@ class _Cells:
         for part in np.split(np.arange(len(cell)), edges):
             at = cell[part[0]]
             members = self.order[self.starts[at] : self.starts[at + 1]]
-            for start in range(0, len(members), BLOCK):
-                columns = members[start : start + BLOCK]
-                far = left_of(self.points[asked[row[part]]]) @ right_of(self.points[columns])
-                best.see(row[part], columns, far)
+            own = row[part[0] : part[-1] + 1]
+            for start in range(0, len(own), BLOCK):
+                some = own[start : start + BLOCK]
+                left = left_of(self.points[asked[some]])
+                for first in range(0, len(members), BLOCK):
+                    columns = members[first : first + BLOCK]
+                    best.see(some, columns, left @ right_of(self.points[columns]))
         best.settle()
 
 
-def _blocks(
-    points: Singles, asked: Ints, right: Singles, size: int = BLOCK
-) -> Iterator[tuple[Ints, Singles]]:
+def _blocks(points: Singles, asked: Ints, right: Singles) -> Iterator[tuple[Ints, Singles]]:
     """Squared distances from asked points to what is on the right, a block of rows at a time."""
-    for start in range(0, len(asked), size):
-        rows = np.arange(start, min(start + size, len(asked)))
+    for start in range(0, len(asked), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(asked)))
         yield rows, left_of(points[asked[rows]]) @ right

@@ -13,7 +13,7 @@ from lakebalance.recipe.parts import Edge, Part
 class Bin(Part):
     """Groups of a column that has none of its own: intervals, quantiles, periods, common values.
 
-    Or a column of 0, 1 and null, a label, with what a model knows of it.
+    Or a column of 0, 1 and null, a label, or an array of labels, with what a model knows of it.
     """
 
     of: str = Field(description="The column that is cut, or the label.")
@@ -37,7 +37,9 @@ class Bin(Part):
     score: str | None = Field(
         None,
         description="Column of a model's scores, 0 to 1, for the label `of`: where that is null "
-        "and the score high, rows are counted as if it were 1; the output has the label as it is.",
+        "and the score high, rows are counted as if it were 1; the output has the label as it is. "
+        "For an array of labels, a map from labels to scores; its labels are unknown where it, or "
+        "one of its elements, is null.",
     )
     threshold: float = Field(
         0.7,

@@ -48,4 +48,5 @@ METHOD = synthetic_method(
     Adasyn,
     adasyn,
     "{method: adasyn, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
+    weighing=True,
 )

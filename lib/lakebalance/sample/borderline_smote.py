@@ -50,4 +50,5 @@ METHOD = synthetic_method(
     BorderlineSmote,
     borderline_smote,
     "{method: borderline_smote, features: [x, y], m_neighbors: 10, k_neighbors: 5}",
+    weighing=True,
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lakebalance.core import chance
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import Floats, Ints, nearest, standardized
+from lakebalance.core.neighbours import BLOCK, Floats, Ints, nearest, standardized
 from lakebalance.sample.options import FeatureOptions, NeighbourOptions, NoiseOptions
 
 MOST_CATEGORIES = 1000
@@ -91,11 +91,13 @@ def towards(parents: Parents, first: Ints, near: Ints, count: Ints) -> tuple[Int
     which = chance.below(chance.words(seed, count, chance.salt_of("neighbour")), near.shape[1])
     second = near[np.arange(len(first)), which]
     step = chance.unit(chance.words(seed, count, chance.salt_of("step")))[:, None]
-    start, end = parents.at[first], parents.at[second]
-    # A parent's null stays; towards a neighbour's null there is no way to go.
-    return np.column_stack([first, second]), np.where(
-        np.isnan(end), start, start + step * (end - start)
-    )
+    at = np.empty((len(first), parents.at.shape[1]))
+    for begin in range(0, len(first), BLOCK):
+        part = slice(begin, begin + BLOCK)
+        start, end = parents.at[first[part]], parents.at[second[part]]
+        # A parent's null stays; towards a neighbour's null there is no way to go.
+        at[part] = np.where(np.isnan(end), start, start + step[part] * (end - start))
+    return np.column_stack([first, second]), at
 
 
 def births(parents: Parents) -> tuple[Ints, Ints, Ints]:

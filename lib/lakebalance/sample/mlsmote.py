@@ -30,9 +30,18 @@ from lakebalance.sample.label_votes import voted
 from lakebalance.sample.options import NeighbourOptions
 from lakebalance.sample.synthesis import born, without_parents
 from lakebalance.sample.tasks import Asked
-from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, keep
+from lakebalance.sample.thresholds import (
+    GROUP,
+    HASH,
+    Share,
+    Threshold,
+    find_thresholds,
+    keep,
+    with_copies,
+)
 
 State = Mapping[str, Any]
+KEPT = "kept"
 
 
 class MLSmote(NeighbourOptions):
@@ -68,9 +77,11 @@ class MLSmote(NeighbourOptions):
 def mlsmote(
     frames: Sequence[DataFrame], shares: Mapping[int, Share], options: MLSmote, state: State
 ) -> DataFrame:
-    """Every row there is, and ``children`` new ones of each for every rare label that it has.
+    """Every row that is kept, and ``children`` new ones of each for every rare label that it has.
 
-    Labels are rare whose imbalance ratio is over the mean of all, of the rows available. The rows
+    Rules may take rows away first, as ``ml_rus`` does those of frequent labels; the method then
+    sees what is left, as if it came from a table of its own, and nothing of the others. Labels are
+    rare whose imbalance ratio is over the mean of all, of the rows kept. The rows
     of a source that have one are a bag (only those that agree in all other columns of ``by``). A
     new row is as in ``smote``: ``x + u · (z - x)``, x in the bag, z one of the ``k_neighbors``
     nearest there; or as in ``smote_nc``, with categorical columns. It has the labels of at least
@@ -82,7 +93,7 @@ def mlsmote(
     Parameters
     ----------
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
-    shares : per group: rows available, values, source.
+    shares : per group: rows available, threshold, values, source.
     options : labels, features, categorical columns, neighbours, scaling, what becomes of others.
     state : what ``prepare`` found.
 
@@ -101,8 +112,23 @@ def mlsmote(
     rows = frames[0].drop(GROUP, HASH)
     kept = keep(frames, {group: share.threshold for group, share in shares.items()})
     kept = without_parents(kept.select(*map(column, rows.columns)), options)
-    bags = bags_of(shares, options.labels, set(state["rare"]))
-    return unite([kept, _children(frames, bags, options).drop(OF)]) if bags else kept
+    left = {
+        group: replace(share, available=state.get(KEPT, {}).get(str(group), share.available))
+        for group, share in shares.items()
+    }
+    bags = bags_of(left, options.labels, set(state["rare"]))
+    if not bags:
+        return kept
+    return unite([_children(_staying(frames, shares), bags, options).drop(OF), kept])
+
+
+def _staying(frames: Sequence[DataFrame], shares: Mapping[int, Share]) -> list[DataFrame]:
+    """The rows that rules leave, as they came."""
+    if all(share.threshold == Threshold(1) for share in shares.values()):
+        return list(frames)
+    thresholds = {group: share.threshold for group, share in shares.items()}
+    names = list(map(column, frames[0].columns))
+    return [rows.select(*names) for rows in with_copies(frames, thresholds)]
 
 
 def _children(frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote) -> DataFrame:
@@ -147,6 +173,9 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     ------
     RecipeError : a bag has fewer rows than neighbours, or too many for a task.
     """
+    fewer = {str(g): s.target for g, s in shares.items() if s.target < s.available}
+    if fewer:
+        frames, shares = _after_rules(frames, shares)
     sets = sets_of(shares, options.labels)
     rare = [name for name, is_rare in zip(sets.names, sets.minority, strict=True) if is_rare]
     bags = bags_of(shares, options.labels, set(rare))
@@ -167,7 +196,26 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     )
     single, in_all = imbalance(sets, after if made else None)
     single = replace(single, note=f"{note} {single.note}")
-    return Prepared({"rare": rare}, [single, in_all], made=made)
+    state = {"rare": rare, **({KEPT: fewer} if fewer else {})}
+    return Prepared(state, [single, in_all], made=made)
+
+
+def _after_rules(
+    frames: Sequence[DataFrame], shares: Mapping[int, Share]
+) -> tuple[list[DataFrame], dict[int, Share]]:
+    """The rows that rules leave, and the groups as if these were all that there are.
+
+    A plan that is only looked at has no thresholds yet, which it takes to know which rows stay.
+    """
+    if any(share.threshold == Threshold(0) and share.target for share in shares.values()):
+        wanted = {group: (share.available, share.target) for group, share in shares.items()}
+        found = find_thresholds(frames, wanted)
+        shares = {group: replace(s, threshold=found[group]) for group, s in shares.items()}
+    left = {
+        group: replace(share, available=share.target, threshold=Threshold(1))
+        for group, share in shares.items()
+    }
+    return _staying(frames, shares), left
 
 
 def _counted(frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote) -> list[NewRows]:
@@ -206,20 +254,20 @@ def check_columns(df: DataFrame, options: MLSmote, by: Sequence[str]) -> None:
 
 
 def check_group(options: MLSmote, name: str, available: int, target: int) -> None:
-    """Raise where rules want another number of rows than there are.
+    """Raise where rules want more rows than there are.
 
     Raises
     ------
     RecipeError : with what to write instead.
     """
-    checks.check_all_stay(
-        name,
-        available,
-        target,
-        "sample.method: mlsmote keeps all rows and makes new ones of those that have rare labels; "
-        "write method: none in allocate.balance, without rows and mix, and say by sample.children "
-        "how many; or balance its output by a recipe of its own",
-    )
+    if target > available:
+        raise RecipeError(
+            f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
+            "sample.method: mlsmote itself decides which rows are new, by their rare labels, and "
+            "copies would be neighbours of each other; write method: none in allocate.balance, or "
+            "a rule that only takes rows away, such as ml_rus, and say by sample.children how many "
+            "are made; or sample.method: smote, whose new rows have the label set of their group"
+        )
 
 
 METHOD = Method(

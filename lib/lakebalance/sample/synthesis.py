@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -32,6 +33,7 @@ from lakebalance.sample.tasks import (
     CHUNK,
     CHUNKS,
     KEYS,
+    PARENTS,
     TARGET,
     Asked,
     Maker,
@@ -48,8 +50,9 @@ from lakebalance.sample.thresholds import (
     keep,
     with_copies,
 )
+from lakebalance.sample.work import divided, needs, work_of
 
-PARENTS_IN_A_TASK, CHILDREN_IN_A_TASK = 50_000, 500_000
+PLACE = "__lb_place"
 
 
 def synthetic_method(
@@ -58,8 +61,10 @@ def synthetic_method(
     function: Callable[..., DataFrame],
     example: str,
     prepare: Callable[..., Prepared] | None = None,
+    *,
+    weighing: bool = False,
 ) -> Method:
-    """A sampler that makes new rows by ``synthesized``."""
+    """A sampler that makes new rows by ``synthesized``; ``weighing`` with a ``weigh``."""
     return Method(
         name,
         options,
@@ -69,6 +74,7 @@ def synthetic_method(
         check_group=check_groups,
         has_children=True,
         prepare=prepare,
+        needs=partial(needs, weighing=weighing),
     )
 
 
@@ -112,10 +118,11 @@ def synthesized(
     if not growing:
         return kept
     asked = Asked(options, make, weigh, by_text)
+    # New rows first: they take longer than those that are copied, which then fill the cores.
     if weigh is None:
-        return unite([kept, born(frames, growing, asked)])
+        return unite([born(frames, growing, asked), kept])
     points = _weighed(frames, shares, growing, asked, weigh)
-    return unite([kept, _children(_spread(points, growing), asked, rows)])
+    return unite([_children(_spread(points, growing), asked, rows), kept])
 
 
 def without_parents(rows: DataFrame, options: SyntheticOptions) -> DataFrame:
@@ -185,18 +192,16 @@ def _as_points(
 
 
 def _spread(points: DataFrame, growing: Mapping[int, Share]) -> DataFrame:
-    """Each point of a group for each of its tasks, with the target of the group."""
-    tasks = [
-        (group, _tasks(share.available, share.target - share.available), share.target)
-        for group, share in growing.items()
-    ]
-    table = small_table(points.sparkSession, [GROUP, CHUNKS, TARGET], tasks)
-    joined = points.join(F.broadcast(table), GROUP)
-    return _for_each_task(joined, F.col(CHUNKS)).drop(CHUNKS)
+    """Each point of a group for each of its tasks, with the target of the group.
 
-
-def _tasks(rows: int, children: int = 0) -> int:
-    return math.ceil(max(rows / PARENTS_IN_A_TASK, children / CHILDREN_IN_A_TASK))
+    Tasks lie in partitions of about the same work, and a large one has a partition of its own.
+    """
+    work, partitions = divided(growing)
+    tasks = [(g, own.tasks, growing[g].target, own.first) for g, own in work.items()]
+    table = small_table(points.sparkSession, [GROUP, CHUNKS, TARGET, PLACE], tasks)
+    spread = _for_each_task(points.join(F.broadcast(table), GROUP), F.col(CHUNKS))
+    place = F.pmod(F.col(PLACE) + F.col(CHUNK), F.lit(partitions)).cast("int")
+    return spread.withColumn(PLACE, place).drop(CHUNKS).repartitionById(partitions, PLACE)
 
 
 def _for_each_task(points: DataFrame, tasks: Column) -> DataFrame:
@@ -224,35 +229,34 @@ def _weighed(
         )
     points = _as_points(frames, {g: Threshold(int(g in growing)) for g in shares}, asked)
     of_source = points.withColumn("source", F.col(f"row.{SOURCE}"))
-    tasks = _tasks(sum(share.available for share in growing.values()))
-    spread = _for_each_task(of_source, F.lit(tasks))
+    tasks = math.ceil(work_of(sum(share.available for share in growing.values())))
+    spread = _for_each_task(of_source, F.lit(tasks)).withColumn(CHUNK, F.col(CHUNK).cast("int"))
     task = weighing(asked, weigh, points.columns)
-    return spread.groupBy("source", CHUNK).applyInArrow(task, points.schema)
+    placed = spread.repartitionById(tasks, CHUNK)
+    return placed.groupBy("source", CHUNK).applyInArrow(task, points.schema)
 
 
 def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
     """The new rows, as the rows that they are made from."""
     options, kind_of = asked.options, kinds(rows)
-    made = points.groupBy(GROUP, CHUNK).applyInArrow(making(asked), _made(points, asked))
+    tasks = points.groupBy(PLACE, GROUP, CHUNK)
+    made = tasks.applyInArrow(making(asked), _made(points, asked))
     values = {name: column("row").getField(name) for name in _inherited(rows, options)}
-    for i, name in enumerate(options.coordinates):
-        values[name] = restored(F.get(F.col(AT), F.lit(i)), kind_of[name])
+    for name, axis in zip(options.coordinates, asked.axes, strict=True):
+        values[name] = restored(F.col(axis), kind_of[name])
     for name, alias in zip(options.voted, asked.categories, strict=True):
         values[name] = F.col(alias)
     for name in options.blank:
         values[name] = F.lit(None).cast(kind_of[name])
-    parents = F.array_distinct(F.transform(F.arrays_zip(*KEYS), _key_text))
     return made.select(
         *[values[name].alias(name) for name in rows.columns],
-        *([] if options.parents is None else [parents.alias(options.parents)]),
+        *([] if options.parents is None else [F.col(PARENTS).alias(options.parents)]),
     )
 
 
 def _made(points: DataFrame, asked: Asked) -> T.StructType:
     """What tasks put out: the first parent's row, coordinates, categories, all parents' keys."""
-    kept = [points.schema[name] for name in ("row", AT, *asked.categories)]
-    return T.StructType([*kept, *[T.StructField(name, T.ArrayType(T.LongType())) for name in KEYS]])
-
-
-def _key_text(key: Column) -> Column:
-    return F.concat(*[F.lpad(F.lower(F.hex(key.getField(name))), 16, "0") for name in KEYS])
+    kept = [points.schema[name] for name in ("row", *asked.categories)]
+    axes = [T.StructField(name, T.DoubleType()) for name in asked.axes]
+    parents = T.StructField(PARENTS, T.ArrayType(T.StringType()))
+    return T.StructType([kept[0], *axes, *kept[1:], parents])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakebalance.core.arrow_types import in_utc
 from lakebalance.core.chance import words
@@ -24,6 +25,9 @@ from lakebalance.sample.thresholds import COPIES, GROUP, HASH
 CHUNK, CHUNKS, TARGET = "__lb_chunk", "__lb_chunks", "__lb_target"
 AT, CATEGORY, TEXT = "at", "category", "text"
 KEYS = ("hi", "lo")
+PARENTS = "parents"
+DIGITS = 32
+HEX = np.array([f"{byte:02x}".encode() for byte in range(256)])
 OUT_ROWS = 10_000
 Maker = Callable[[Parents, Any], Children]
 Weigher = Callable[[Parents, Ints, Any], Ints]
@@ -41,6 +45,11 @@ class Asked:
     make: Maker
     weigh: Weigher | None = None
     by_text: bool = False
+
+    @property
+    def axes(self) -> list[str]:
+        """The names among a child's columns of its coordinates."""
+        return [f"{AT}{i}" for i in range(len(self.options.coordinates))]
 
     @property
     def categories(self) -> list[str]:
@@ -93,9 +102,19 @@ def weighing(asked: Asked, weigh: Weigher, names: Sequence[str]) -> Task:
 
 def _in_order(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     """All rows of a task: whatever order they come in, their keys give them one."""
-    table = pa.Table.from_batches(list(batches)).combine_chunks()
-    order = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
-    return table.take(order).combine_chunks()
+    table = pa.Table.from_batches(list(batches))
+    order, names = _key_order(table), table.schema.names
+    # Column by column, so that no more than one of them is there twice.
+    columns = []
+    for name in names:
+        columns.append(pc.take(table[name].combine_chunks(), pa.array(order)))
+        table = table.drop_columns([name])
+    return pa.table(columns, names=names)
+
+
+def _key_order(table: pa.Table) -> Ints:
+    order: Ints = np.lexsort([table[name].to_numpy() for name in (COPIES, "lo", "hi")])
+    return order
 
 
 def _seeds(table: pa.Table) -> Ints:
@@ -142,18 +161,40 @@ def shared_by_weight(weights: Ints, children: int) -> Ints:
 
 
 def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
-    at = pa.array(found.at.ravel(), mask=np.isnan(found.at.ravel()))
+    """Children as Spark writes them but for their types: any more work there would be row by row.
+
+    Each coordinate is a column, and the parents' keys are texts.
+    """
+    axes = [pa.array(axis, mask=np.isnan(axis)) for axis in np.ascontiguousarray(found.at.T)]
     columns = {
         "row": table["row"].combine_chunks().take(pa.array(found.parents[:, 0])),
-        AT: _lists(at, *found.at.shape),
+        **{f"{AT}{i}": values for i, values in enumerate(axes)},
         **{f"{CATEGORY}{i}": values for i, values in enumerate(found.categories)},
+        PARENTS: _keys_of(table, found.parents),
     }
-    every = pa.array(found.parents.ravel())
-    for half in KEYS:
-        columns[half] = _lists(table[half].combine_chunks().take(every), *found.parents.shape)
     return in_utc(pa.table(columns)).combine_chunks().to_batches()[0]
 
 
-def _lists(values: pa.Array, rows: int, width: int) -> pa.Array:
-    starts = np.arange(rows + 1, dtype=np.int32) * np.int32(width)
-    return pa.ListArray.from_arrays(pa.array(starts), values)
+def _keys_of(table: pa.Table, parents: Ints) -> pa.Array:
+    """The keys of each child's parents as texts, each once, in their order."""
+    hi, lo = (table[name].to_numpy()[parents] for name in KEYS)
+    new = np.ones(parents.shape, dtype=bool)
+    for i in range(1, parents.shape[1]):
+        same = (hi[:, :i] == hi[:, [i]]) & (lo[:, :i] == lo[:, [i]])
+        new[:, i] = ~same.any(axis=1)
+    ends = np.append(0, np.cumsum(new.sum(axis=1))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(ends), key_texts(hi[new], lo[new]))
+
+
+def key_texts(hi: Ints, lo: Ints) -> pa.Array:
+    """Keys as 32 hexadecimal digits each.
+
+    Examples
+    --------
+    >>> key_texts(np.array([255, -1]), np.array([1, 0])).to_pylist()
+    ['00000000000000ff0000000000000001', 'ffffffffffffffff0000000000000000']
+    """
+    digits = np.frombuffer(np.column_stack([hi, lo]).astype(">i8").tobytes(), dtype=np.uint8)
+    ends = np.arange(len(hi) + 1, dtype=np.int32) * DIGITS
+    texts = pa.py_buffer(HEX[digits].tobytes())
+    return pa.StringArray.from_buffers(len(hi), pa.py_buffer(ends), texts)
