@@ -13,10 +13,10 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.registry import MethodOptions, method_of
 from lakebalance.core.repetition import R_STAR
 from lakebalance.plans import PlannedGroup
-from lakebalance.recipe.models import Allocate
+from lakebalance.recipe.models import Rules
 
 
-def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
+def diagnoses_of(rules: Rules, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
     """The diagnostics of each rule, in the recipe's order, and of repetition, as JSON."""
     found: list[Diagnostic] = []
     for rule in (rules.mix, rules.balance, *rules.within):
@@ -30,7 +30,7 @@ def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[
 
 
 def _repetition(
-    rules: Allocate, planned: Sequence[PlannedGroup], said: Sequence[Diagnostic]
+    rules: Rules, planned: Sequence[PlannedGroup], said: Sequence[Diagnostic]
 ) -> list[Diagnostic]:
     """What repeated rows are worth, and whether to weigh them instead; nothing without repeats."""
     if not any(group.target - group.synthetic > group.available > 0 for group in planned):
@@ -72,7 +72,7 @@ def _of_repeated(level: _Level, r_star: float) -> Diagnostic:
     return replace(table, note=table.note + left_out)
 
 
-def _levels(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[_Level]:
+def _levels(rules: Rules, planned: Sequence[PlannedGroup]) -> list[_Level]:
     """The sources of a mixture, and the groups in which rows are repeated alike.
 
     A mixture has groups of each source by themselves; without one, all sources of a group are

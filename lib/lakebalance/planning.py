@@ -19,12 +19,13 @@ from lakebalance.core.progress import Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import PART, TRAIN
 from lakebalance.diagnoses import diagnoses_of
+from lakebalance.embeddings import with_projections
 from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
 from lakebalance.recipe.models import Recipe, Rules
-from lakebalance.recipe.outputs import Output
+from lakebalance.recipe.outputs import BALANCED, Output
 
 
 def counted(
@@ -81,8 +82,10 @@ def planned(
         raise TableError("no rows are left to balance after gates and pruning")
     _has_parts(groups)
     rows_of = census.rows_of(names)
+    rules_of = _rules(frames, left, watch)
     balanced, *others = [
-        _allocated(frames, output, groups, left, watch) for output in frames.outputs
+        _allocated(frames, output, rules_of[output.name], groups, left, watch)
+        for output in frames.outputs
     ]
     outputs = [
         PlannedOutput(output.name, output.table, output.part, own)
@@ -108,7 +111,7 @@ def planned(
         [
             *[diagnostic.to_dict() for diagnostic in [*frames.said_of_bins, *frames.said]],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
-            *diagnoses_of(recipe.allocate, balanced),
+            *diagnoses_of(rules_of[BALANCED] or recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
             *units_said(recipe, frames.outputs, [balanced, *others]),
         ],
@@ -190,9 +193,23 @@ def _has_parts(groups: Sequence[GroupCount]) -> None:
         )
 
 
+def _rules(frames: Frames, left: Sequence[DataFrame], watch: Stopwatch) -> dict[str, Rules | None]:
+    """The rules of each output, with what those that compare embeddings must know of these."""
+    rules_of = {output.name: output.rules for output in frames.outputs}
+    if not frames.targets:
+        return rules_of
+    with watch.stage("compare embeddings"):
+        return {
+            output.name: rules
+            and with_projections(frames, rules, left, _place(frames.recipe, output))
+            for output, rules in zip(frames.outputs, rules_of.values(), strict=True)
+        }
+
+
 def _allocated(
     frames: Frames,
     output: Output,
+    rules: Rules | None,
     groups: Sequence[GroupCount],
     left: Sequence[DataFrame],
     watch: Stopwatch,
@@ -204,12 +221,12 @@ def _allocated(
         for group in groups
         if group.values.get(PART, TRAIN) == output.part
     ]
-    if output.rules is not None and output.rules.budget is not None:
+    if rules is not None and rules.budget is not None:
         _has_rows(own)
         with watch.stage("share units", sum(group.left for group in own)):
-            return in_rows(frames, output, output.rules, own, left, _place(recipe, output))
-    if output.rules is not None:
-        targets = _targets(recipe, output, output.rules, own)
+            return in_rows(frames, output, rules, own, left, _place(recipe, output))
+    if rules is not None:
+        targets = _targets(recipe, output, rules, own)
     else:
         targets = [group.left for group in own]
     method = method_of("sample", output.sample)

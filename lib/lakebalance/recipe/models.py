@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from lakebalance.core.conditions import check_one_point_in_time, of_the_row
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.budgets import Budget, check_unit_rules
@@ -26,12 +26,6 @@ from lakebalance.recipe.parts import Edge, Part
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
-NOT_OF_THE_ROW = re.compile(
-    r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
-    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
-    r"\s*(\(|$|\s)",
-    re.IGNORECASE,
-)
 
 
 class Source(Part):
@@ -52,22 +46,11 @@ class Source(Part):
         False, description="Read NaN in float and double columns as null, as pandas means it."
     )
 
-    @field_validator("where")
-    @classmethod
-    def _function_of_the_row(cls, where: str | None) -> str | None:
-        if where and (found := NOT_OF_THE_ROW.search(where)):
-            raise ValueError(
-                f'"{found[1]}" is not a function of the row, so the output would differ from run '
-                "to run; compare with a column or a literal instead"
-            )
-        return where
+    _of_the_row = field_validator("where")(of_the_row)
 
     @model_validator(mode="after")
     def _one_point_in_time(self) -> Source:
-        if self.version is not None and self.timestamp is not None:
-            raise ValueError("write version or timestamp, not both")
-        if self.format == "parquet" and (self.version, self.timestamp) != (None, None):
-            raise ValueError("a Parquet table has no versions; leave out version and timestamp")
+        check_one_point_in_time(self.format, self.version, self.timestamp)
         return self
 
 
