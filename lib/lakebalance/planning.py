@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from lakebalance.core.errors import GateError, RecipeError, TableError
 from lakebalance.core.progress import Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import PART, TRAIN
-from lakebalance.diagnoses import diagnoses_of
+from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
 from lakebalance.embeddings import with_projections
 from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames
@@ -113,6 +113,7 @@ def planned(
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(rules_of[BALANCED] or recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
+            *diagnoses_of_phases(_phases(rules_of, [balanced, *others])),
             *units_said(recipe, frames.outputs, [balanced, *others]),
         ],
         outputs=outputs,
@@ -204,6 +205,17 @@ def _rules(frames: Frames, left: Sequence[DataFrame], watch: Stopwatch) -> dict[
             and with_projections(frames, rules, left, _place(frames.recipe, output))
             for output, rules in zip(frames.outputs, rules_of.values(), strict=True)
         }
+
+
+def _phases(
+    rules_of: Mapping[str, Rules | None], groups_of: Sequence[list[PlannedGroup]]
+) -> list[tuple[str, Rules, list[PlannedGroup]]]:
+    """Name, rules and groups of the tables that are trained on: those with rules."""
+    return [
+        (name, rules, groups)
+        for (name, rules), groups in zip(rules_of.items(), groups_of, strict=True)
+        if rules is not None
+    ]
 
 
 def _allocated(
