@@ -90,8 +90,8 @@ def asked(path, tmp_path, allocate, **parts):
         ),
         (
             {"budget": {"amount": 9, "of": "n"}},
-            {"sample": {"method": "weight"}},
-            '"weight" makes or weighs rows by their number.* repeat',
+            {"sample": {"method": "bootstrap"}},
+            '"bootstrap" makes, draws or weighs rows by their number.* one of repeat, weight',
         ),
     ],
 )
@@ -209,6 +209,52 @@ def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp
     assert {f["units"]["unit"] for f in fates} == {"n_tokens"}
     assert all(f["copies"] == made["second"][f["row"]["id"]] for f in fates)
     assert made["first"] == made["second"]
+
+
+def test_phases_in_order_go_on_and_each_is_within_a_row_of_its_units(spark, path, tmp_path):
+    """Over all phases no row is there more than once more often than another of its group."""
+    allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}
+    shares = {"de": 0.7, "en": 0.3}  # nothing of the rows of unknown language
+    phases = [
+        {"name": "two", "budget": {"amount": 11_111, "of": "n_tokens"},
+         "balance": {"by": ["language"], "method": "targets", "shares": shares}},
+        {"name": "last", "budget": {"amount": 900, "of": "n_tokens"}},
+    ]  # fmt: skip
+    recipe = asked(path, tmp_path, allocate, phases=phases, order={"rows_per_file": 300})
+    plan, result = lb.plan(recipe, spark), lb.run(recipe, spark)
+    rows = spark.read.format("delta").load(recipe.publish.table).orderBy("lb_position").collect()
+    assert [row.lb_position for row in rows] == list(range(len(rows)))
+    amounts, copies = [row[2] for row in ROWS], Counter()
+    wanted = {"balanced": 20_000, "two": 11_111, "last": 900}
+    for number, (name, budget) in enumerate(wanted.items(), start=1):
+        own = [row.id for row in rows if row.lb_phase == number]
+        assert 0 <= budget - sum(amounts[i] for i in own) < max(amounts)
+        for group in plan.groups_of(name):
+            found_units = sum(amounts[i] for i in own if ROWS[i][1] == group.group["language"])
+            assert found_units == group.units.planned
+            assert abs(found_units - group.units.part) < max(amounts)
+        copies.update(own)
+        for language in {row[1] for row in ROWS}:
+            each = [copies[i] for i, other, *_ in ROWS if other == language]
+            assert max(each) - min(each) <= 1
+    assert not any(row.lb_phase == 2 and row.language is None for row in rows)
+    assert result.plan.to_dict()["outputs"] == plan.to_dict()["outputs"]
+
+
+def test_weights_make_a_budget_in_units(spark, path, tmp_path):
+    allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}
+    recipe = asked(path, tmp_path, allocate, sample={"method": "weight"})
+    result = lb.run(recipe, spark)
+    rows = spark.read.format("delta").load(recipe.publish.table).collect()
+    assert Counter(row.id for row in rows) == Counter(range(420))
+    for group in result.plan.groups:
+        own = [row for row in rows if row.language == group.group["language"]]
+        assert sum(row.weight * row.n_tokens for row in own) == pytest.approx(group.units.part)
+        assert {row.weight for row in own} == {group.weight}
+    assert sum(group.units.part for group in result.plan.groups) == 20_000
+    assert "their weights make it" in result.plan.diagnostics[-1]["note"]
+    (fate,) = lb.explain(recipe, spark, "id = 5")
+    assert fate["weight"] == next(row.weight for row in rows if row.id == 5)
 
 
 def test_bad_amounts_are_refused_with_keys_and_what_to_write(spark, table, tmp_path):

@@ -219,7 +219,14 @@ def test_epochs_of_all_phases_are_within_the_cap_or_the_group_is_named(spark, pu
         ({"order": {}, "sample": {"method": "weight"}}, "order: sample.method weight has no order"),
         ({"order": {}, "publish": {"table": "a/o", "partition_by": ["c"]}}, "leave out publish"),
         ({"order": {}, "phases": [{"name": "n", "table": "a/n"}]}, "write into: each"),
-        ({"order": {}, "allocate": {"budget": {"amount": 9, "of": "q"}}}, "in place of budget"),
+        (
+            {
+                "order": {},
+                "allocate": {"budget": {"amount": 9, "of": "q"}},
+                "phases": [{"name": "p", "rows": 5}],
+            },
+            "all are budgets in one unit; there are q and rows",
+        ),
         ({"order": {"phase": "lb_position"}}, "phase and position are two columns"),
         ({"order": {"max_epochs": 0}}, "greater than 0"),
         ({"order": {"into": "two"}}, "'one' or 'each'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -16,17 +17,27 @@ from lakebalance.core.counts import GroupCount
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.hashing import key_text
+from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY
 from lakebalance.frames import Frames
 from lakebalance.plans import GroupUnits, PlannedGroup
 from lakebalance.recipe.budgets import Budget
-from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import Output
+from lakebalance.recipe.rules import Rules
 from lakebalance.sample.amounts import STEPS, Cut, PartOf, find_cuts
 from lakebalance.sample.thresholds import GROUP, HASH, Threshold
 
 EXAMPLES = 3
 MOST_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the phases before one in order have shown of a group: rows, and steps of its unit."""
+
+    rows: int = 0
+    steps: int = 0
 
 
 def in_rows(
@@ -36,13 +47,15 @@ def in_rows(
     groups: Sequence[GroupCount],
     left: Sequence[DataFrame],
     place: str,
+    seen: Mapping[int, Seen] | None = None,
 ) -> list[PlannedGroup]:
     """The groups of an output, each with the rows that make its part of a budget in units.
 
     Every row is kept as often as the part holds the whole group, and of the rest rows in order of
     their hash. What whole rows leave of the parts is carried on from group to group, in the order
     of sources and values, so that all together never have more than the budget, and less by less
-    than one row.
+    than one row. A phase in order goes on with the row after the last one seen, and holds the same.
+    Where rows are weighed, all are kept, and their weights make the parts exact.
 
     Parameters
     ----------
@@ -52,6 +65,7 @@ def in_rows(
     groups : what was counted of the output's part.
     left : the rows to sample; one job reads their keys, groups and units.
     place : path of the rules in the recipe.
+    seen : of a phase in order, what those before it have shown of each group.
 
     Raises
     ------
@@ -64,18 +78,41 @@ def in_rows(
     hashed = [frames.hashed(rows, output) for rows in left]
     _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
     parts = _parts(rules, budget, measured, groups, place)
+    shares = list(zip(groups, parts, strict=True))
+    if method_of("sample", output.sample).weighs:
+        return [_weighed(group, part, budget.unit, measured) for group, part in shares]
+    before = {} if seen is None else seen
+    upto = {group.id: before.get(group.id, Seen()).steps + part for group, part in shares}
     wanted = {
-        group.id: PartOf(amount.total, amount.largest, part % amount.total)
-        for group, part in zip(groups, parts, strict=True)
-        if (amount := group.amounts[budget.unit]).total and part % amount.total
+        group.id: PartOf(amount.total, amount.largest, upto[group.id] % amount.total)
+        for group, part in shares
+        if part and (amount := group.amounts[budget.unit]).total and upto[group.id] % amount.total
     }
     rows = [frame.select(GROUP, HASH, measured.steps.alias(STEPS)) for frame in hashed]
     cuts = find_cuts(rows, wanted) if wanted else {}
     taken = _taken(wanted, cuts)
     return [
-        _planned(group, part, budget.unit, measured, cuts.get(group.id), taken.get(group.id, 0))
-        for group, part in zip(groups, parts, strict=True)
+        _planned(
+            group,
+            part,
+            budget.unit,
+            measured,
+            cuts.get(group.id),
+            taken.get(group.id, 0),
+            None if seen is None else before.get(group.id, Seen()),
+        )
+        for group, part in shares
     ]
+
+
+def seen_after(groups: Sequence[PlannedGroup], seen: Mapping[int, Seen]) -> dict[int, Seen]:
+    """What phases have shown of each group by the end of one, whose groups these are."""
+    found = {}
+    for group in groups:
+        before, units = seen.get(group.id, Seen()), group.units
+        steps = before.steps + (0 if units is None else units.planned)
+        found[group.id] = Seen(before.rows + group.target, steps)
+    return found
 
 
 def _parts(
@@ -106,16 +143,40 @@ def _taken(wanted: Mapping[int, PartOf], cuts: Mapping[int, Cut]) -> dict[int, i
 
 
 def _planned(
-    group: GroupCount, part: int, unit: str, measured: Measure, cut: Cut | None, taken: int
+    group: GroupCount,
+    part: int,
+    unit: str,
+    measured: Measure,
+    cut: Cut | None,
+    taken: int,
+    seen: Seen | None,
 ) -> PlannedGroup:
-    available = group.amounts[unit].total
-    base = part // available if available else 0
+    """The rows of a part; those of a phase in order have no threshold of their own."""
+    available, before = group.amounts[unit].total, seen or Seen()
+    if not part:
+        units = GroupUnits(unit, measured.size, available, 0, 0)
+        return _of(group, 0, None if seen else Threshold(0), units)
+    base = (before.steps + part) // available
     rows, planned, threshold = base * group.left, base * available, Threshold(base)
     if cut is not None:
         rows, planned = rows + cut.rows(taken), planned + cut.below + taken * cut.row
         threshold = cut.threshold(base, taken)
-    units = GroupUnits(unit, measured.size, available, part, planned)
-    counts = (group.rows, group.left, rows)
+    units = GroupUnits(unit, measured.size, available, part, planned - before.steps)
+    return _of(group, rows - before.rows, None if seen else threshold, units)
+
+
+def _weighed(group: GroupCount, part: int, unit: str, measured: Measure) -> PlannedGroup:
+    """All rows of a group with a part; the target is the sum of their weights, at least 1."""
+    available = group.amounts[unit].total
+    units = GroupUnits(unit, measured.size, available, part, part)
+    rows = max((2 * group.left * part + available) // (2 * available), 1) if part else 0
+    return _of(group, rows, Threshold(1 if part else 0), units)
+
+
+def _of(
+    group: GroupCount, target: int, threshold: Threshold | None, units: GroupUnits
+) -> PlannedGroup:
+    counts = (group.rows, group.left, target)
     return PlannedGroup(group.id, group.source, group.values, *counts, threshold, units=units)
 
 
@@ -189,6 +250,9 @@ def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Dia
     planned = in_units(sum(units.planned for _, units in known), size)
     largest = sorted(known, key=lambda pair: -pair[1].available)[:MOST_SHOWN]
     empty = sum(1 for group, units in known if group.available and not units.available)
+    weighed = method_of("sample", output.sample).weighs
+    how = "as many as whole rows make, less by less than one row"
+    how = "all rows are kept, and their weights make it" if weighed else how
     more = f" {len(known) - MOST_SHOWN:,} smaller groups are not shown." * (len(known) > MOST_SHOWN)
     more += f" {empty:,} groups have rows and no {budget.unit}: they get none." * bool(empty)
     return Diagnostic(
@@ -206,6 +270,5 @@ def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Dia
             ]
             for group, units in largest
         ],
-        f"{planned:,} of {budget.amount:,} {budget.unit} are planned: as many as whole rows make, "
-        f"less by less than one row.{more}",
+        f"{planned:,} of {budget.amount:,} {budget.unit} are planned: {how}.{more}",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.registry import MethodOptions, method_of
 from lakebalance.core.repetition import r_star_of
 from lakebalance.plans import PlannedGroup
-from lakebalance.recipe.models import Rules
+from lakebalance.recipe.rules import Rules
 
 
 def diagnoses_of(rules: Rules, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:

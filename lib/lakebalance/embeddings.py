@@ -18,7 +18,7 @@ from lakebalance.core.sources import SOURCE, Pinned, unite
 from lakebalance.frames import Frames
 from lakebalance.projections import NAME, Slicing, embedded, quantiles_of
 from lakebalance.recipe.embedded import embeddings_of, rules_in
-from lakebalance.recipe.models import Rules
+from lakebalance.recipe.rules import Rules
 
 
 def with_projections(frames: Frames, rules: Rules, left: Sequence[DataFrame], place: str) -> Rules:

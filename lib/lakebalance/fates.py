@@ -335,7 +335,7 @@ class Inquiry:
             return {}
         hashed = self._of_picked(self.frames.hashed(self.frames.all_rows, self.frames.outputs[0]))
         shares = {
-            id_: Share(g.available, g.target, Threshold(1))
+            id_: Share(*g.shared, Threshold(1))
             for (name, id_), g in self.groups.items()
             if name == BALANCED
         }

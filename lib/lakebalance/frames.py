@@ -29,8 +29,9 @@ from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.embedded import embedded_rules
-from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
+from lakebalance.recipe.rules import Rules
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
@@ -38,10 +39,18 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 Found = Callable[[int, DataFrame], DataFrame]
 
 
-def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
-    """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
+def shares_of(groups: Iterable[PlannedGroup], weighs: bool = False) -> dict[int, Share]:
+    """What a sampler knows of each group; before thresholds are found, that it keeps no row.
+
+    One that ``weighs`` knows what there is and what is wanted in the unit of the budget.
+    """
     return {
-        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group, g.source)
+        g.id: Share(
+            *(g.shared if weighs else (g.available, g.target)),
+            g.threshold or Threshold(0),
+            g.group,
+            g.source,
+        )
         for g in groups
     }
 
@@ -293,7 +302,8 @@ class Frames:
             return self._ordered(rows, plan, output.phase)
         sampler = method_of("sample", output.sample)
         hashed = [self.hashed(frame, output) for frame in rows]
-        given = [hashed, shares_of(plan.groups_of(output.name)), output.sample]
+        shares = shares_of(plan.groups_of(output.name), sampler.weighs)
+        given = [hashed, shares, output.sample]
         made: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
         return self.named(made)
 

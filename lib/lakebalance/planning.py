@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
-from lakebalance.budgets import in_rows, units_said
+from lakebalance.budgets import Seen, in_rows, seen_after, units_said
 from lakebalance.cautions import cautions, copies_without_split
 from lakebalance.core.amounts import Amount
 from lakebalance.core.counts import Census, GroupCount
@@ -24,8 +24,9 @@ from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
-from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
+from lakebalance.recipe.rules import Rules
 
 
 def counted(
@@ -83,10 +84,7 @@ def planned(
     _has_parts(groups)
     rows_of = census.rows_of(names)
     rules_of = _rules(frames, left, watch)
-    balanced, *others = [
-        _allocated(frames, output, rules_of[output.name], groups, left, watch)
-        for output in frames.outputs
-    ]
+    balanced, *others = _all_allocated(frames, rules_of, groups, left, watch)
     outputs = [
         PlannedOutput(output.name, output.table, output.part, own)
         for output, own in zip(frames.outputs[1:], others, strict=True)
@@ -218,6 +216,24 @@ def _phases(
     ]
 
 
+def _all_allocated(
+    frames: Frames,
+    rules_of: Mapping[str, Rules | None],
+    groups: Sequence[GroupCount],
+    left: Sequence[DataFrame],
+    watch: Stopwatch,
+) -> list[list[PlannedGroup]]:
+    """The groups of each output, in order: phases go on where those before them stopped."""
+    made: list[list[PlannedGroup]] = []
+    seen: dict[int, Seen] = {}
+    for output in frames.outputs:
+        before = None if output.phase is None else seen
+        own = _allocated(frames, output, rules_of[output.name], groups, left, watch, before)
+        seen = seen if output.phase is None else seen_after(own, seen)
+        made.append(own)
+    return made
+
+
 def _allocated(
     frames: Frames,
     output: Output,
@@ -225,6 +241,7 @@ def _allocated(
     groups: Sequence[GroupCount],
     left: Sequence[DataFrame],
     watch: Stopwatch,
+    seen: Mapping[int, Seen] | None,
 ) -> list[PlannedGroup]:
     """The groups of an output's part, each with its target."""
     recipe = frames.recipe
@@ -236,7 +253,7 @@ def _allocated(
     if rules is not None and rules.budget is not None:
         _has_rows(own)
         with watch.stage("share units", sum(group.left for group in own)):
-            return in_rows(frames, output, rules, own, left, _place(recipe, output))
+            return in_rows(frames, output, rules, own, left, _place(recipe, output), seen)
     if rules is not None:
         targets = _targets(recipe, output, rules, own)
     else:

@@ -12,7 +12,7 @@ from lakebalance.allocate.advice import advise, diagnose_advice, variance_ratio
 from lakebalance.core.repetition import R_STAR, effective_rows
 from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
 from lakebalance.plans import PlannedGroup
-from lakebalance.recipe.models import Allocate
+from lakebalance.recipe.rules import Allocate
 
 COUNTS = [9000, 900, 100]
 

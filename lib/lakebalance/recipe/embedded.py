@@ -8,7 +8,8 @@ from lakebalance.allocate.samples import Embeddings
 from lakebalance.core.registry import MethodOptions
 
 if TYPE_CHECKING:
-    from lakebalance.recipe.models import Recipe, Rules
+    from lakebalance.recipe.models import Recipe
+    from lakebalance.recipe.rules import Rules
 
 
 def rules_in(rules: Rules, place: str) -> dict[str, MethodOptions]:
