@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,8 +91,8 @@ def asked(path, tmp_path, allocate, **parts):
         ),
         (
             {"budget": {"amount": 9, "of": "n"}},
-            {"sample": {"method": "bootstrap"}},
-            '"bootstrap" makes, draws or weighs rows by their number.* one of repeat, weight',
+            {"sample": {"method": "random_noise", "features": ["x"]}},
+            '"random_noise" makes .* by their number.* one of bootstrap, repeat, weight',
         ),
     ],
 )
@@ -239,6 +240,43 @@ def test_phases_in_order_go_on_and_each_is_within_a_row_of_its_units(spark, path
             assert max(each) - min(each) <= 1
     assert not any(row.lb_phase == 2 and row.language is None for row in rows)
     assert result.plan.to_dict()["outputs"] == plan.to_dict()["outputs"]
+
+
+def test_rows_are_drawn_as_long_as_they_are_within_their_part(spark, path, tmp_path):
+    """By hand: all arrivals of all rows in order, until the next is more than is left."""
+    from lakebalance.frames import Frames
+    from lakebalance.sample.arrivals import arrivals
+    from lakebalance.sample.thresholds import HASH
+
+    budget = {"amount": 30_000, "of": "n_tokens"}
+    allocate = {"balance": BALANCE, "budget": budget}
+    recipe = asked(path, tmp_path, allocate, sample={"method": "bootstrap"})
+    result = lb.run(recipe, spark)
+    frames = Frames(recipe, spark)
+    hashed = frames.hashed(frames.all_rows, frames.outputs[0]).select("id", HASH).collect()
+    copies, carried = Counter(), 0
+    for group in result.plan.groups:
+        ids = [row.id for row in hashed if ROWS[row.id][1] == group.group["language"]]
+        hashes = np.array([row[HASH] for row in hashed if row.id in set(ids)])
+        come = sorted(
+            (moment, ids[i])
+            for rows, moments in arrivals(hashes, np.full(len(ids), 50.0))
+            for i, moment in zip(rows.tolist(), moments.tolist(), strict=True)
+        )
+        left = group.units.part
+        for _, i in come:
+            if ROWS[i][2] > left:
+                carried += left
+                if carried >= ROWS[i][2]:
+                    copies[i] += 1
+                    carried -= ROWS[i][2]
+                break
+            left -= ROWS[i][2]
+            copies[i] += 1
+    assert found(spark, recipe) == copies
+    assert 0 <= 30_000 - sum(g.units.planned for g in result.plan.groups) < 97
+    for fate in lb.explain(recipe, spark, "id < 30", limit=30):
+        assert fate["copies"] == copies[fate["row"]["id"]]
 
 
 def test_weights_make_a_budget_in_units(spark, path, tmp_path):

@@ -79,17 +79,27 @@ def in_rows(
     _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
     parts = _parts(rules, budget, measured, groups, place)
     shares = list(zip(groups, parts, strict=True))
-    if method_of("sample", output.sample).weighs:
+    method = method_of("sample", output.sample)
+    if method.weighs:
         return [_weighed(group, part, budget.unit, measured) for group, part in shares]
     before = {} if seen is None else seen
-    upto = {group.id: before.get(group.id, Seen()).steps + part for group, part in shares}
-    wanted = {
-        group.id: PartOf(amount.total, amount.largest, upto[group.id] % amount.total)
+    # Who draws rows has no round in which each is there once.
+    rounds = {
+        group.id: 0
+        if method.find_cuts
+        else (before.get(group.id, Seen()).steps + part) // group.amounts[budget.unit].total
         for group, part in shares
-        if part and (amount := group.amounts[budget.unit]).total and upto[group.id] % amount.total
+        if part
+    }
+    wanted = {
+        group.id: PartOf(amount.total, amount.largest, rest)
+        for group, part in shares
+        if part
+        and (amount := group.amounts[budget.unit])
+        and (rest := before.get(group.id, Seen()).steps + part - rounds[group.id] * amount.total)
     }
     rows = [frame.select(GROUP, HASH, measured.steps.alias(STEPS)) for frame in hashed]
-    cuts = find_cuts(rows, wanted) if wanted else {}
+    cuts = (method.find_cuts or find_cuts)(rows, wanted) if wanted else {}
     taken = _taken(wanted, cuts)
     return [
         _planned(
@@ -99,6 +109,7 @@ def in_rows(
             measured,
             cuts.get(group.id),
             taken.get(group.id, 0),
+            rounds.get(group.id, 0),
             None if seen is None else before.get(group.id, Seen()),
         )
         for group, part in shares
@@ -149,6 +160,7 @@ def _planned(
     measured: Measure,
     cut: Cut | None,
     taken: int,
+    base: int,
     seen: Seen | None,
 ) -> PlannedGroup:
     """The rows of a part; those of a phase in order have no threshold of their own."""
@@ -156,7 +168,6 @@ def _planned(
     if not part:
         units = GroupUnits(unit, measured.size, available, 0, 0)
         return _of(group, 0, None if seen else Threshold(0), units)
-    base = (before.steps + part) // available
     rows, planned, threshold = base * group.left, base * available, Threshold(base)
     if cut is not None:
         rows, planned = rows + cut.rows(taken), planned + cut.below + taken * cut.row

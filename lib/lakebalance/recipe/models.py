@@ -211,8 +211,8 @@ class Recipe(Part):
         if self.allocate.budget is not None and not method_of("sample", self.sample).any_unit:
             others = [name for name, method in methods("sample").items() if method.any_unit]
             raise ValueError(
-                f'sample.method: "{self.sample.method}" makes, draws or weighs rows by their '
-                f"number, so the {self.allocate.budget.unit} of the output would not be those of "
+                f'sample.method: "{self.sample.method}" makes or weighs rows by their number, '
+                f"so the {self.allocate.budget.unit} of the output would not be those of "
                 f"allocate.budget; write one of {', '.join(others)}, or allocate.rows"
             )
         return self
