@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from lakebalance.allocate.carry import Boundary, one_more
 from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.allocate.rules import Group
+from lakebalance.core.amounts import Amount
+from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.recipe import Recipe
 from lakebalance.sample.amounts import Cut
 from lakebalance.sample.thresholds import LOWEST
+from lakebalance.unit_rows import Seen, Unit, rows_of_parts, seen_after
 
 LANGUAGES = ["de", "de", "en", "en", "en", "en", None]
 ROWS = [
@@ -36,6 +40,8 @@ def test_all_groups_together_are_less_than_one_row_short(pairs):
     taken = one_more(boundaries)
     missing = sum(b.short - b.next_row * t for b, t in zip(boundaries, taken, strict=True))
     assert 0 <= missing < max([b.next_row for b in boundaries], default=1)
+    for boundary, more in zip(boundaries, taken, strict=True):
+        assert abs(boundary.short - boundary.next_row * more) < boundary.next_row
 
 
 def test_rows_of_equal_keys_are_taken_one_by_one_others_of_one_hash_together():
@@ -47,6 +53,51 @@ def test_rows_of_equal_keys_are_taken_one_by_one_others_of_one_hash_together():
     differing = Cut(at=LOWEST, rows_below=0, below=0, rows_at=2, row=9, together=True)
     assert (differing.rows(0), differing.rows(1)) == (0, 2)
     assert differing.threshold(2, 0).last is None and differing.threshold(2, 1).whole
+
+
+ONE = Unit("n", Fraction(1))
+
+
+def by_sums(rows_of):
+    """Where parts end, by adding up rows in their order; the i-th row has the hash i."""
+
+    def find(wanted):
+        cuts = {}
+        for group, of in wanted.items():
+            below = 0
+            for i, steps in enumerate(rows_of[group]):
+                if below + steps > of.part:
+                    cuts[group] = Cut(i, i, below, 1, steps)
+                    break
+                below += steps
+        return cuts
+
+    return find
+
+
+@given(st.data())
+def test_each_phase_in_order_is_short_by_less_than_a_row_and_rows_are_seen_evenly(data):
+    rows_of = data.draw(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=8), max_size=4))
+    rows_of = {i: [*rows, 1] for i, rows in enumerate(rows_of)}
+    counts = [
+        GroupCount(i, "s", {}, len(rows), len(rows), {"n": Amount(sum(rows), max(rows), 0)})
+        for i, rows in rows_of.items()
+    ]
+    seen = {}
+    for _ in range(4):
+        shares = [(count, data.draw(st.sampled_from([0, 1, 7, 30, 90]))) for count in counts]
+        planned = rows_of_parts(shares, ONE, by_sums(rows_of), seen=seen)
+        short = sum(part for _, part in shares) - sum(g.units.planned for g in planned)
+        assert 0 <= short < max((max(rows_of[c.id]) for c, part in shares if part), default=1)
+        for group, (_, part) in zip(planned, shares, strict=True):
+            rows, n = rows_of[group.id], len(rows_of[group.id])
+            first = seen.get(group.id, Seen()).rows
+            assert group.target >= 0 and (part or not group.target)
+            # The very rows that follow those which were seen, round after round.
+            own = [rows[i % n] for i in range(first, first + group.target)]
+            assert sum(own) == group.units.planned
+            assert abs(group.units.planned - part) < max(rows)
+        seen = seen_after(planned, seen)
 
 
 def test_caps_of_whole_epochs_are_exact_where_doubles_are_not():
@@ -134,7 +185,7 @@ def by_hand(spark, recipe, amounts, parts):
         for i in ids if rest else ():
             if rest < amounts[i]:
                 carried += rest
-                if carried >= amounts[i]:
+                if rest and carried >= amounts[i]:
                     copies[i] += 1
                     carried -= amounts[i]
                 break
@@ -267,7 +318,7 @@ def test_rows_are_drawn_as_long_as_they_are_within_their_part(spark, path, tmp_p
         for _, i in come:
             if ROWS[i][2] > left:
                 carried += left
-                if carried >= ROWS[i][2]:
+                if left and carried >= ROWS[i][2]:
                     copies[i] += 1
                     carried -= ROWS[i][2]
                 break

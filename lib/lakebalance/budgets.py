@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from lakebalance.allocate.carry import Boundary, one_more
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.core.amounts import MOST_IN_ALL, Measure, in_steps, in_units
@@ -20,24 +19,17 @@ from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY
 from lakebalance.frames import Frames
-from lakebalance.plans import GroupUnits, PlannedGroup
+from lakebalance.plans import PlannedGroup
 from lakebalance.recipe.budgets import Budget
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import Output
 from lakebalance.recipe.rules import Rules
-from lakebalance.sample.amounts import STEPS, Cut, PartOf, find_cuts
-from lakebalance.sample.thresholds import GROUP, HASH, Threshold
+from lakebalance.sample.amounts import STEPS, find_cuts
+from lakebalance.sample.thresholds import GROUP, HASH
+from lakebalance.unit_rows import Seen, Unit, rows_of_parts, weighed
 
 EXAMPLES = 3
 MOST_SHOWN = 60
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the phases before one in order have shown of a group: rows, and steps of its unit."""
-
-    rows: int = 0
-    steps: int = 0
 
 
 def in_rows(
@@ -51,11 +43,7 @@ def in_rows(
 ) -> list[PlannedGroup]:
     """The groups of an output, each with the rows that make its part of a budget in units.
 
-    Every row is kept as often as the part holds the whole group, and of the rest rows in order of
-    their hash. What whole rows leave of the parts is carried on from group to group, in the order
-    of sources and values, so that all together never have more than the budget, and less by less
-    than one row. A phase in order goes on with the row after the last one seen, and holds the same.
-    Where rows are weighed, all are kept, and their weights make the parts exact.
+    See ``rows_of_parts``; where rows are weighed, all are kept, and weights make the parts exact.
 
     Parameters
     ----------
@@ -78,52 +66,13 @@ def in_rows(
     hashed = [frames.hashed(rows, output) for rows in left]
     _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
     parts = _parts(rules, budget, measured, groups, place)
-    shares = list(zip(groups, parts, strict=True))
+    shares, unit = list(zip(groups, parts, strict=True)), Unit(budget.unit, measured.size)
     method = method_of("sample", output.sample)
     if method.weighs:
-        return [_weighed(group, part, budget.unit, measured) for group, part in shares]
-    before = {} if seen is None else seen
-    # Who draws rows has no round in which each is there once.
-    rounds = {
-        group.id: 0
-        if method.find_cuts
-        else (before.get(group.id, Seen()).steps + part) // group.amounts[budget.unit].total
-        for group, part in shares
-        if part
-    }
-    wanted = {
-        group.id: PartOf(amount.total, amount.largest, rest)
-        for group, part in shares
-        if part
-        and (amount := group.amounts[budget.unit])
-        and (rest := before.get(group.id, Seen()).steps + part - rounds[group.id] * amount.total)
-    }
+        return weighed(shares, unit)
     rows = [frame.select(GROUP, HASH, measured.steps.alias(STEPS)) for frame in hashed]
-    cuts = (method.find_cuts or find_cuts)(rows, wanted) if wanted else {}
-    taken = _taken(wanted, cuts)
-    return [
-        _planned(
-            group,
-            part,
-            budget.unit,
-            measured,
-            cuts.get(group.id),
-            taken.get(group.id, 0),
-            rounds.get(group.id, 0),
-            None if seen is None else before.get(group.id, Seen()),
-        )
-        for group, part in shares
-    ]
-
-
-def seen_after(groups: Sequence[PlannedGroup], seen: Mapping[int, Seen]) -> dict[int, Seen]:
-    """What phases have shown of each group by the end of one, whose groups these are."""
-    found = {}
-    for group in groups:
-        before, units = seen.get(group.id, Seen()), group.units
-        steps = before.steps + (0 if units is None else units.planned)
-        found[group.id] = Seen(before.rows + group.target, steps)
-    return found
+    find = partial(method.find_cuts or find_cuts, rows)
+    return rows_of_parts(shares, unit, find, draws=method.find_cuts is not None, seen=seen)
 
 
 def _parts(
@@ -140,55 +89,6 @@ def _parts(
     except RecipeError as error:
         raise type(error)(f"{place}: {error}") from error
     return [a.target for a in allocated]
-
-
-def _taken(wanted: Mapping[int, PartOf], cuts: Mapping[int, Cut]) -> dict[int, int]:
-    """How many rows each group takes at the hash where its part ends, one more where it is due."""
-    within = {group: cuts[group].taken(wanted[group].part) for group in wanted}
-    boundaries = [
-        Boundary(wanted[g].part - cuts[g].below - n * cuts[g].row, cuts[g].row)
-        for g, n in within.items()
-    ]
-    more = one_more(boundaries)
-    return {group: n + more[i] for i, (group, n) in enumerate(within.items())}
-
-
-def _planned(
-    group: GroupCount,
-    part: int,
-    unit: str,
-    measured: Measure,
-    cut: Cut | None,
-    taken: int,
-    base: int,
-    seen: Seen | None,
-) -> PlannedGroup:
-    """The rows of a part; those of a phase in order have no threshold of their own."""
-    available, before = group.amounts[unit].total, seen or Seen()
-    if not part:
-        units = GroupUnits(unit, measured.size, available, 0, 0)
-        return _of(group, 0, None if seen else Threshold(0), units)
-    rows, planned, threshold = base * group.left, base * available, Threshold(base)
-    if cut is not None:
-        rows, planned = rows + cut.rows(taken), planned + cut.below + taken * cut.row
-        threshold = cut.threshold(base, taken)
-    units = GroupUnits(unit, measured.size, available, part, planned - before.steps)
-    return _of(group, rows - before.rows, None if seen else threshold, units)
-
-
-def _weighed(group: GroupCount, part: int, unit: str, measured: Measure) -> PlannedGroup:
-    """All rows of a group with a part; the target is the sum of their weights, at least 1."""
-    available = group.amounts[unit].total
-    units = GroupUnits(unit, measured.size, available, part, part)
-    rows = max((2 * group.left * part + available) // (2 * available), 1) if part else 0
-    return _of(group, rows, Threshold(1 if part else 0), units)
-
-
-def _of(
-    group: GroupCount, target: int, threshold: Threshold | None, units: GroupUnits
-) -> PlannedGroup:
-    counts = (group.rows, group.left, target)
-    return PlannedGroup(group.id, group.source, group.values, *counts, threshold, units=units)
 
 
 def _all_known(

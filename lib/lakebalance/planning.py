@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
-from lakebalance.budgets import Seen, in_rows, seen_after, units_said
+from lakebalance.budgets import in_rows, units_said
 from lakebalance.cautions import cautions, copies_without_split
 from lakebalance.core.amounts import Amount
 from lakebalance.core.counts import Census, GroupCount
@@ -27,6 +27,7 @@ from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.recipe.rules import Rules
+from lakebalance.unit_rows import Seen, seen_after
 
 
 def counted(
