@@ -36,7 +36,7 @@ class Slicing:
     column: str
     directions: int = 32
     quantiles: int = 100
-    most: int = 100_000
+    most: int = 20_000
     seed: int = 0
     label: str | None = None
     label_weight: float = 1.0
@@ -53,7 +53,7 @@ def project(
     column: str,
     directions: int = 32,
     quantiles: int = 100,
-    most: int = 100_000,
+    most: int = 20_000,
     seed: int = 0,
     label: str | None = None,
     label_weight: float = 1.0,

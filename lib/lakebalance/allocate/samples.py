@@ -95,5 +95,5 @@ class Embeddings(BaseModel):
     )
     directions: int = Field(32, ge=1, description="How many directions are projected onto.")
     quantiles: int = Field(100, ge=1, description="How many of the values along each are kept.")
-    most: int = Field(100_000, ge=1, description="About how many rows of each source are read.")
+    most: int = Field(20_000, ge=1, description="About how many rows of each source are compared.")
     seed: int = Field(0, description="Another one makes other directions.")

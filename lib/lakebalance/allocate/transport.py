@@ -79,7 +79,7 @@ class Transport(RuleOptions):
         description="Where embeddings are: column of the sources, an array of numbers; target, "
         "with the table of rows like those that a model is for (and format, version, timestamp, "
         "where); label, a column of labels that count in the distance, with label_weight (1.0); "
-        "directions (32), quantiles (100), most rows of each source (100,000), seed (0).",
+        "directions (32), quantiles (100), most rows of each source (20,000), seed (0).",
     )
     projections: Projections | None = Field(
         None,
