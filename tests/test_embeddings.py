@@ -12,6 +12,7 @@ from lakebalance.allocate.transport import Transport, transport
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.frames import Frames
 from lakebalance.recipe import Recipe
+from lakebalance.recipe.embedded import embedded_rules
 from lakebalance.recipe.load import loads
 
 NAMES = ["code", "web", "wiki"]
@@ -133,6 +134,17 @@ def test_embeddings_that_cannot_be_compared_are_refused(spark, lake, change, err
     )
     with pytest.raises(error, match=message):
         lb.plan(asked, spark)
+
+
+def test_rules_that_compare_embeddings_are_found_in_phases_and_within_too(tmp_path):
+    run = {"rows": 9, "performance": 1, "shares": {"web": 1}}
+    compared = {"column": "e", "target": {"table": "a/b"}}
+    rule = {"method": "transport", "pilots": {"measured": [run]}, "embeddings": compared}
+    own = {**rule, "by": ["kind"]}
+    within = {"balance": {"by": ["id"], "method": "equal"}, "within": [own]}
+    asked = recipe(tmp_path, {k: v for k, v in rule.items() if k != "method"},
+                   phases=[{"name": "last", **within}])  # fmt: skip
+    assert list(embedded_rules(asked)) == ["allocate.mix", "phases.0.within.0"]
 
 
 def test_a_recipe_says_where_its_embeddings_are_wrong(tmp_path):
