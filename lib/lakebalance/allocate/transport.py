@@ -126,17 +126,17 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
     at the budget's size; else the rule refuses. The authors also fit terms quadratic in the shares,
     which are left out here.
 
-    Labels enter the cost of transport as in the authors' method, which takes that of optimal
-    transport dataset distances: a label stands for the distribution of its rows' embeddings. Of the
-    distances between these, here is that between their means (``pwdist_means_only`` in the code of
-    these distances), in sliced form: what is projected is an embedding followed by the mean of its
-    label in its source. So a label means in each source what its rows there are, whatever it is
-    called, and the distance of a mixture stays a sum over its sources. ``plan`` and ``run`` make
-    projections of ``embeddings``, as ``lb.project`` does.
+    Labels enter the cost of transport as in optimal transport dataset distances, which the authors
+    take for it: a label stands for the distribution of its rows' embeddings. Of the distances
+    between these, here is that between their means (``pwdist_means_only`` in the code of these
+    distances), in sliced form: what is projected is an embedding followed by the mean of its label
+    in its source. So a label means in each source what its rows there are, whatever it is called,
+    and the distance of a mixture stays a sum over its sources. ``plan`` and ``run`` make projections
+    of ``embeddings``, as ``lb.project`` does.
 
-    No result depends on the machine: neither here nor in the projections is a matrix product, whose
-    last bits differ by processor and threads, nor a function but ``+ - * /`` and square roots, and
-    shares are rounded.
+    No share depends on the machine: neither here nor in the projections is a matrix product, whose
+    last bits differ by processor and threads, or a function but ``+ - * /`` and square roots, and
+    shares are rounded. Logarithms only say whether distance harms, and how much.
 
     Parameters
     ----------
