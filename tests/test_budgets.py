@@ -2,7 +2,9 @@
 
 from collections import Counter, defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +15,13 @@ from lakebalance.allocate.carry import Boundary, one_more
 from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.allocate.rules import Group
+from lakebalance.core.amounts import Amount
+from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.recipe import Recipe
 from lakebalance.sample.amounts import Cut
 from lakebalance.sample.thresholds import LOWEST
+from lakebalance.unit_rows import Seen, Unit, rows_of_parts, seen_after
 
 LANGUAGES = ["de", "de", "en", "en", "en", "en", None]
 ROWS = [
@@ -35,6 +40,8 @@ def test_all_groups_together_are_less_than_one_row_short(pairs):
     taken = one_more(boundaries)
     missing = sum(b.short - b.next_row * t for b, t in zip(boundaries, taken, strict=True))
     assert 0 <= missing < max([b.next_row for b in boundaries], default=1)
+    for boundary, more in zip(boundaries, taken, strict=True):
+        assert abs(boundary.short - boundary.next_row * more) < boundary.next_row
 
 
 def test_rows_of_equal_keys_are_taken_one_by_one_others_of_one_hash_together():
@@ -46,6 +53,51 @@ def test_rows_of_equal_keys_are_taken_one_by_one_others_of_one_hash_together():
     differing = Cut(at=LOWEST, rows_below=0, below=0, rows_at=2, row=9, together=True)
     assert (differing.rows(0), differing.rows(1)) == (0, 2)
     assert differing.threshold(2, 0).last is None and differing.threshold(2, 1).whole
+
+
+ONE = Unit("n", Fraction(1))
+
+
+def by_sums(rows_of):
+    """Where parts end, by adding up rows in their order; the i-th row has the hash i."""
+
+    def find(wanted):
+        cuts = {}
+        for group, of in wanted.items():
+            below = 0
+            for i, steps in enumerate(rows_of[group]):
+                if below + steps > of.part:
+                    cuts[group] = Cut(i, i, below, 1, steps)
+                    break
+                below += steps
+        return cuts
+
+    return find
+
+
+@given(st.data())
+def test_each_phase_in_order_is_short_by_less_than_a_row_and_rows_are_seen_evenly(data):
+    rows_of = data.draw(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=8), max_size=4))
+    rows_of = {i: [*rows, 1] for i, rows in enumerate(rows_of)}
+    counts = [
+        GroupCount(i, "s", {}, len(rows), len(rows), {"n": Amount(sum(rows), max(rows), 0)})
+        for i, rows in rows_of.items()
+    ]
+    seen = {}
+    for _ in range(4):
+        shares = [(count, data.draw(st.sampled_from([0, 1, 7, 30, 90]))) for count in counts]
+        planned = rows_of_parts(shares, ONE, by_sums(rows_of), seen=seen)
+        short = sum(part for _, part in shares) - sum(g.units.planned for g in planned)
+        assert 0 <= short < max((max(rows_of[c.id]) for c, part in shares if part), default=1)
+        for group, (_, part) in zip(planned, shares, strict=True):
+            rows, n = rows_of[group.id], len(rows_of[group.id])
+            first = seen.get(group.id, Seen()).rows
+            assert group.target >= 0 and (part or not group.target)
+            # The very rows that follow those which were seen, round after round.
+            own = [rows[i % n] for i in range(first, first + group.target)]
+            assert sum(own) == group.units.planned
+            assert abs(group.units.planned - part) < max(rows)
+        seen = seen_after(planned, seen)
 
 
 def test_caps_of_whole_epochs_are_exact_where_doubles_are_not():
@@ -90,8 +142,8 @@ def asked(path, tmp_path, allocate, **parts):
         ),
         (
             {"budget": {"amount": 9, "of": "n"}},
-            {"sample": {"method": "weight"}},
-            '"weight" makes or weighs rows by their number.* repeat',
+            {"sample": {"method": "random_noise", "features": ["x"]}},
+            '"random_noise" makes .* by their number.* one of bootstrap, repeat, weight',
         ),
     ],
 )
@@ -133,7 +185,7 @@ def by_hand(spark, recipe, amounts, parts):
         for i in ids if rest else ():
             if rest < amounts[i]:
                 carried += rest
-                if carried >= amounts[i]:
+                if rest and carried >= amounts[i]:
                     copies[i] += 1
                     carried -= amounts[i]
                 break
@@ -209,6 +261,89 @@ def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp
     assert {f["units"]["unit"] for f in fates} == {"n_tokens"}
     assert all(f["copies"] == made["second"][f["row"]["id"]] for f in fates)
     assert made["first"] == made["second"]
+
+
+def test_phases_in_order_go_on_and_each_is_within_a_row_of_its_units(spark, path, tmp_path):
+    """Over all phases no row is there more than once more often than another of its group."""
+    allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}
+    shares = {"de": 0.7, "en": 0.3}  # nothing of the rows of unknown language
+    phases = [
+        {"name": "two", "budget": {"amount": 11_111, "of": "n_tokens"},
+         "balance": {"by": ["language"], "method": "targets", "shares": shares}},
+        {"name": "last", "budget": {"amount": 900, "of": "n_tokens"}},
+    ]  # fmt: skip
+    recipe = asked(path, tmp_path, allocate, phases=phases, order={"rows_per_file": 300})
+    plan, result = lb.plan(recipe, spark), lb.run(recipe, spark)
+    rows = spark.read.format("delta").load(recipe.publish.table).orderBy("lb_position").collect()
+    assert [row.lb_position for row in rows] == list(range(len(rows)))
+    amounts, copies = [row[2] for row in ROWS], Counter()
+    wanted = {"balanced": 20_000, "two": 11_111, "last": 900}
+    for number, (name, budget) in enumerate(wanted.items(), start=1):
+        own = [row.id for row in rows if row.lb_phase == number]
+        assert 0 <= budget - sum(amounts[i] for i in own) < max(amounts)
+        for group in plan.groups_of(name):
+            found_units = sum(amounts[i] for i in own if ROWS[i][1] == group.group["language"])
+            assert found_units == group.units.planned
+            assert abs(found_units - group.units.part) < max(amounts)
+        copies.update(own)
+        for language in {row[1] for row in ROWS}:
+            each = [copies[i] for i, other, *_ in ROWS if other == language]
+            assert max(each) - min(each) <= 1
+    assert not any(row.lb_phase == 2 and row.language is None for row in rows)
+    assert result.plan.to_dict()["outputs"] == plan.to_dict()["outputs"]
+
+
+def test_rows_are_drawn_as_long_as_they_are_within_their_part(spark, path, tmp_path):
+    """By hand: all arrivals of all rows in order, until the next is more than is left."""
+    from lakebalance.frames import Frames
+    from lakebalance.sample.arrivals import arrivals
+    from lakebalance.sample.thresholds import HASH
+
+    budget = {"amount": 30_000, "of": "n_tokens"}
+    allocate = {"balance": BALANCE, "budget": budget}
+    recipe = asked(path, tmp_path, allocate, sample={"method": "bootstrap"})
+    result = lb.run(recipe, spark)
+    frames = Frames(recipe, spark)
+    hashed = frames.hashed(frames.all_rows, frames.outputs[0]).select("id", HASH).collect()
+    copies, carried = Counter(), 0
+    for group in result.plan.groups:
+        ids = [row.id for row in hashed if ROWS[row.id][1] == group.group["language"]]
+        hashes = np.array([row[HASH] for row in hashed if row.id in set(ids)])
+        come = sorted(
+            (moment, ids[i])
+            for rows, moments in arrivals(hashes, np.full(len(ids), 50.0))
+            for i, moment in zip(rows.tolist(), moments.tolist(), strict=True)
+        )
+        left = group.units.part
+        for _, i in come:
+            if ROWS[i][2] > left:
+                carried += left
+                if left and carried >= ROWS[i][2]:
+                    copies[i] += 1
+                    carried -= ROWS[i][2]
+                break
+            left -= ROWS[i][2]
+            copies[i] += 1
+    assert found(spark, recipe) == copies
+    assert 0 <= 30_000 - sum(g.units.planned for g in result.plan.groups) < 97
+    for fate in lb.explain(recipe, spark, "id < 30", limit=30):
+        assert fate["copies"] == copies[fate["row"]["id"]]
+
+
+def test_weights_make_a_budget_in_units(spark, path, tmp_path):
+    allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}
+    recipe = asked(path, tmp_path, allocate, sample={"method": "weight"})
+    result = lb.run(recipe, spark)
+    rows = spark.read.format("delta").load(recipe.publish.table).collect()
+    assert Counter(row.id for row in rows) == Counter(range(420))
+    for group in result.plan.groups:
+        own = [row for row in rows if row.language == group.group["language"]]
+        assert sum(row.weight * row.n_tokens for row in own) == pytest.approx(group.units.part)
+        assert {row.weight for row in own} == {group.weight}
+    assert sum(group.units.part for group in result.plan.groups) == 20_000
+    assert "their weights make it" in result.plan.diagnostics[-1]["note"]
+    (fate,) = lb.explain(recipe, spark, "id = 5")
+    assert fate["weight"] == next(row.weight for row in rows if row.id == 5)
 
 
 def test_bad_amounts_are_refused_with_keys_and_what_to_write(spark, table, tmp_path):

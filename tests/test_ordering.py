@@ -105,8 +105,11 @@ def test_explain_says_how_often_a_row_is_in_each_phase(spark, published):
     found = {p: Counter(r.id for r in phase_of(rows, p)) for p in (1, 2, 3)}
     for fate in lb.explain(recipe, spark, "id < 60", limit=60):
         i = fate["row"]["id"]
-        told = [fate["copies"], *[fate["outputs"][n]["copies"] for n in ("natural", "best")]]
-        assert told == [found[p][i] for p in (1, 2, 3)]
+        each = [fate, *[fate["outputs"][name] for name in ("natural", "best")]]
+        assert [one["copies"] for one in each] == [found[p][i] for p in (1, 2, 3)]
+        for number, one in enumerate(each, start=1):
+            own = [r.lb_position for r in phase_of(rows, number) if r.id == i]
+            assert one["positions"] == own
 
 
 def test_other_files_and_partitions_give_the_same_order(spark, published):
@@ -199,6 +202,8 @@ def test_equal_rows_without_a_key_are_cut_exactly(spark, table, recipe):
 def test_epochs_of_all_phases_are_within_the_cap_or_the_group_is_named(spark, published):
     recipe, plan, *_ = published
     (shown,) = [d for d in plan.diagnostics if d["title"] == "The order of training"]
+    said = [d["title"] for d in plan.diagnostics if "repeat or weigh" in d["title"]]
+    assert said == ["repeat or weigh", "all phases: repeat or weigh"]
     assert [line[:3] for line in shown["rows"]][:2] == [
         ["balanced", "s", 900 - shown["rows"][1][2]], ["balanced", "t", shown["rows"][1][2]],
     ]  # fmt: skip
@@ -214,7 +219,14 @@ def test_epochs_of_all_phases_are_within_the_cap_or_the_group_is_named(spark, pu
         ({"order": {}, "sample": {"method": "weight"}}, "order: sample.method weight has no order"),
         ({"order": {}, "publish": {"table": "a/o", "partition_by": ["c"]}}, "leave out publish"),
         ({"order": {}, "phases": [{"name": "n", "table": "a/n"}]}, "write into: each"),
-        ({"order": {}, "allocate": {"budget": {"amount": 9, "of": "q"}}}, "in place of budget"),
+        (
+            {
+                "order": {},
+                "allocate": {"budget": {"amount": 9, "of": "q"}},
+                "phases": [{"name": "p", "rows": 5}],
+            },
+            "all are budgets in one unit; there are q and rows",
+        ),
         ({"order": {"phase": "lb_position"}}, "phase and position are two columns"),
         ({"order": {"max_epochs": 0}}, "greater than 0"),
         ({"order": {"into": "two"}}, "'one' or 'each'"),

@@ -35,6 +35,19 @@ def test_output_meets_the_plan_to_the_row(spark, table, recipe):
     assert written.where("label = 'a'").select("id").distinct().count() == 200
 
 
+def test_a_source_without_rows_is_said_and_takes_no_part_in_a_mixture(spark, table, recipe):
+    full = {"name": "full", "table": table("t", SKEWED[:50], SCHEMA)}
+    empty = {**full, "name": "empty", "where": "id < 0"}
+    alike = {"mix": {"by": "source", "method": "equal"}, "rows": 30}
+    plan = lb.plan(recipe(full, empty, allocate=alike), spark)
+    assert [(g.source, g.target) for g in plan.groups] == [("full", 30)]
+    said = [w["message"] for w in plan.warnings if w["code"] == "empty_source"]
+    assert said == ['source "empty" has no rows']
+    shares = {"by": "source", "method": "targets", "shares": {"full": 0.5, "empty": 0.5}}
+    with pytest.raises(RecipeError, match='"empty", a group that isn\'t there'):
+        lb.plan(recipe(full, empty, allocate={"mix": shares, "rows": 30}), spark)
+
+
 def test_same_rows_whatever_the_partitioning_and_after_optimize(spark, table, recipe, tmp_path):
     allocate = {"balance": {"by": ["label"], "method": "equal"}, "rows": 400}
     one, many = table("one", SKEWED, SCHEMA, 1), table("many", SKEWED[::-1], SCHEMA, 7)

@@ -8,6 +8,7 @@ import pytest
 import lakebalance as lb
 from lakebalance.allocate.sliced import areas_of
 from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.projections import Slicing, embedded, quantiles_of
 
 SCHEMA = "id long, e array<float>"
 
@@ -57,7 +58,7 @@ def test_of_many_rows_about_as_many_as_asked_for_are_looked_at(spark):
     ("rows", "message"),
     [
         ([], "there are no rows"),
-        ([(1, None), (2, [1.0])], '"e" is null in 1 rows'),
+        ([(1, None), (2, [1.0])], '"e" of "a" is null in 1 rows'),
         ([(1, [1.0, 2.0]), (2, [1.0])], "of 1 to 2 numbers; embeddings must all be of one size"),
         ([(1, [])], "of 0 to 0 numbers"),
         ([(1, [math.nan]), (2, [None]), (3, [math.inf]), (4, [1.0])], "somewhere in 3 rows"),
@@ -74,3 +75,51 @@ def test_columns_that_are_none_are_refused(spark):
         lb.project(df, "a", "embedding")
     with pytest.raises(RecipeError, match='"id" is of type bigint; it must be an array of numbers'):
         lb.project(df, "a", "id")
+
+
+def labelled(spark, rows, partitions=1):
+    df = spark.createDataFrame(rows, "__lb_name string, label string, e array<double>")
+    return df.repartition(partitions)
+
+
+def test_a_label_stands_for_the_mean_embedding_of_its_rows_in_their_source(spark):
+    chance = np.random.default_rng(0)
+    rows = [
+        (name, label, (chance.normal(size=3) + shift).tolist())
+        for name, label, shift in [("a", "x", 0), ("a", None, 2), ("b", "x", 5), ("b", "null", 1)]
+        for _ in range(15)
+    ]
+    how = Slicing("e", 4, 30, label="label", label_weight=0.5)
+    plain = Slicing("e", 4, 30)
+    found = read(quantiles_of(embedded(labelled(spark, rows), how), how))
+    assert found == read(quantiles_of(embedded(labelled(spark, rows[::-1], 3), how), how))
+    # Each of 30 quantiles of 30 values is near one of them: compare the means along directions.
+    from lakebalance.projections import _directions
+
+    units = _directions(6, how)
+    for name in "ab":
+        own = [(label, np.array(e)) for n, label, e in rows if n == name]
+        means = {
+            label: np.mean([e for other, e in own if other == label], axis=0) for label, _ in own
+        }
+        values = np.array([np.concatenate([e, 0.5 * means[label]]) for label, e in own]) @ units.T
+        shares = (np.arange(30) + 0.5) / 30
+        wanted = np.quantile(values, shares, axis=0).T
+        assert np.array(found[name]) == pytest.approx(wanted, abs=1e-9)
+    assert found != read(quantiles_of(embedded(labelled(spark, rows), plain), plain))
+
+
+def test_embeddings_of_two_sources_are_of_one_size(spark):
+    rows = [("a", "x", [1.0]), ("b", "x", [1.0, 2.0]), ("c", "x", [2.0])]
+    how = Slicing("e")
+    message = 'embeddings are of 1 numbers in "a" and of 2 in "b"; they must all be of one size'
+    with pytest.raises(TableError, match=message):
+        quantiles_of(embedded(labelled(spark, rows), how), how)
+
+
+def test_labels_are_classes(spark, monkeypatch):
+    monkeypatch.setattr("lakebalance.projections.MOST_LABELS", 2)
+    how = Slicing("e", label="label")
+    rows = [("a", label, [1.0]) for label in "xyz"]
+    with pytest.raises(TableError, match="there are 3 labels, all sources together; at most 2"):
+        quantiles_of(embedded(labelled(spark, rows), how), how)

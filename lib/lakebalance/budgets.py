@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from lakebalance.allocate.carry import Boundary, one_more
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.core.amounts import MOST_IN_ALL, Measure, in_steps, in_units
@@ -16,14 +16,17 @@ from lakebalance.core.counts import GroupCount
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.hashing import key_text
+from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY
 from lakebalance.frames import Frames
-from lakebalance.plans import GroupUnits, PlannedGroup
+from lakebalance.plans import PlannedGroup
 from lakebalance.recipe.budgets import Budget
-from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import Output
-from lakebalance.sample.amounts import STEPS, Cut, PartOf, find_cuts
-from lakebalance.sample.thresholds import GROUP, HASH, Threshold
+from lakebalance.recipe.rules import Rules
+from lakebalance.sample.amounts import STEPS, find_cuts
+from lakebalance.sample.thresholds import GROUP, HASH
+from lakebalance.unit_rows import Seen, Unit, rows_of_parts, weighed
 
 EXAMPLES = 3
 MOST_SHOWN = 60
@@ -36,13 +39,11 @@ def in_rows(
     groups: Sequence[GroupCount],
     left: Sequence[DataFrame],
     place: str,
+    seen: Mapping[int, Seen] | None = None,
 ) -> list[PlannedGroup]:
     """The groups of an output, each with the rows that make its part of a budget in units.
 
-    Every row is kept as often as the part holds the whole group, and of the rest rows in order of
-    their hash. What whole rows leave of the parts is carried on from group to group, in the order
-    of sources and values, so that all together never have more than the budget, and less by less
-    than one row.
+    See ``rows_of_parts``; where rows are weighed, all are kept, and weights make the parts exact.
 
     Parameters
     ----------
@@ -52,6 +53,7 @@ def in_rows(
     groups : what was counted of the output's part.
     left : the rows to sample; one job reads their keys, groups and units.
     place : path of the rules in the recipe.
+    seen : of a phase in order, what those before it have shown of each group.
 
     Raises
     ------
@@ -64,18 +66,13 @@ def in_rows(
     hashed = [frames.hashed(rows, output) for rows in left]
     _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
     parts = _parts(rules, budget, measured, groups, place)
-    wanted = {
-        group.id: PartOf(amount.total, amount.largest, part % amount.total)
-        for group, part in zip(groups, parts, strict=True)
-        if (amount := group.amounts[budget.unit]).total and part % amount.total
-    }
+    shares, unit = list(zip(groups, parts, strict=True)), Unit(budget.unit, measured.size)
+    method = method_of("sample", output.sample)
+    if method.weighs:
+        return weighed(shares, unit)
     rows = [frame.select(GROUP, HASH, measured.steps.alias(STEPS)) for frame in hashed]
-    cuts = find_cuts(rows, wanted) if wanted else {}
-    taken = _taken(wanted, cuts)
-    return [
-        _planned(group, part, budget.unit, measured, cuts.get(group.id), taken.get(group.id, 0))
-        for group, part in zip(groups, parts, strict=True)
-    ]
+    find = partial(method.find_cuts or find_cuts, rows)
+    return rows_of_parts(shares, unit, find, draws=method.find_cuts is not None, seen=seen)
 
 
 def _parts(
@@ -92,31 +89,6 @@ def _parts(
     except RecipeError as error:
         raise type(error)(f"{place}: {error}") from error
     return [a.target for a in allocated]
-
-
-def _taken(wanted: Mapping[int, PartOf], cuts: Mapping[int, Cut]) -> dict[int, int]:
-    """How many rows each group takes at the hash where its part ends, one more where it is due."""
-    within = {group: cuts[group].taken(wanted[group].part) for group in wanted}
-    boundaries = [
-        Boundary(wanted[g].part - cuts[g].below - n * cuts[g].row, cuts[g].row)
-        for g, n in within.items()
-    ]
-    more = one_more(boundaries)
-    return {group: n + more[i] for i, (group, n) in enumerate(within.items())}
-
-
-def _planned(
-    group: GroupCount, part: int, unit: str, measured: Measure, cut: Cut | None, taken: int
-) -> PlannedGroup:
-    available = group.amounts[unit].total
-    base = part // available if available else 0
-    rows, planned, threshold = base * group.left, base * available, Threshold(base)
-    if cut is not None:
-        rows, planned = rows + cut.rows(taken), planned + cut.below + taken * cut.row
-        threshold = cut.threshold(base, taken)
-    units = GroupUnits(unit, measured.size, available, part, planned)
-    counts = (group.rows, group.left, rows)
-    return PlannedGroup(group.id, group.source, group.values, *counts, threshold, units=units)
 
 
 def _all_known(
@@ -189,6 +161,9 @@ def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Dia
     planned = in_units(sum(units.planned for _, units in known), size)
     largest = sorted(known, key=lambda pair: -pair[1].available)[:MOST_SHOWN]
     empty = sum(1 for group, units in known if group.available and not units.available)
+    weighed = method_of("sample", output.sample).weighs
+    how = "as many as whole rows make, less by less than one row"
+    how = "all rows are kept, and their weights make it" if weighed else how
     more = f" {len(known) - MOST_SHOWN:,} smaller groups are not shown." * (len(known) > MOST_SHOWN)
     more += f" {empty:,} groups have rows and no {budget.unit}: they get none." * bool(empty)
     return Diagnostic(
@@ -206,6 +181,5 @@ def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Dia
             ]
             for group, units in largest
         ],
-        f"{planned:,} of {budget.amount:,} {budget.unit} are planned: as many as whole rows make, "
-        f"less by less than one row.{more}",
+        f"{planned:,} of {budget.amount:,} {budget.unit} are planned: {how}.{more}",
     )  # fmt: skip

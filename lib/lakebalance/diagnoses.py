@@ -11,12 +11,12 @@ from lakebalance.allocate.repetition import TITLE, diagnose_repetition, shown_na
 from lakebalance.allocate.rules import Group
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.registry import MethodOptions, method_of
-from lakebalance.core.repetition import R_STAR
+from lakebalance.core.repetition import r_star_of
 from lakebalance.plans import PlannedGroup
-from lakebalance.recipe.models import Allocate
+from lakebalance.recipe.rules import Rules
 
 
-def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
+def diagnoses_of(rules: Rules, planned: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
     """The diagnostics of each rule, in the recipe's order, and of repetition, as JSON."""
     found: list[Diagnostic] = []
     for rule in (rules.mix, rules.balance, *rules.within):
@@ -26,21 +26,62 @@ def diagnoses_of(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[dict[
         if diagnose is not None:
             groups, targets = _groups_of(rule, planned)
             found += diagnose(groups, targets, rule)
-    return [diagnostic.to_dict() for diagnostic in [*found, *_repetition(rules, planned, found)]]
+    told = any(diagnostic.title == TITLE for diagnostic in found)
+    found += _repetition(planned, rules.mix is not None, r_star_in(rules), told)
+    return [diagnostic.to_dict() for diagnostic in found]
+
+
+ALL_PHASES = "all phases"
+
+
+def diagnoses_of_phases(
+    phases: Sequence[tuple[str, Rules, Sequence[PlannedGroup]]],
+) -> list[dict[str, Any]]:
+    """Of repetition in each phase but the first, and in all of them together, as JSON.
+
+    Trained on one after the other, phases show a row as often as the sum of what each does; so what
+    repeats are worth, and whether to weigh rows, is a question to all of them.
+
+    Parameters
+    ----------
+    phases : name, rules and groups of each in order, the balanced table's first; all of the same
+        groups. ``diagnoses_of`` has said of the first alone what there is to say.
+    """
+    if len(phases) < 2:
+        return []
+    found: list[Diagnostic] = []
+    for name, rules, planned in phases[1:]:
+        own = _repetition(planned, rules.mix is not None, r_star_in(rules), told=False)
+        found += [replace(diagnostic, title=f"{name}: {diagnostic.title}") for diagnostic in own]
+    together = [
+        replace(
+            same[0], target=sum(g.target for g in same), synthetic=sum(g.synthetic for g in same)
+        )
+        for same in zip(*[planned for *_, planned in phases], strict=True)
+    ]
+    mixed = any(rules.mix is not None for _, rules, _ in phases)
+    own = _repetition(together, mixed, r_star_in(phases[0][1]), told=False)
+    found += [replace(diagnostic, title=f"{ALL_PHASES}: {diagnostic.title}") for diagnostic in own]
+    return [diagnostic.to_dict() for diagnostic in found]
+
+
+def r_star_in(rules: Rules) -> float:
+    """R* of the law of repetition, as the rules of a table have it."""
+    return r_star_of({"mix": rules.mix, "balance": rules.balance})
 
 
 def _repetition(
-    rules: Allocate, planned: Sequence[PlannedGroup], said: Sequence[Diagnostic]
+    planned: Sequence[PlannedGroup], mixed: bool, r_star: float, told: bool
 ) -> list[Diagnostic]:
-    """What repeated rows are worth, and whether to weigh them instead; nothing without repeats."""
+    """What repeated rows are worth, and whether to weigh them instead; nothing without repeats.
+
+    ``mixed`` says that there is a mixture, ``told`` that a rule has said already what they are
+    worth.
+    """
     if not any(group.target - group.synthetic > group.available > 0 for group in planned):
         return []
-    r_star = next(
-        (r for rule in (rules.mix, rules.balance) if (r := getattr(rule, "r_star", None))), R_STAR
-    )
-    told = any(diagnostic.title == TITLE for diagnostic in said)
     tables, advice = [], []
-    for level in _levels(rules, planned):
+    for level in _levels(planned, mixed):
         one = advise(level.available, level.rows, r_star)
         if one is not None:
             most = one.most_repeated
@@ -72,7 +113,7 @@ def _of_repeated(level: _Level, r_star: float) -> Diagnostic:
     return replace(table, note=table.note + left_out)
 
 
-def _levels(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[_Level]:
+def _levels(planned: Sequence[PlannedGroup], mixed: bool) -> list[_Level]:
     """The sources of a mixture, and the groups in which rows are repeated alike.
 
     A mixture has groups of each source by themselves; without one, all sources of a group are
@@ -80,8 +121,8 @@ def _levels(rules: Allocate, planned: Sequence[PlannedGroup]) -> list[_Level]:
     """
     sources = [{"source": group.source} for group in planned]
     grouped = any(group.group for group in planned)
-    levels = [_merged("sources", sources, planned)] if rules.mix is not None or not grouped else []
-    if grouped and rules.mix is not None:
+    levels = [_merged("sources", sources, planned)] if mixed or not grouped else []
+    if grouped and mixed:
         own = [{"source": group.source, **group.group} for group in planned]
         levels.append(_unmerged("groups of each source", own, planned))
     elif grouped:

@@ -20,6 +20,7 @@ from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
+from lakebalance.positions import CONTENT, contents_of, positions_of
 from lakebalance.prune.matches import LEFT
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
@@ -48,10 +49,11 @@ def explain(
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
     ``duplicate``, ``cleaned``, ``undersampled``, ``not selected``, ``held out``, ``sampled out``,
-    ``kept``), ``copies``, ``children`` (synthetic rows of which it is the first parent, where there
-    can be any), ``weight`` (where rows get one), the numbers that decided it, and the same for each
-    phase in ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash,
-    and ``of_row``.
+    ``kept``), ``copies``, ``positions`` (of the copies in an ordered table, the first 100; null
+    where the version that the run wrote is not there any more), ``children`` (synthetic rows of
+    which it is the first parent, where there can be any), ``weight`` (where rows get one), the
+    numbers that decided it, and the same for each phase in ``outputs``. A row that pruning
+    dropped for another has that one in ``of``, a key hash, and ``of_row``.
 
     Raises
     ------
@@ -230,7 +232,28 @@ class Inquiry:
         if output.name == BALANCED and key in self.weighed:
             numbers |= self.weighed[key]
             most = numbers.pop("copies", most)
+        if output.phase is not None:
+            numbers["positions"] = self._positions_in(output, key) if most else []
         return {"fate": "kept" if most else "sampled out", "copies": most, **numbers}
+
+    def _positions_in(self, output: Output, key: Key) -> list[int] | None:
+        if self.positions is None:
+            return None
+        return self.positions.get((output.name, self.contents[key]), [])
+
+    @cached_property
+    def contents(self) -> dict[Key, Key]:
+        """A hash of all that each picked row is published with."""
+        hashed = contents_of(self._of_picked(self.frames.all_rows), self.recipe).distinct()
+        return {_key(r[KEY]): _key(r[CONTENT]) for r in hashed.collect()}
+
+    @cached_property
+    def positions(self) -> dict[tuple[str, Key], list[int]] | None:
+        """Where the picked rows stand in the tables of an ordered run, by output and content."""
+        ordered = [output for output in self.frames.outputs if output.phase is not None]
+        wanted = set(self.contents.values())
+        rows = self.frames.branches[0]
+        return positions_of(self.spark, self.recipe, ordered, self.entry, self.where, rows, wanted)
 
     def _of_picked(self, df: DataFrame) -> DataFrame:
         # The condition stands beside the keys so that the scan can use it.
@@ -312,7 +335,7 @@ class Inquiry:
             return {}
         hashed = self._of_picked(self.frames.hashed(self.frames.all_rows, self.frames.outputs[0]))
         shares = {
-            id_: Share(g.available, g.target, Threshold(1))
+            id_: Share(*g.shared, Threshold(1))
             for (name, id_), g in self.groups.items()
             if name == BALANCED
         }

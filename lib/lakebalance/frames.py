@@ -22,13 +22,17 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, unite
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
+from lakebalance.projections import Slicing
+from lakebalance.projections import check_columns as check_embeddings
 from lakebalance.prune.matches import remove
-from lakebalance.recipe.models import Recipe, Rules
+from lakebalance.recipe.embedded import embedded_rules
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
+from lakebalance.recipe.rules import Rules
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
@@ -36,10 +40,18 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_out
 Found = Callable[[int, DataFrame], DataFrame]
 
 
-def shares_of(groups: Iterable[PlannedGroup]) -> dict[int, Share]:
-    """What a sampler knows of each group; before thresholds are found, that it keeps no row."""
+def shares_of(groups: Iterable[PlannedGroup], weighs: bool = False) -> dict[int, Share]:
+    """What a sampler knows of each group; before thresholds are found, that it keeps no row.
+
+    One that ``weighs`` knows what there is and what is wanted in the unit of the budget.
+    """
     return {
-        g.id: Share(g.available, g.target, g.threshold or Threshold(0), g.group, g.source)
+        g.id: Share(
+            *(g.shared if weighs else (g.available, g.target)),
+            g.threshold or Threshold(0),
+            g.group,
+            g.source,
+        )
         for g in groups
     }
 
@@ -69,7 +81,16 @@ class Frames:
     def run_id(self) -> str:
         """The id of the run that these sources and this recipe make."""
         versions = {source.name: source.version for source in self.pinned}
+        versions |= {f"{place}.embeddings": t.version for place, t in self.targets.items()}
         return run_id(self.recipe.hash, versions, __version__)
+
+    @cached_property
+    def targets(self) -> dict[str, Pinned]:
+        """The targets that rules compare embeddings with, pinned, by the rules' paths."""
+        return {
+            place: pin_one(self.spark, spec.target, f"{place}.embeddings.target")
+            for place, spec in embedded_rules(self.recipe).items()
+        }
 
     @cached_property
     def branches(self) -> list[DataFrame]:
@@ -176,6 +197,7 @@ class Frames:
         recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
         require(self.grouped(rows), self._known(recipe.by), "allocate.balance.by")
         self._check_clusters()
+        self._check_embeddings()
         self.measures  # noqa: B018  raises where a column has no amounts
         if publish.source_column in rows.columns:
             raise RecipeError(
@@ -216,6 +238,13 @@ class Frames:
                     f'order.scores.{name}.column: "{score.column}" is '
                     f"{kind_of[score.column].simpleString()}; a score is a column of numbers"
                 )
+
+    def _check_embeddings(self) -> None:
+        for place, spec in embedded_rules(self.recipe).items():
+            own = self.branches[0].drop(SOURCE, KEY)
+            for rows, of in ((own, ""), (self.targets[place].df, " of target")):
+                at = [f"{place}.embeddings.{option}{of}" for option in ("column", "label")]
+                check_embeddings(rows, Slicing.of(spec), *at)
 
     def _check_clusters(self) -> None:
         specs = self.recipe.allocate.clusters
@@ -292,7 +321,8 @@ class Frames:
             return self._ordered(rows, plan, output.phase)
         sampler = method_of("sample", output.sample)
         hashed = [self.hashed(frame, output) for frame in rows]
-        given = [hashed, shares_of(plan.groups_of(output.name)), output.sample]
+        shares = shares_of(plan.groups_of(output.name), sampler.weighs)
+        given = [hashed, shares, output.sample]
         made: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
         return self.named(made)
 

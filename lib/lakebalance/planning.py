@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +18,16 @@ from lakebalance.core.errors import GateError, RecipeError, TableError
 from lakebalance.core.progress import Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import PART, TRAIN
-from lakebalance.diagnoses import diagnoses_of
+from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
+from lakebalance.embeddings import with_projections
 from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
-from lakebalance.recipe.models import Recipe, Rules
-from lakebalance.recipe.outputs import Output
+from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.outputs import BALANCED, Output
+from lakebalance.recipe.rules import Rules
+from lakebalance.unit_rows import Seen, seen_after
 
 
 def counted(
@@ -81,9 +84,8 @@ def planned(
         raise TableError("no rows are left to balance after gates and pruning")
     _has_parts(groups)
     rows_of = census.rows_of(names)
-    balanced, *others = [
-        _allocated(frames, output, groups, left, watch) for output in frames.outputs
-    ]
+    rules_of = _rules(frames, left, watch)
+    balanced, *others = _all_allocated(frames, rules_of, groups, left, watch)
     outputs = [
         PlannedOutput(output.name, output.table, output.part, own)
         for output, own in zip(frames.outputs[1:], others, strict=True)
@@ -108,8 +110,9 @@ def planned(
         [
             *[diagnostic.to_dict() for diagnostic in [*frames.said_of_bins, *frames.said]],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
-            *diagnoses_of(recipe.allocate, balanced),
+            *diagnoses_of(rules_of[BALANCED] or recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
+            *diagnoses_of_phases(_phases(rules_of, [balanced, *others])),
             *units_said(recipe, frames.outputs, [balanced, *others]),
             *_needs(recipe, balanced),
         ],
@@ -199,22 +202,66 @@ def _has_parts(groups: Sequence[GroupCount]) -> None:
         )
 
 
-def _allocated(
+def _rules(frames: Frames, left: Sequence[DataFrame], watch: Stopwatch) -> dict[str, Rules | None]:
+    """The rules of each output, with what those that compare embeddings must know of these."""
+    rules_of = {output.name: output.rules for output in frames.outputs}
+    if not frames.targets:
+        return rules_of
+    with watch.stage("compare embeddings"):
+        return {
+            output.name: rules
+            and with_projections(frames, rules, left, _place(frames.recipe, output))
+            for output, rules in zip(frames.outputs, rules_of.values(), strict=True)
+        }
+
+
+def _phases(
+    rules_of: Mapping[str, Rules | None], groups_of: Sequence[list[PlannedGroup]]
+) -> list[tuple[str, Rules, list[PlannedGroup]]]:
+    """Name, rules and groups of the tables that are trained on: those with rules."""
+    return [
+        (name, rules, groups)
+        for (name, rules), groups in zip(rules_of.items(), groups_of, strict=True)
+        if rules is not None
+    ]
+
+
+def _all_allocated(
     frames: Frames,
-    output: Output,
+    rules_of: Mapping[str, Rules | None],
     groups: Sequence[GroupCount],
     left: Sequence[DataFrame],
     watch: Stopwatch,
+) -> list[list[PlannedGroup]]:
+    """The groups of each output, in order: phases go on where those before them stopped."""
+    made: list[list[PlannedGroup]] = []
+    seen: dict[int, Seen] = {}
+    for output in frames.outputs:
+        before = None if output.phase is None else seen
+        own = _allocated(frames, output, rules_of[output.name], groups, left, watch, before)
+        seen = seen if output.phase is None else seen_after(own, seen)
+        made.append(own)
+    return made
+
+
+def _allocated(
+    frames: Frames,
+    output: Output,
+    rules: Rules | None,
+    groups: Sequence[GroupCount],
+    left: Sequence[DataFrame],
+    watch: Stopwatch,
+    seen: Mapping[int, Seen] | None,
 ) -> list[PlannedGroup]:
     """The groups of an output's part, each with its target."""
     recipe = frames.recipe
     own = _of_part(groups, output.part) if recipe.parts else groups
-    if output.rules is not None and output.rules.budget is not None:
+    if rules is not None and rules.budget is not None:
         _has_rows(own)
         with watch.stage("share units", sum(group.left for group in own)):
-            return in_rows(frames, output, output.rules, own, left, _place(recipe, output))
-    if output.rules is not None:
-        targets = _targets(recipe, output, output.rules, own)
+            return in_rows(frames, output, rules, own, left, _place(recipe, output), seen)
+    if rules is not None:
+        targets = _targets(recipe, output, rules, own)
     else:
         targets = [group.left for group in own]
     method = method_of("sample", output.sample)

@@ -43,6 +43,11 @@ class GroupUnits:
     part: int
     planned: int
 
+    @property
+    def unweighed(self) -> GroupUnits:
+        """What the rows have that are put out once each with a weight."""
+        return replace(self, planned=self.available if self.part else 0)
+
     def to_dict(self) -> dict[str, Any]:
         """In units, as ``plan --json`` prints it."""
         named = {name: getattr(self, name) for name in ("available", "part", "planned")}
@@ -86,6 +91,19 @@ class PlannedGroup:
         return (self.target - self.synthetic) / self.available if self.available else 0.0
 
     @property
+    def weight(self) -> float:
+        """What a row weighs where rows have weights: by the unit that there is a budget of."""
+        n, wanted = self.shared
+        return wanted / n if n else 0.0
+
+    @property
+    def shared(self) -> tuple[int, int]:
+        """What there is and what is wanted, in the unit that there is a budget of."""
+        if self.units is None:
+            return self.available, self.target
+        return self.units.available, self.units.part
+
+    @property
     def json_group(self) -> dict[str, Any]:
         """The group's values as JSON holds them."""
         return json_group(self.group)
@@ -100,7 +118,7 @@ class PlannedGroup:
             "target": self.target,
             "synthetic": self.synthetic,
             "epochs": self.epochs,
-            "weight": self.target / self.available if self.available else 0.0,
+            "weight": self.weight,
             **({} if self.units is None else {"units": self.units.to_dict()}),
         }
 

@@ -185,7 +185,12 @@ def _wanted(output: Output, plan: Plan) -> list[_Wanted]:
     if method.put_out_as is not None:
         values = method.put_out_as([g.group for g in groups], output.sample, plan.prepared)
     return [
-        _Wanted(group.source, row, method.rows_out(group.available, group.target), group.units)
+        _Wanted(
+            group.source,
+            row,
+            method.rows_out(group.available, group.target),
+            group.units if group.units is None or not method.weighs else group.units.unweighed,
+        )
         for group, rows in zip(groups, values, strict=True)
         for row in rows
     ]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lakebalance.allocate.advice import advise, diagnose_advice, variance_ratio
 from lakebalance.core.repetition import R_STAR, effective_rows
-from lakebalance.diagnoses import diagnoses_of
+from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
 from lakebalance.plans import PlannedGroup
-from lakebalance.recipe.models import Allocate
+from lakebalance.recipe.rules import Allocate
 
 COUNTS = [9000, 900, 100]
 
@@ -120,6 +120,29 @@ def test_sources_of_a_group_are_one_without_a_mixture():
     worth, advice = diagnoses_of(rules(balance=EQUAL), groups)
     assert worth["rows"] == [["a", 30, 90, 3.0, *worth["rows"][0][4:]]]
     assert advice["rows"][0][0] == "groups"
+
+
+def test_phases_are_advised_on_each_and_all_together():
+    """No phase repeats source t, but both together show it twice; the second repeats u."""
+    first = planned(("s", {}, 900, 400, 0), ("t", {}, 100, 100, 0), ("u", {}, 50, 0, 0))
+    second = planned(("s", {}, 900, 500, 0), ("t", {}, 100, 100, 0), ("u", {}, 50, 200, 0))
+    own = {"method": "data_constrained", "by": "source", "r_star": 5}
+    phases = [("balanced", rules(mix=MIX), first), ("last", rules(mix=own), second)]
+    assert diagnoses_of(rules(mix=MIX), first) == []
+    found = {d["title"]: d for d in diagnoses_of_phases(phases)}
+    assert list(found) == [
+        f"{what}: {title}"
+        for what in ("last", "all phases")
+        for title in ("value of repetition", "repeat or weigh")
+    ]
+    lines = {what: found[f"{what}: value of repetition"]["rows"] for what in ("last", "all phases")}
+    assert [line[:4] for line in lines["last"]] == [["u", 50, 200, 4.0]]
+    assert [line[:4] for line in lines["all phases"]] == [["u", 50, 200, 4.0], ["t", 100, 200, 2.0]]
+    # Each by its own law: R* is 5 in the second phase, and as fitted to text in the first.
+    assert lines["last"][0][4] == round(effective_rows(50, 200, 5))
+    assert lines["all phases"][0][4] == round(effective_rows(50, 200, R_STAR))
+    assert found["all phases: repeat or weigh"]["rows"][0][1:4] == [2, 4.0, 1300]
+    assert diagnoses_of_phases(phases[:1]) == []
 
 
 def test_sets_of_labels_are_named_as_people_write_them():

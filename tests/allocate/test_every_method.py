@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.allocate.rules import Group
+from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import methods
 from lakebalance.recipe.reference import example_of
 
@@ -17,6 +18,8 @@ NAMES = sorted(methods("allocate"))
 # They say by name who gets what, so most groups of a test get nothing.
 OWN_TARGETS = {"targets", "budget_split"}
 OWN_TOTAL = {"none", "to_max", "to_min", "ratio"}  # take no budget but their own
+# More rows of a label change which labels are rare, more of a bucket which pool is the best.
+NOT_MONOTONE = {"ml_ros", "ml_rus", "qqt"}
 
 
 def rule(name, **changes):
@@ -88,6 +91,25 @@ def test_the_budget_is_met_within_the_caps_or_refused(name, counts, rows, cap):
             assert target <= int(cap * available)
         if available == 0:
             assert target == 0
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in NOT_MONOTONE])
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), counts=st.lists(st.integers(1, 10**5), min_size=2, max_size=6))
+def test_more_rows_of_a_group_never_give_it_fewer(name, data, counts):
+    at = data.draw(st.integers(0, len(counts) - 1))
+    more = data.draw(st.sampled_from([1, 7, 1000, 10**5]))
+    rows = None if name in OWN_TOTAL else data.draw(st.integers(0, sum(counts)))
+    asked = of_groups(name, groups(counts)) | {"max_epochs": 1000.0, "min_rows": 0}
+    grown = [n + more * (i == at) for i, n in enumerate(counts)]
+    try:
+        before, after = (rule(name, **asked)(groups(n), rows) for n in (counts, grown))
+    except RecipeError as error:
+        known = ("equally far", "already; write a larger number")
+        assert isinstance(error, InfeasibleBudget) or any(k in str(error) for k in known), error
+        return
+    # Where shares are rounded, a row may go elsewhere.
+    assert after[at] >= before[at] - 1
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in OWN_TARGETS | {"none"}])

@@ -1,6 +1,10 @@
 """projektor: distances by scipy's, mixtures by trying all, forecasts by numpy's least squares."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -224,3 +228,51 @@ def test_options_that_mean_nothing_are_refused():
         options(values, measured=runs, min_rows=3)
     with pytest.raises(ValidationError, match=r"shares sum to 0\.5, not to 1"):
         options(values, measured=[{**runs[0], "shares": {"web": 0.5}}])
+
+
+SEARCHED = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from tests.allocate.test_transport import options, projected, sources
+from lakebalance.allocate.transport import diagnose, transport
+for seed in range(4):
+    chosen = options(projected(seed), measured=json.loads(sys.argv[2]), max_epochs=3)
+    found = transport(sources(30_000, 90_000, 20_000), 50_000, chosen)
+    print(found, [line[1].hex() for line in diagnose(sources(3, 9, 2), found, chosen)[0].rows])
+"""
+
+
+def test_mixtures_and_distances_are_the_same_by_any_number_of_threads_and_instructions():
+    """To the last bit, though BLAS has other threads, and numpy other instructions."""
+    runs = json.dumps(runs_of(projected(0), straight))
+    said = set()
+    for threads, without in [("1", ""), ("4", "AVX2 FMA3 AVX512F AVX512_SKX X86_V3 X86_V4")]:
+        settings = {"OPENBLAS_NUM_THREADS": threads, "NPY_DISABLE_CPU_FEATURES": without}
+        command = [sys.executable, "-c", SEARCHED, json.dumps(sys.path), runs]
+        done = subprocess.run(
+            command, env=os.environ | settings, capture_output=True, text=True, check=True
+        )
+        said.add(done.stdout)
+    assert len(said) == 1 and said.pop().count("[") == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "write either embeddings or projections"),
+        ({"embeddings": {"column": "e"}}, "target"),
+        ({"embeddings": {"column": "e", "target": {"table": "a/b", "where": "rand() < 1"}}},
+         '"rand" is not a function of the row'),
+        ({"embeddings": {"column": "e", "target": {"table": "a/b", "format": "parquet",
+                                                   "version": 3}}}, "has no versions"),
+        ({"embeddings": {"column": "e", "target": {"table": "a/b"}, "label_weight": 0}}, "than 0"),
+    ],
+)  # fmt: skip
+def test_embeddings_that_mean_nothing_are_refused(change, message):
+    runs = runs_of(projected(0), straight)
+    with pytest.raises(ValidationError, match=message):
+        Transport(method="transport", pilots={"measured": runs}, **change)
+    named = {"column": "e", "target": {"table": "a/b"}}
+    chosen = Transport(method="transport", pilots={"measured": runs}, embeddings=named)
+    with pytest.raises(RecipeError, match="embeddings are read by plan and run alone"):
+        transport(sources(9, 9, 9), 9, chosen)

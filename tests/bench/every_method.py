@@ -89,6 +89,41 @@ PRUNES = {
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }
+# Mixtures of the three airports as sources; TABLE is that of the flights. Pilots of one airport, or
+# of two by halves, do the better the nearer their flights are to those of the target, a carrier.
+PLACE_RUNS = ", ".join(
+    f"{{rows: {rows}, performance: {gain + more}, shares: {shares}}}"
+    for rows, gain in ((1000, 0.5), (4000, 0.6))
+    for more, shares in (
+        (0.08, "{JFK: 1}"), (0.05, "{JFK: 0.5, EWR: 0.5}"), (0.02, "{EWR: 1}"), (0, "{LGA: 1}")
+    )
+)  # fmt: skip
+MIXTURES = {
+    "uniform": "{mix: {method: equal}, rows: 100000}",
+    "shares": "{mix: {method: targets, shares: {EWR: 0.2, JFK: 0.3, LGA: 0.5}, complete: true}, "
+    "rows: 100000}",
+    "caps": "{mix: {method: clip, ceiling: 50000}}",
+    "unimax in miles": "{mix: {method: unimax, max_epochs: 4}, "
+    "budget: {amount: 500000000, of: distance}}",
+    "data_constrained": "{mix: {method: data_constrained, min_value: 0.9}}",
+    "classes inside": "{mix: {method: temperature, temperature: 2, max_epochs: 4}, "
+    "balance: {by: [carrier], method: equal, max_epochs: 10}, rows: 100000}",
+    "transport": "{mix: {method: transport, max_epochs: 1, "
+    f"pilots: {{measured: [{PLACE_RUNS}]}}, "
+    "embeddings: {column: place, label: carrier, target: {table: TABLE, where: carrier = 'B6'}}}, "
+    "rows: 100000}",
+}
+PHASES = {
+    "cooldown": "[{name: cooldown, mix: {method: temperature, temperature: 1, max_epochs: 1}, "
+    "rows: 50000}]",
+    "cooldown in miles": "[{name: cooldown, mix: {method: proportional}, "
+    "budget: {amount: 50000000, of: distance}}]",
+}
+MIXTURES |= {
+    "cooldown": "{mix: {method: temperature, temperature: 5, max_epochs: 4}, rows: 100000}",
+    "cooldown in miles": "{mix: {method: temperature, temperature: 5, max_epochs: 4}, "
+    "budget: {amount: 100000000, of: distance}}",
+}
 OWN_TOTAL = {"clip", "ml_ros", "ml_rus", "none", "ratio", "to_max", "to_min"}
 # Samplers carry out {method: equal, max_epochs: 10} with 100,000 rows; those that weigh, no rule.
 SAMPLERS = {
@@ -108,6 +143,7 @@ SAMPLERS = {
     "weight": "{method: weight}",
 }
 STAGES = {
+    "mixtures": MIXTURES,
     "prune": PRUNES,
     "groups": GROUPS,
     "budgets": BUDGETS,
@@ -129,6 +165,7 @@ def make(spark: SparkSession, folder: Path) -> Path:
     df = df.where("dep_delay IS NOT NULL AND NOT isnan(dep_delay)")
     df = df.withColumn("time_hour", F.to_timestamp("time_hour"))
     df = df.withColumn("air_hours", F.col("air_time") / 60)
+    df = df.withColumn("place", F.array(*[F.col(c) / 1000.0 for c in ("distance", "hour")]))
     labels = {"late": "dep_delay > 60", "far": "distance > 2400", "by night": "hour >= 22"}
     df = df.withColumns({name: F.expr(f"int({test})") for name, test in labels.items()})
     named = [F.when(F.col(f"`{name}`") == 1, F.lit(name)) for name in labels]
@@ -140,6 +177,8 @@ def make(spark: SparkSession, folder: Path) -> Path:
 
 def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, Any]:
     """The recipe that shows a method."""
+    if stage == "mixtures":
+        return mixture_for(name, source, target)
     given: dict[str, Any] = {"name": "table", "publish": {"table": str(target)}}
     where, sample = None, {"method": "repeat"}
     balance = {"method": "equal", "by": ["carrier"], "max_epochs": 10}
@@ -170,6 +209,21 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     return {**given, "sample": sample, **({"allocate": allocate} if allocate else {})}
 
 
+def mixture_for(name: str, source: Path, target: Path) -> dict[str, Any]:
+    """The recipe that shows a mixture, with its phases in order where it has some."""
+    phases = {"phases": yaml.safe_load(PHASES[name]), "order": {}} if name in PHASES else {}
+    return {
+        "name": "table",
+        "sources": [
+            {"name": place, "table": str(source), "key": ["id"], "where": f"origin = '{place}'"}
+            for place in ("EWR", "JFK", "LGA")
+        ],
+        "allocate": yaml.safe_load(MIXTURES[name].replace("TABLE", str(source))),
+        "publish": {"table": str(target), "source_column": "airport"},
+        **phases,
+    }
+
+
 def measured(spark: SparkSession, stage: str, name: str, source: Path, target: Path) -> list[str]:
     """A line of the table: method, recipe line, groups, rows in, planned, found, seconds."""
     asked = lb.Recipe.model_validate(recipe_for(stage, name, source, target))
@@ -178,12 +232,13 @@ def measured(spark: SparkSession, stage: str, name: str, source: Path, target: P
     result = lb.run(asked, spark)
     seconds = time.monotonic() - started
     written = spark.read.format("delta").load(result.table)
-    rows, wanted = written.count(), sum(line["planned"] for line in result.published)
+    counted = [*result.published, *(p for o in result.outputs for p in o["published"])]
+    rows, wanted = written.count(), sum(line["planned"] for line in counted)
     assert wanted == rows, f"{name}: {rows:,} rows are there, {wanted:,} were planned"
     assert planned.to_dict()["groups"] == result.plan.to_dict()["groups"], name
     groups = result.plan.groups
     return [
-        f"`{STAGES[stage][name]}`",
+        f"`{STAGES[stage][name]}`" + (f", then `{PHASES[name]}`" if name in PHASES else ""),
         f"{sum(source.rows for source in result.plan.sources):,}",
         f"{wanted:,}",
         f"{rows:,}",
@@ -197,7 +252,7 @@ def met(written: DataFrame, asked: lb.Recipe, result: Any) -> str:
     """How many groups have exactly as many rows as planned: carriers counted here, others there."""
     if asked.by != ["carrier"] or asked.sample.method == "weight":
         # As they are put out: splitting rows changes which label sets there are.
-        lines = result.published
+        lines = [*result.published, *(p for o in result.outputs for p in o["published"])]
         return f"{sum(line['planned'] == line['found'] for line in lines)} of {len(lines)}"
     counts = {row["carrier"]: row["count"] for row in written.groupBy("carrier").count().collect()}
     groups = result.plan.groups
@@ -208,7 +263,7 @@ def met(written: DataFrame, asked: lb.Recipe, result: Any) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", help="names of methods; all if left out")
+    parser.add_argument("--only", nargs="*", help="names of methods, or mixtures; all if left out")
     parser.add_argument("--folder", type=Path, default=None)
     asked = parser.parse_args()
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="lakebalance-methods-"))
@@ -217,11 +272,10 @@ def main() -> None:
     print("| recipe line | rows | planned | found | groups met | new rows | seconds |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for stage, lines in STAGES.items():
-        assert stage in ("groups", "budgets") or sorted(lines) == sorted(methods(stage)), (
-            "a method is missing"
-        )
+        every = stage in ("prune", "allocate", "sample")
+        assert not every or sorted(lines) == sorted(methods(stage)), "a method is missing"
         for name in lines:
-            if not asked.only or name in asked.only:
+            if not asked.only or name in asked.only or stage in asked.only:
                 cells = measured(spark, stage, name, source, folder / f"out-{stage}-{name}")
                 print("| " + " | ".join(cells) + " |", flush=True)
 

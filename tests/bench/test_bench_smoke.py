@@ -27,3 +27,8 @@ def test_every_contestant_runs_on_a_small_lake(tmp_path):
 @pytest.mark.slow
 def test_ordering_runs_on_a_small_lake(tmp_path):
     assert "floor" in shown_by("ordering.py", tmp_path)
+
+
+@pytest.mark.slow
+def test_budgets_are_met_on_a_small_table(tmp_path):
+    assert "tokens, by weight" in shown_by("budgets.py", tmp_path / "budgets")

@@ -7,8 +7,9 @@ import yaml
 
 from lakebalance.core.registry import methods
 from lakebalance.recipe.load import loads
-from lakebalance.recipe.models import Allocate, Expect, Expectation, Publish, Recipe, Source
+from lakebalance.recipe.models import Expect, Expectation, Publish, Recipe, Source
 from lakebalance.recipe.reference import example_of, methods_page, recipe_page
+from lakebalance.recipe.rules import Allocate
 
 DOCS = Path(__file__).parents[2] / "docs"
 EVERY = [(stage, name) for stage in ("prune", "allocate", "sample") for name in methods(stage)]

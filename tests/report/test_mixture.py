@@ -8,7 +8,7 @@ from examples import Page, group, result
 from hostile import TEXT, hostile
 from lakebalance.core.repetition import R_STAR, next_value
 from lakebalance.report.html import render
-from lakebalance.report.mixture import mixture
+from lakebalance.report.mixture import mixture, phase_mixtures
 from lakebalance.report.parts import Part, per_source
 
 WEB, BOOKS = group({"c": "x"}, 9000, 5000, "web"), group({"c": "x"}, 1000, 5000, "books")
@@ -60,6 +60,30 @@ def test_ten_thousand_sources_are_the_top_ones_and_the_rest():
     assert sum(line.after for line in lines) == found.after == sum(g["target"] for g in groups)
     assert sum(line.available for line in lines) == found.available
     assert "9,940 other sources together" in html and len(section(html)) < 100_000
+
+
+def phase(name, *groups, **parts):
+    rows = sum(g["target"] for g in groups)
+    named = {"name": name, "table": f"lake/{name}", "part": "train", "rows": rows}
+    return {**named, "groups": list(groups), **parts}
+
+
+def test_phases_have_their_mixtures_and_all_together_theirs():
+    last = phase("last <b>", {**WEB, "target": 1000}, {**BOOKS, "target": 3000})
+    held = phase("test", {**WEB, "target": 7}, part="test")
+    own = "allocate: {}\nphases: [{name: 'last <b>', balance: {r_star: 5}}, 3]"
+    run = {**result([WEB, BOOKS]), "recipe": own, "outputs": [last, held]}
+    found = dict(phase_mixtures(run))
+    assert list(found) == ["balanced", "last <b>", "all phases together"]
+    assert found["last <b>"].lines[0].next_worth == next_value(1000, 3000, 5)
+    books = found["all phases together"].lines[0]
+    assert (books.after, books.epochs) == (8000, 8.0)
+    assert books.next_worth == next_value(1000, 8000, R_STAR)
+    html = section(render(run))
+    text = Page(html).text
+    assert "<h3>last &lt;b&gt; <small>R* = 5</small></h3>" in html and "test" not in text
+    assert "books1,000 10.0%8,000 57.1%heavy 8.000.635" in text
+    assert phase_mixtures({**run, "outputs": [held]}) == []
 
 
 def test_hostile_names_stay_text():

@@ -22,8 +22,9 @@ def one_more(boundaries: Sequence[Boundary]) -> list[bool]:
     """Which groups take the row in which their part ends.
 
     What is left is added up from group to group; a group takes its row where that is at least as
-    large as the row. Of a group's part, less than its own next row is missing or too much. In all,
-    never too much, and less is missing than the largest of the rows.
+    large as the row, unless nothing of its own is missing. Of a group's part, less than its own
+    next row is missing or too much. In all, never too much, and less is missing than the largest
+    of the rows.
 
     Parameters
     ----------
@@ -38,6 +39,7 @@ def one_more(boundaries: Sequence[Boundary]) -> list[bool]:
     taken, carried = [], 0
     for boundary in boundaries:
         carried += boundary.short
-        taken.append(carried >= boundary.next_row)
+        # Who has its part to the row is left alone, or it would be a whole row over it.
+        taken.append(boundary.short > 0 and carried >= boundary.next_row)
         carried -= boundary.next_row if taken[-1] else 0
     return taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,14 +19,12 @@ from lakebalance.allocate.rules import (
     sum_of_shares,
     whole_budget,
 )
+from lakebalance.allocate.samples import Embeddings, Finite, Projections
 from lakebalance.allocate.sliced import Areas, areas_of, nearest_mixture
 from lakebalance.core.diagnostics import Cell, Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Slice = Annotated[list[Finite], Field(min_length=1)]
-MOST_CELLS = 2_000_000
 # Shares are whole parts of this: finer ones are not worth what pilots cost.
 PARTS = 10_000
 
@@ -64,46 +62,11 @@ class Pilots(BaseModel):
         return self
 
 
-class Projections(BaseModel):
-    """Samples of the sources and of the target, projected onto the same directions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    file: str | None = Field(
-        None, description="CSV file beside the recipe: source, projection, value."
-    )
-    target: str = Field("target", description="What the target is called in source.")
-    values: dict[str, list[Slice]] = Field(
-        default_factory=dict, description="The same, in here: values of each projection, by source."
-    )
-
-    @model_validator(mode="after")
-    def _alike(self) -> Projections:
-        if self.file is not None:
-            raise ValueError("a file is read by Recipe.load alone; give values here")
-        if self.target not in self.values:
-            raise ValueError(f'there are no values of the target, "{self.target}"')
-        counts = {name: len(slices) for name, slices in self.values.items()}
-        wanted = counts[self.target]
-        for name, count in counts.items():
-            if count != wanted or not count:
-                raise ValueError(
-                    f'"{name}" has {count} projections and the target {wanted}; project embeddings '
-                    "of one size onto the same directions"
-                )
-        size = sum(len(slice_) for slices in self.values.values() for slice_ in slices)
-        if size * len(self.values) > MOST_CELLS:
-            raise ValueError(
-                f"{size:,} values of {len(self.values)} sources are too many; write quantiles, "
-                "such as 100 of each projection"
-            )
-        return self
-
-
 class Transport(RuleOptions):
     """The mixture nearest to a target, with the performance that pilot runs predict (projektor).
 
-    Distances are sliced optimal transport between samples that were projected beforehand, as
-    ``lb.project`` does.
+    Distances are sliced optimal transport between embeddings of the sources and of the target, read
+    from their tables or projected beforehand.
     """
 
     method: Literal["transport"]
@@ -111,14 +74,28 @@ class Transport(RuleOptions):
         description="Runs at two sizes, at least four each: file, a CSV file beside the recipe "
         "with the columns rows, performance, and the share of each source; or measured, a list."
     )
-    projections: Projections = Field(
-        description="Samples or quantiles of embeddings, projected onto the same directions: file, "
-        "a CSV file beside the recipe with source, projection and value; or values, by source. "
-        "target is what the target is called in it."
+    embeddings: Embeddings | None = Field(
+        None,
+        description="Where embeddings are: column of the sources, an array of numbers; target, "
+        "with the table of rows like those that a model is for (and format, version, timestamp, "
+        "where); label, a column of labels that count in the distance, with label_weight (1.0); "
+        "directions (32), quantiles (100), most rows of each source (20,000), seed (0).",
+    )
+    projections: Projections | None = Field(
+        None,
+        description="In place of embeddings, samples or quantiles of them projected onto the same "
+        "directions: file, a CSV file beside the recipe with source, projection and value; or "
+        "values, by source. target is what the target is called in it.",
     )
     better: Literal["larger", "smaller"] = Field(
         "larger", description="Whether performance is better the larger or the smaller it is."
     )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Transport:
+        if (self.embeddings is None) == (self.projections is None):
+            raise ValueError("write either embeddings or projections")
+        return self
 
     @model_validator(mode="after")
     def _no_floor(self) -> Transport:
@@ -146,15 +123,26 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
     performance is fitted as b0 + b1 · distance, and performance is linear in the logarithm of rows,
     which is the paper's second stage as in the authors' code. As distance alone tells mixtures
     apart then, the best is the nearest within the caps, provided that distance is predicted to harm
-    at the budget's size; else the rule refuses. The authors also fit terms quadratic in the shares
-    and take labels into the cost of transport: both are left out here. ``lb.project`` makes the
-    projections of an embedding column; planning itself reads no embeddings.
+    at the budget's size; else the rule refuses. The authors also fit terms quadratic in the shares,
+    which are left out here.
+
+    Labels enter the cost of transport as in optimal transport dataset distances, which the authors
+    take for it: a label stands for the distribution of its rows' embeddings. Of the distances
+    between these, here is that between their means (``pwdist_means_only`` in the code of these
+    distances), in sliced form: what is projected is an embedding followed by the mean of its label
+    in its source. So a label means in each source what its rows there are, whatever it is called,
+    and the distance of a mixture stays a sum over its sources. ``plan`` and ``run`` make projections
+    of ``embeddings``, as ``lb.project`` does.
+
+    No share depends on the machine: neither here nor in the projections is a matrix product, whose
+    last bits differ by processor and threads, or a function but ``+ - * /`` and square roots, and
+    shares are rounded. Logarithms only say whether distance harms, and how much.
 
     Parameters
     ----------
     groups : the groups in order of their values: sources.
     rows : the budget in rows; None for as many as there are.
-    options : ``pilots``, ``projections``, ``better``, ``max_epochs``.
+    options : ``pilots``, ``projections``, ``better``, ``max_epochs``; no ``embeddings``.
 
     Returns
     -------
@@ -169,7 +157,8 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
     References
     ----------
     Kang, Just, Sahu, Jia, "Performance Scaling via Optimal Transport: Enabling Data Selection from
-    Partially Revealed Sources", NeurIPS 2023 (projektor).
+    Partially Revealed Sources", NeurIPS 2023 (projektor). Alvarez-Melis, Fusi, "Geometric Dataset
+    Distances via Optimal Transport", NeurIPS 2020, for labels.
 
     Examples
     --------
@@ -212,6 +201,10 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
 
 def _known(groups: Sequence[Group], options: Transport) -> _Known:
     given, full = options.projections, [group for group in groups if group.available]
+    if given is None:
+        raise RecipeError(
+            "embeddings are read by plan and run alone; give projections, as lb.project makes them"
+        )
     values = {name: slices for name, slices in given.values.items() if name != given.target}
     check_names(groups, dict.fromkeys(values, 0), "projections")
     for group in full:
@@ -276,7 +269,8 @@ def diagnose(
         f"error {line.residual:.3g}"
         for line in (small, large)
     )
-    note = f"Predicted for {budget:,} rows, linear in ln N. {fits}."
+    target = "" if options.projections is None else options.projections.target
+    note = f"Predicted for {budget:,} rows, linear in ln N; distances to {target}. {fits}."
     if budget > 10 * large.rows:
         note += f" The budget is {budget / large.rows:.0f} times the larger pilots: far to predict."
     columns = ["mixture", "distance to target", "predicted performance", "standard error"]

@@ -54,6 +54,8 @@ class Method:
     ``find_thresholds(frames, wanted)``, for samplers that do not keep rows by the order of their
     hashes, finds each group's threshold; ``decided(threshold, hash)`` then says the fewest and most
     copies of a row, and the numbers that decide it.
+    ``find_cuts(frames, wanted)``, for the same samplers, finds where each group's part of a budget
+    in another unit than rows ends; others keep all rows as often as a part holds them.
     ``prepare(frames, shares, options)``, for samplers, looks at the rows once before they are
     sampled and returns a ``Prepared``, whose state the plan keeps and the function takes as a
     fourth argument; for pruning it is ``prepare(df, options, place)``, and only the run keeps it.
@@ -80,6 +82,7 @@ class Method:
     has_children: bool = False
     weighs: bool = False
     find_thresholds: Callable[..., dict[int, Any]] | None = None
+    find_cuts: Callable[..., dict[int, Any]] | None = None
     decided: Callable[[Any, int], tuple[int, int, dict[str, Any]]] | None = None
     prepare: Callable[..., Prepared] | None = None
     put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 # R*, as fitted to language models of 7 million to 9 billion parameters on text (appendix A).
 R_STAR = 15.387756
@@ -44,3 +46,23 @@ def next_value(available: int, rows: float, r_star: float = R_STAR) -> float:
     [1.0, 1.0, 0.823, 0.377]
     """
     return math.exp(-(rows / available - 1) / r_star) if rows > available else 1.0
+
+
+def r_star_of(rules: Mapping[str, Any]) -> float:
+    """R* as the rules of a table have it, the mixture's first; else as it was fitted to text.
+
+    Parameters
+    ----------
+    rules : ``mix`` and ``balance``, where there are any: options, or what JSON has of them.
+
+    Examples
+    --------
+    >>> r_star_of({"mix": {"method": "data_constrained", "r_star": 5}}), r_star_of({"mix": None})
+    (5.0, 15.387756)
+    """
+    for name in ("mix", "balance"):
+        rule = rules.get(name)
+        own = rule.get("r_star") if isinstance(rule, Mapping) else getattr(rule, "r_star", None)
+        if isinstance(own, int | float) and math.isfinite(own) and own > 0:
+            return float(own)
+    return R_STAR

@@ -95,13 +95,16 @@ def pin(
 
     with Beside(spark) as beside:
         opened = [
-            beside.start(partial(_pin, spark, spec, f"sources.{i}", earlier.get(spec.name)))
+            beside.start(partial(pin_one, spark, spec, f"sources.{i}", earlier.get(spec.name)))
             for i, spec in enumerate(specs)
         ]
     return [source.result() for source in opened]
 
 
-def _pin(spark: SparkSession, spec: SourceSpec, place: str, earlier: int | str | None) -> Pinned:
+def pin_one(
+    spark: SparkSession, spec: SourceSpec, place: str, earlier: int | str | None = None
+) -> Pinned:
+    """Open a table at its version; ``place`` is its path in the recipe. Errors as of ``pin``."""
     df, version = (
         _parquet(spark, spec, place)
         if spec.format == "parquet"

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     Field,
-    create_model,
     field_validator,
     model_validator,
 )
 
+from lakebalance.core.conditions import check_one_point_in_time, of_the_row
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
-from lakebalance.recipe.budgets import Budget, check_unit_rules
-from lakebalance.recipe.made_groups import Bin, Cluster
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
+from lakebalance.recipe.rules import Allocate, Phase
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
-NOT_OF_THE_ROW = re.compile(
-    r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
-    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
-    r"\s*(\(|$|\s)",
-    re.IGNORECASE,
-)
 
 
 class Source(Part):
@@ -52,22 +44,11 @@ class Source(Part):
         False, description="Read NaN in float and double columns as null, as pandas means it."
     )
 
-    @field_validator("where")
-    @classmethod
-    def _function_of_the_row(cls, where: str | None) -> str | None:
-        if where and (found := NOT_OF_THE_ROW.search(where)):
-            raise ValueError(
-                f'"{found[1]}" is not a function of the row, so the output would differ from run '
-                "to run; compare with a column or a literal instead"
-            )
-        return where
+    _of_the_row = field_validator("where")(of_the_row)
 
     @model_validator(mode="after")
     def _one_point_in_time(self) -> Source:
-        if self.version is not None and self.timestamp is not None:
-            raise ValueError("write version or timestamp, not both")
-        if self.format == "parquet" and (self.version, self.timestamp) != (None, None):
-            raise ValueError("a Parquet table has no versions; leave out version and timestamp")
+        check_one_point_in_time(self.format, self.version, self.timestamp)
         return self
 
 
@@ -93,104 +74,10 @@ class Expect(Part):
 
 if TYPE_CHECKING:
     PruneOptions = MethodOptions
-    MixOptions = MethodOptions
-    BalanceOptions = MethodOptions
     SampleOptions = MethodOptions
 else:
     PruneOptions = options_union("prune")
     SampleOptions = options_union("sample")
-
-    def _rule_union(suffix: str, by: Any) -> Any:
-        models = [
-            create_model(
-                f"{method.options.__name__}{suffix}",
-                __base__=method.options,
-                __doc__=method.options.__doc__,
-                by=by,
-            )
-            for method in methods("allocate").values()
-        ]
-        union = models[0]
-        for model in models[1:]:
-            union = union | model
-        return Annotated[union, Field(discriminator="method")]
-
-    MixOptions = _rule_union("Mix", (Literal["source"], "source"))
-    BalanceOptions = _rule_union("Balance", (list[str], Field(min_length=1)))
-
-
-class Rules(Part):
-    """How many rows of what: a mixture over sources, a balance within them, a budget."""
-
-    mix: MixOptions | None = Field(None, description="Rule over the sources.")
-    balance: BalanceOptions | None = Field(
-        None, description="Rule over the groups of the `by` columns."
-    )
-    within: list[BalanceOptions] = Field(
-        default_factory=list,
-        description="Rules that divide each group of balance further, outer first, each over its "
-        "own `by` columns.",
-    )
-    rows: int | None = Field(
-        None, ge=0, description="The budget; as many rows as there are if left out."
-    )
-    budget: Budget | None = Field(
-        None, description="A budget in another unit instead, such as tokens."
-    )
-
-    @property
-    def by(self) -> list[str]:
-        """The columns whose values make the groups, those of the rules within as well."""
-        rules = [*([] if self.balance is None else [self.balance]), *self.within]
-        return [name for rule in rules for name in getattr(rule, "by", [])]
-
-    @model_validator(mode="after")
-    def _one_budget(self) -> Rules:
-        if self.budget is not None:
-            if self.rows is not None:
-                raise ValueError("write rows or budget, not both")
-            check_unit_rules([r for r in (self.mix, self.balance, *self.within) if r is not None])
-        return self
-
-    @model_validator(mode="after")
-    def _rules_nest(self) -> Rules:
-        if self.within and self.balance is None:
-            raise ValueError("within divides the groups of a balance; write balance")
-        if twice := {name for name in self.by if self.by.count(name) > 1}:
-            raise ValueError(f"two rules have the column {min(twice)!r} in by; leave one out")
-        return self
-
-
-class Allocate(Rules):
-    """The rules for the balanced table, and groups of columns that have none of their own."""
-
-    bins: dict[str, Bin] = Field(
-        default_factory=dict,
-        description="Names that `by` may use besides columns: groups of a column's values.",
-    )
-    clusters: dict[str, Cluster] = Field(
-        default_factory=dict,
-        description="More such names: parts of the classes that are larger than the smallest one, "
-        'called "1", "2" and so on, or "all" where a class is not divided.',
-    )
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> Allocate:
-        if both := self.clusters.keys() & self.bins.keys():
-            raise ValueError(f"bins and clusters have the name {min(both)!r}; write another")
-        return self
-
-
-class Phase(Rules):
-    """One more table of the same rows by other rules, such as the natural distribution."""
-
-    name: str = Field(min_length=1, description="What the plan calls this table.")
-    table: str | None = Field(
-        None,
-        min_length=1,
-        description="Path or catalog name; that of the balanced table, _ and the phase's name if "
-        "left out.",
-    )
 
 
 class Split(Part):
@@ -322,10 +209,11 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _sampler_keeps_units(self) -> Recipe:
         if self.allocate.budget is not None and not method_of("sample", self.sample).any_unit:
+            others = [name for name, method in methods("sample").items() if method.any_unit]
             raise ValueError(
-                f'sample.method: "{self.sample.method}" makes or weighs rows by their number, so '
-                f"the {self.allocate.budget.unit} of the output would not be those of "
-                "allocate.budget; write sample: {method: repeat}, or allocate.rows"
+                f'sample.method: "{self.sample.method}" makes or weighs rows by their number, '
+                f"so the {self.allocate.budget.unit} of the output would not be those of "
+                f"allocate.budget; write one of {', '.join(others)}, or allocate.rows"
             )
         return self
 

@@ -78,11 +78,13 @@ def check_order(recipe: Recipe) -> None:
             "order: it says how the table lies in files; leave out publish.partition_by and "
             "publish.cluster_by"
         )
-    if any(rules.budget is not None for rules in (recipe.allocate, *recipe.phases)):
-        # Phases go on where the one before stopped, at rows of other amounts than were counted on.
+    units = [rules.budget and rules.budget.unit for rules in (recipe.allocate, *recipe.phases)]
+    if len(set(units)) > 1:
+        # Phases go on where the one before stopped, and where that is in another unit is unknown.
+        both = " and ".join(sorted({unit or "rows" for unit in units}))
         raise ValueError(
-            "order: phases in order share rows and not other units; write rows in place of budget, "
-            "or leave order out"
+            f"order: each phase goes on where the one before stopped, so all are budgets in one "
+            f"unit; there are {both}"
         )
     names = [BALANCED, *[phase.name for phase in recipe.phases]]
     if unknown := order.scores.keys() - set(names):

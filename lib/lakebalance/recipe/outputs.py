@@ -10,7 +10,8 @@ from lakebalance.core.split import TRAIN
 from lakebalance.sample.repeat import Repeat
 
 if TYPE_CHECKING:
-    from lakebalance.recipe.models import Recipe, Rules
+    from lakebalance.recipe.models import Recipe
+    from lakebalance.recipe.rules import Rules
 
 BALANCED = "balanced"
 

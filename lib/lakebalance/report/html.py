@@ -15,7 +15,7 @@ from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.curve import size_curve
 from lakebalance.report.facts import epoch_classes, facts
 from lakebalance.report.flow import flow
-from lakebalance.report.mixture import mixture
+from lakebalance.report.mixture import mixture, phase_mixtures
 from lakebalance.report.outputs import output_lines
 from lakebalance.report.parts import HEAVY_EPOCHS, per_both, per_group, per_source, recorded
 
@@ -117,6 +117,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "steps": flow(result, summary.sampler),
         "sources_chart": bar_chart(sources),
         "mixture": mixture(result, sources),
+        "phase_mixtures": phase_mixtures(result),
         "groups_chart": groups_chart,
         "curve": curve if groups_chart.rest else None,
         "epoch_classes": epoch_classes(both),

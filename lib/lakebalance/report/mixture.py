@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import heapq
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
-from lakebalance.core.repetition import R_STAR, next_value
+from lakebalance.core.repetition import next_value, r_star_of
+from lakebalance.core.split import TRAIN
 from lakebalance.report.charts import MOST_BARS, Spread, spread
-from lakebalance.report.parts import Label, Part
+from lakebalance.report.parts import Label, Part, per_source
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,51 @@ def mixture(
     """
     if len(sources) < 2:
         return None
-    r_star = _r_star(result)
+    return _mixed(sources, _r_star(result), most)
+
+
+MOST_OF_A_PHASE = 12
+ALL_PHASES = "all phases together"
+
+
+def phase_mixtures(result: Mapping[str, Any]) -> list[tuple[str, Mixture]]:
+    """The mixture of each phase by its name, and of all together; none where there is no phase.
+
+    Parameters
+    ----------
+    result : a run as ``run --json`` prints it.
+    """
+    named = [("balanced", "", result.get("groups") or [])]
+    named += [
+        (str(output["name"]), str(output["name"]), output["groups"])
+        for output in result.get("outputs") or []
+        if output["part"] == TRAIN
+    ]
+    phases = [(shown_as, name, per_source(groups)) for shown_as, name, groups in named]
+    if len(phases) < 2 or len(phases[0][2]) < 2:
+        return []
+    found = [
+        (shown_as, _mixed(parts, _r_star(result, name), MOST_OF_A_PHASE))
+        for shown_as, name, parts in phases
+    ]
+    together = _together([parts for *_, parts in phases])
+    return [*found, (ALL_PHASES, _mixed(together, _r_star(result), MOST_OF_A_PHASE))]
+
+
+def _together(phases: Sequence[Sequence[Part]]) -> list[Part]:
+    """The sources with what all phases show of them."""
+    after: Counter[Label] = Counter()
+    synthetic: Counter[Label] = Counter()
+    for part in (part for parts in phases for part in parts):
+        after[part.label] += part.after
+        synthetic[part.label] += part.synthetic
+    return [
+        replace(part, after=after[part.label], synthetic=synthetic[part.label])
+        for part in phases[0]
+    ]
+
+
+def _mixed(sources: Sequence[Part], r_star: float, most: int) -> Mixture:
     lines = [_line(part, r_star) for part in sources]
     # One more than there is room for is shown too: "1 other source" would take its place.
     room = most if len(lines) > most + 1 else len(lines)
@@ -109,10 +154,23 @@ def _others(lines: Sequence[Line]) -> Others:
     )
 
 
-def _r_star(result: Mapping[str, Any]) -> float:
-    """R* as the recipe's mixture has it, else as it was fitted to text."""
+def _rules(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The rules of the tables of a run by their names, as far as its recipe can be read."""
     try:
-        found = float(yaml.safe_load(result.get("recipe") or "")["allocate"]["mix"]["r_star"])
-    except (yaml.YAMLError, TypeError, KeyError, ValueError):
-        return R_STAR
-    return found if math.isfinite(found) and found > 0 else R_STAR
+        recipe = yaml.safe_load(result.get("recipe") or "")
+    except yaml.YAMLError:
+        return {}
+    if not isinstance(recipe, dict):
+        return {}
+    phases = recipe.get("phases")
+    named = [("", recipe.get("allocate")), *((p.get("name"), p) for p in _mappings(phases))]
+    return {str(name): rules for name, rules in named if isinstance(rules, dict)}
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _r_star(result: Mapping[str, Any], phase: str = "") -> float:
+    """R* as the recipe has it for a phase, the balanced table where there is no name."""
+    return r_star_of(_rules(result).get(phase, {}))

@@ -117,6 +117,17 @@ def _locate(
             (F.min(STEPS) < F.max(STEPS)).alias("differ"),
         )
     )
+    return cuts_in(counted)
+
+
+def cuts_in(counted: DataFrame) -> dict[int, Cut]:
+    """For each group the first bucket at which its part is exceeded.
+
+    Parameters
+    ----------
+    counted : per ``__lb_group`` and ``bucket``: ``part``, ``rows_at``, their steps ``here``, and
+        whether these ``differ``; a bucket of null is less than every value.
+    """
     hits = (
         counted.withColumns({"rows": upto_bucket("rows_at"), "upto": upto_bucket("here")})
         .where((F.col("upto") > F.col("part")) & (F.col("upto") - F.col("here") <= F.col("part")))

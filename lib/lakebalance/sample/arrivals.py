@@ -24,6 +24,8 @@ from pyspark.sql import functions as F
 from lakebalance.core.chance import exponential, salt_of, words
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
+from lakebalance.sample.amounts import STEPS, PartOf, cuts_in
+from lakebalance.sample.amounts import Cut as UnitCut
 from lakebalance.sample.thresholds import (
     COPIES,
     GROUP,
@@ -44,6 +46,7 @@ MOMENT, BEFORE, AT, FOUND = "__lb_moment", "__lb_before", "__lb_at_last", "__lb_
 SALT = salt_of("arrivals")
 # Arrivals that are made at once, so that neither many rows nor many copies take a step each.
 BLOCK = 2**16
+HALF = 2**31
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -165,6 +168,78 @@ def _lines(group: Ints, rest: Ints, bucket: Ints | None, n: Ints) -> pa.RecordBa
     buckets = pa.nulls(len(group), pa.int64()) if bucket is None else pa.array(bucket)
     columns = [pa.array(group), pa.array(rest), buckets, pa.array(n, pa.int64())]
     return pa.RecordBatch.from_arrays(columns, names=[GROUP, "rest", "bucket", "n"])
+
+
+def find_cuts(frames: Sequence[DataFrame], wanted: Mapping[int, PartOf]) -> dict[int, UnitCut]:
+    """The arrival in which each group's part of a budget in units ends.
+
+    In one Spark job unless a band missed.
+
+    Parameters
+    ----------
+    frames : frames with ``__lb_group``, ``__lb_hash`` and ``__lb_steps``, all bigint.
+    wanted : per group; each part is over 0.
+
+    Raises
+    ------
+    AuditError : a group does not hold the rows that were counted.
+    """
+    sigmas = sigmas_for(len(wanted))
+    return in_bands(partial(_locate_steps, frames), wanted, (sigmas, 8 * sigmas, 64 * sigmas))
+
+
+def _locate_steps(
+    frames: Sequence[DataFrame], open_: Mapping[int, PartOf], sigmas: float
+) -> dict[int, UnitCut]:
+    bands = []
+    for group, of in open_.items():
+        # What has arrived has a variance of at most the part times the largest row.
+        margin = sigmas * math.sqrt(of.part * of.largest) + sigmas**2 * of.largest
+        moments = [max(of.part - margin, 0.0) / of.available, (of.part + margin) / of.available]
+        bands.append((group, *moments, of.part))
+    table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "part"], bands)
+    rows = unite([frame.select(GROUP, HASH, STEPS) for frame in frames])
+    lines = rows.join(F.broadcast(table), GROUP).mapInArrow(
+        _added, f"{GROUP} bigint, part bigint, bucket bigint, n bigint, hi bigint, lo bigint"
+    )
+    hi, lo = (F.sum(half).cast("decimal(38,0)") for half in ("hi", "lo"))
+    steps = F.struct("hi", "lo")
+    return cuts_in(
+        lines.groupBy(GROUP, "part", "bucket").agg(
+            F.sum("n").alias("rows_at"),
+            (hi * F.lit(HALF).cast("decimal(10,0)") + lo).cast("decimal(38,0)").alias("here"),
+            (F.min(steps) < F.max(steps)).alias("differ"),
+        )
+    )
+
+
+def _added(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Per group the steps that arrive before its band, in a bucket of null; and each arrival in it.
+
+    In two halves, so that no number of arrivals in a batch makes them overflow.
+    """
+    for batch in batches:
+        group, low, high, part, steps = (
+            batch.column(name).to_numpy() for name in (GROUP, "low", "high", "part", STEPS)
+        )
+        before, rows, moments = split_at(batch.column(HASH).to_numpy(), low, high)
+        groups, first, of = np.unique(group, return_index=True, return_inverse=True)
+        sums = [np.zeros(len(groups), dtype=np.int64) for _ in range(3)]
+        halves = (np.ones_like(steps), steps // HALF, steps % HALF)
+        for total, each in zip(sums, halves, strict=True):
+            np.add.at(total, of, before * each)
+        some = sums[0] > 0
+        early = [total[some] for total in sums]
+        none = pa.nulls(int(some.sum()), pa.int64())
+        yield _in_halves(groups[some], part[first][some], none, early)
+        inside = [each[rows] for each in halves]
+        yield _in_halves(group[rows], part[rows], pa.array(bits_of(moments)), inside)
+
+
+def _in_halves(group: Ints, part: Ints, bucket: pa.Array, sums: Sequence[Ints]) -> pa.RecordBatch:
+    columns = [pa.array(group), pa.array(part), bucket, *[pa.array(each) for each in sums]]
+    names = [GROUP, "part", "bucket", "n", "hi", "lo"]
+    return pa.RecordBatch.from_arrays(columns, names=names)
 
 
 def drawn(frames: Sequence[DataFrame], thresholds: Mapping[int, Threshold]) -> DataFrame:

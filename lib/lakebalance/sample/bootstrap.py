@@ -8,7 +8,7 @@ from typing import Literal
 from pyspark.sql import DataFrame
 
 from lakebalance.core.registry import Method, MethodOptions
-from lakebalance.sample.arrivals import decided, drawn, find_last_arrivals
+from lakebalance.sample.arrivals import decided, drawn, find_cuts, find_last_arrivals
 from lakebalance.sample.thresholds import Share
 
 
@@ -24,7 +24,8 @@ def bootstrap(
     """Exactly the target number of rows of every group, each drawn from all rows of the group.
 
     How often rows are there is multinomial, as in Efron's bootstrap, also where a group is to have
-    as many rows as it has; another seed in the recipe makes another replicate.
+    as many rows as it has; another seed in the recipe makes another replicate. With a budget in
+    another unit than rows, rows are drawn as long as they are within the group's part.
 
     Parameters
     ----------
@@ -44,5 +45,11 @@ def bootstrap(
 
 
 METHOD = Method(
-    "bootstrap", Bootstrap, bootstrap, find_thresholds=find_last_arrivals, decided=decided
+    "bootstrap",
+    Bootstrap,
+    bootstrap,
+    find_thresholds=find_last_arrivals,
+    find_cuts=find_cuts,
+    decided=decided,
+    any_unit=True,
 )

@@ -26,10 +26,13 @@ class Weight(MethodOptions):
 def weight(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Weight) -> DataFrame:
     """Every row of every group that has a target, with weight = target / available.
 
+    With a budget in another unit than rows, both are of that unit, so that weights times units sum
+    to what each group is to have.
+
     Parameters
     ----------
     frames : frames of one schema with ``__lb_group`` and ``__lb_hash``.
-    shares : per group: rows available, target rows, threshold (of no use here).
+    shares : per group: available and target, in rows or in units; threshold (of no use here).
     options : the name of the weight column.
 
     Returns
@@ -63,5 +66,6 @@ METHOD = Method(
     weight,
     rows_out=every_row,
     weighs=True,
+    any_unit=True,
     example="{method: weight, column: weight}",
 )

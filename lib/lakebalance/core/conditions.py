@@ -1,0 +1,45 @@
+"""What a recipe may ask of a table that it reads: rows by a condition, at one point in time."""
+
+from __future__ import annotations
+
+import re
+
+NOT_OF_THE_ROW = re.compile(
+    r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
+    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
+    r"\s*(\(|$|\s)",
+    re.IGNORECASE,
+)
+
+
+def of_the_row(where: str | None) -> str | None:
+    """The condition, which must be a function of the row alone.
+
+    Raises
+    ------
+    ValueError : it is not, for a model's validator.
+
+    Examples
+    --------
+    >>> of_the_row("n > 3")
+    'n > 3'
+    """
+    if where and (found := NOT_OF_THE_ROW.search(where)):
+        raise ValueError(
+            f'"{found[1]}" is not a function of the row, so the output would differ from run '
+            "to run; compare with a column or a literal instead"
+        )
+    return where
+
+
+def check_one_point_in_time(kind: str, version: int | None, timestamp: str | None) -> None:
+    """Raise where a table is asked for at two points in time, or at one that it has not.
+
+    Raises
+    ------
+    ValueError : for a model's validator.
+    """
+    if version is not None and timestamp is not None:
+        raise ValueError("write version or timestamp, not both")
+    if kind == "parquet" and (version, timestamp) != (None, None):
+        raise ValueError("a Parquet table has no versions; leave out version and timestamp")
