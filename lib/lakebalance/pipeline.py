@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from dataclasses import replace
 from functools import partial
 
@@ -141,6 +142,12 @@ def _with_rows(
         # Written once, so that counting, thresholds and output all see the same matches.
         return state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
 
+    def scratch(rows: DataFrame, name: str) -> DataFrame:
+        # A recipe may be changed under its name, and have other columns in the same step.
+        kind = hashlib.sha256(rows.schema.json().encode()).hexdigest()[:8]
+        return state.write(rows, f"scratch-{frames.recipe.name}-{name}-{kind}", frames.run_id)
+
+    frames.scratch = scratch
     plan, left = planned(frames, watch, census, verdicts, kept)
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
         plan = with_thresholds(frames, plan, left)

@@ -8,18 +8,13 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column, require
+from lakebalance.core.columns import require
 from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
+from lakebalance.prune.keep import FirstBy, rank
 
 CONTENT = "__lb_content"
-
-
-class FirstBy(MethodOptions):
-    """Keep the row that comes first by a column; nulls come last."""
-
-    first_by: str = Field(min_length=1, description="Column whose least value stays.")
 
 
 class Exact(MethodOptions):
@@ -51,13 +46,8 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     """
     compared = options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
     require(df, compared, f"{place}.columns")
-    if options.keep is not None:
-        require(df, [options.keep.first_by], f"{place}.keep.first_by")
-        order = column(options.keep.first_by)
-    else:
-        order = F.lit(0)
-    rank = F.struct(order.isNull(), order, F.col(KEY))
-    narrow = df.select(hash128(df, compared, "exact").alias(CONTENT), KEY, rank.alias("rank"))
+    order = rank(df, options.keep, place).alias("rank")
+    narrow = df.select(hash128(df, compared, "exact").alias(CONTENT), KEY, order)
     clusters = (
         narrow.groupBy(CONTENT)
         .agg(F.count(F.lit(1)).alias("members"), F.min("rank").alias("first"))
