@@ -43,7 +43,7 @@ def judged(a, b):
 
 
 def some_edges(seed=5):
-    """Chains, stars and pairs, edges twice and in both directions, and nodes linked to themselves."""
+    """Chains, stars and pairs; edges twice, in both directions, and of nodes to themselves."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(1000)
     chain, star = order[:300], order[300:600]
@@ -114,7 +114,7 @@ def test_in_rounds_until_nothing_changes(spark, scratch):
 
 def test_without_scratch_too_many_edges_are_refused(spark):
     a, b = some_edges()
-    with pytest.raises(TableError, match="prune.3: more than 20 .* run the recipe"), \
+    with pytest.raises(TableError, match=r"prune\.3: more than 20 .* run the recipe"), \
             said_for_users("prune"):  # fmt: skip
         components(frame(spark, a, b, 3), "prune.3", None, 20).collect()
 

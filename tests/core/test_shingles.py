@@ -43,7 +43,9 @@ def similarity(one, other):
 
 
 # Few letters, so that words repeat; scripts with and without spaces, marks, joined emoji.
-TEXT = st.text(st.sampled_from("abAB \n.,-_1٣ée\u0301नि漢字仮שם\U0001f469\u200d\U00020000"), max_size=40)
+TEXT = st.text(
+    st.sampled_from("abAB \n.,-_1٣ée\u0301नि漢字仮שם\U0001f469\u200d\U00020000"), max_size=40
+)
 
 
 @settings(deadline=None, max_examples=150)

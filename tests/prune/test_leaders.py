@@ -54,7 +54,9 @@ def test_buckets_do_not_touch_each_other_and_may_span_batches(size):
 
 def test_too_many_unlike_sets_are_refused():
     rows = [(7, {3 * i, 3 * i + 1}) for i in range(60)]
-    with pytest.raises(RecipeError, match=r"prune\.2: 51 texts .* write more rows .* prune\.2\.rows"):
+    with pytest.raises(
+        RecipeError, match=r"prune\.2: 51 texts .* write more rows .* prune\.2\.rows"
+    ):
         list(following(0.8, "prune.2", most=100)(batches(rows, 7)))
 
 

@@ -137,7 +137,12 @@ def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
     out = spark.read.format("delta").load(made.publish.table)
     assert sorted(r["id"] for r in out.collect()) == [1, 3]
     said = {d["row"]["id"]: d for d in lb.explain(made, spark, "id < 4")}
-    assert [said[i]["fate"] for i in range(4)] == ["near-duplicate", "kept", "near-duplicate", "kept"]
+    assert [said[i]["fate"] for i in range(4)] == [
+        "near-duplicate",
+        "kept",
+        "near-duplicate",
+        "kept",
+    ]
     assert said[0]["of_row"]["id"] == said[2]["of_row"]["id"] == 1
     assert said[0]["similarity"] == 8 / 9 and said[2]["similarity"] == 8 / 10
     assert said[0]["cluster"] == said[2]["cluster"] and said[0]["by"] == "prune.0 (minhash)"

@@ -83,14 +83,13 @@ def _rounds(left: DataFrame, scratch: Scratch, at_once: int) -> tuple[DataFrame,
     before = None
     for turn in itertools.count(1):
         starred = _flat(_small_star(_large_star(_ends(left))))
-        # Three tables in turn: a try that is repeated reads none that it has written since.
-        left = scratch(starred.mapInArrow(_contracting(at_once), EDGE), f"edges-{turn % 2}")
-        seen = left.agg(F.count(F.lit(1)), F.bit_xor(F.xxhash64(*ENDS))).collect()[0]
-        if seen[0] <= at_once:
+        left = scratch(starred.mapInArrow(_contracting(at_once), EDGE), f"edges-{turn}")
+        count, marks = left.agg(F.count(F.lit(1)), F.bit_xor(F.xxhash64(*ENDS))).collect()[0]
+        if count <= at_once:
             return left, False
-        if seen == before:
+        if (count, marks) == before:
             return left, True
-        before = seen
+        before = (count, marks)
     raise AssertionError("rounds end when nothing changes")
 
 
