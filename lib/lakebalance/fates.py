@@ -50,8 +50,9 @@ def explain(
     ``duplicate``, ``near-duplicate``, ``cleaned``, ``undersampled``, ``not selected``,
     ``held out``, ``sampled out``, ``kept``), ``copies``, ``children`` (synthetic rows of which it
     is the first parent, where there can be any), ``weight`` (where rows get one), the numbers that
-    decided it, and the same for each phase in ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash,
-    and ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it.
+    decided it, and the same for each phase in ``outputs``. A row that pruning dropped for another
+    has that one in ``of``, a key hash, and ``of_row``; a duplicate or near-duplicate has its
+    ``similarity`` to it.
 
     Raises
     ------

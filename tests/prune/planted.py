@@ -27,7 +27,13 @@ def planted(texts, seed=1, similar=(0.7, 0.95), ngram=5):
                 said.append(edited(rng, base, rng.uniform(*similar), ngram))
                 family.append(number)
     order = rng.permutation(texts)
-    return [" ".join(f"w{w}" for w in said[i]) for i in order], [family[i] for i in order]
+    return [" ".join(map(word, said[i].tolist())) for i in order], [family[i] for i in order]
+
+
+def word(number):
+    """A number in letters, as some tools do not tell digits apart."""
+    letters = chr(97 + number % 26)
+    return letters if number < 26 else word(number // 26) + letters
 
 
 def edited(rng, base, similarity, ngram):
@@ -46,7 +52,7 @@ def shingled(text, ngram=5):
 
 
 def true_pairs(texts, family, threshold=0.8):
-    """The pairs of a family with at least this similarity, with it; others share next to nothing."""
+    """The pairs of a family with at least this similarity, with it; others share nothing."""
     of = {}
     for i, number in enumerate(family):
         of.setdefault(number, []).append(i)
