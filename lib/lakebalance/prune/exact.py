@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from lakebalance.core.columns import require
+from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.hashing import hash128
+from lakebalance.core.normalise import Normalise
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
 from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.texts import normalised
 
-CONTENT = "__lb_content"
+CONTENT, RANK = "__lb_content", "__lb_rank"
 
 
 class Exact(MethodOptions):
@@ -23,6 +27,11 @@ class Exact(MethodOptions):
     method: Literal["exact"]
     columns: list[str] | None = Field(
         None, min_length=1, description="Columns to compare; all of them where left out."
+    )
+    normalise: Normalise | None = Field(
+        None,
+        description="Differences between texts that do not count; see Normalise. All of them count "
+        "where left out; `{}` takes the defaults.",
     )
     keep: FirstBy | None = Field(
         None, description="Which row stays; the one of smallest key hash where left out."
@@ -46,11 +55,12 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     """
     compared = options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
     require(df, compared, f"{place}.columns")
-    order = rank(df, options.keep, place).alias("rank")
-    narrow = df.select(hash128(df, compared, "exact").alias(CONTENT), KEY, order)
+    order = rank(df, options.keep, place).alias(RANK)
+    given = df.select(KEY, order, *_compared(df, compared, options.normalise))
+    narrow = given.select(hash128(given, compared, "exact").alias(CONTENT), KEY, RANK)
     clusters = (
         narrow.groupBy(CONTENT)
-        .agg(F.count(F.lit(1)).alias("members"), F.min("rank").alias("first"))
+        .agg(F.count(F.lit(1)).alias("members"), F.min(RANK).alias("first"))
         .where(F.col("members") > 1)
         .select(CONTENT, F.col(f"first.{KEY}").alias("kept"))
     )
@@ -67,6 +77,17 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
             F.lit(1.0).alias("similarity"),
         )
     )
+
+
+def _compared(df: DataFrame, names: Sequence[str], form: Normalise | None) -> list[Column]:
+    """The columns to compare, texts in the form in which they are."""
+    texts = {name for name, kind in kinds(df).items() if isinstance(kind, T.StringType)}
+    return [
+        column(name)
+        if form is None or name not in texts
+        else normalised(column(name), form).alias(name)
+        for name in names
+    ]
 
 
 METHOD = Method(

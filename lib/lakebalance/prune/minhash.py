@@ -20,7 +20,7 @@ from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, buckets, stars
 from lakebalance.prune.keep import FirstBy, rank
 from lakebalance.prune.leaders import FOUND, following
-from lakebalance.prune.texts import Shingling, described, numbers, similarity
+from lakebalance.prune.texts import Shingling, described, numbers, similarity, valid
 
 # What a missed pair weighs against one that is looked at in vain.
 VERIFIED, NOT_VERIFIED = 0.95, 0.5
@@ -143,7 +143,7 @@ def minhash(
 
 
 def _text(df: DataFrame, names: list[str]) -> Column:
-    texts = [F.make_valid_utf8(column(name)) for name in names]
+    texts = [valid(column(name)) for name in names]
     return texts[0] if len(texts) == 1 else F.concat_ws("\n", *texts)
 
 

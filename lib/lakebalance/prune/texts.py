@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 # Missing in PySpark's own list of what the module holds.
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
@@ -36,6 +37,21 @@ class Shingling(NamedTuple):
             form = form.model_copy(update={"whitespace": False, "punctuation": False})
         for chunk in chunks(form.apply(texts)):
             yield shingles(chunk, self.tokens, self.n)
+
+
+def valid(texts: Column) -> Column:
+    """Texts that tasks can read: bytes that are no UTF-8, lone surrogates too, become U+FFFD."""
+    return F.make_valid_utf8(texts)
+
+
+def normalised(texts: Column, form: Normalise) -> Column:
+    """Texts in the form in which they are compared; a null stays one."""
+
+    def normalise(batch: pa.Array) -> pa.Array:
+        return form.apply(batch).cast(pa.string())
+
+    column: Column = arrow_udf(normalise, "string")(valid(texts))
+    return column
 
 
 def described(texts: Column, shingling: Shingling, bands: Bands) -> Column:
