@@ -14,8 +14,8 @@ A, B = "a", "b"
 FEW = 32
 
 
-def buckets(sets: DataFrame, few: int = FEW) -> tuple[DataFrame, DataFrame]:
-    """Candidates of small buckets, and the members of giant ones.
+def candidates(sets: DataFrame, few: int = FEW) -> DataFrame:
+    """Pairs of sets that share a small bucket, and the members of giant ones.
 
     Parameters
     ----------
@@ -24,16 +24,28 @@ def buckets(sets: DataFrame, few: int = FEW) -> tuple[DataFrame, DataFrame]:
 
     Returns
     -------
-    Frame ``a`` and ``b``, sets of which a is the lesser, each pair once; and frame ``band`` and
-    ``set``. One shuffle of a row a band.
+    Frame ``a``, ``b`` and ``band``: pairs of which a is the lesser, each once, where ``band`` is
+    null; where ``b`` is null, a is a member of the giant bucket ``band``. A shuffle of a row a band
+    of each set.
     """
     members = F.count(F.lit(1)).over(Window.partitionBy(BAND))
     banded = sets.select(SET, F.explode("bands").alias(BAND)).withColumn("members", members)
     small = banded.where((F.col("members") > 1) & (F.col("members") <= few))
     together = small.groupBy(BAND).agg(F.array_sort(F.collect_set(SET)).alias("sets"))
     first = together.select("sets", F.posexplode("sets").alias("at", A))
-    pairs = first.select(A, F.explode(F.expr(f"slice(sets, at + 2, {few})")).alias(B))
-    return pairs.distinct(), banded.where(F.col("members") > few).select(BAND, SET)
+    pairs = first.select(A, F.explode(F.expr(f"slice(sets, at + 2, {few})")).alias(B)).distinct()
+    giant = banded.where(F.col("members") > few).select(F.col(SET).alias(A), BAND)
+    return pairs.unionByName(giant, allowMissingColumns=True)
+
+
+def pairs_of(found: DataFrame) -> DataFrame:
+    """The pairs among candidates: frame ``a`` and ``b``."""
+    return found.where(F.col(BAND).isNull()).select(A, B)
+
+
+def giants_of(found: DataFrame) -> DataFrame:
+    """The members of giant buckets among candidates: frame ``band`` and ``set``."""
+    return found.where(F.col(BAND).isNotNull()).select(BAND, F.col(A).alias(SET))
 
 
 def stars(giant: DataFrame) -> DataFrame:

@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.components import NODE, TO, Scratch, components
+from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.normalise import Normalise
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
 from lakebalance.prune.bands import Bands, choose_bands
-from lakebalance.prune.candidates import BAND, SET, A, B, buckets, stars
+from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
 from lakebalance.prune.keep import FirstBy, rank
 from lakebalance.prune.leaders import FOUND, following
 from lakebalance.prune.texts import Shingling, described, numbers, similarity, valid
@@ -132,14 +132,18 @@ def minhash(
     rows = _rows(df, text, options, place)
     rows = keep(rows, "signatures")
     sets = rows.groupBy(SET).agg(F.min("rank").alias("first"), F.any_value("bands").alias("bands"))
-    pairs, giant = buckets(sets)
+    found = keep(candidates(sets), "candidates")
+    pairs, giant = pairs_of(found), giants_of(found)
     if not options.verify:
         edges, compared = pairs.union(stars(giant)), None
     else:
-        compared = keep(_shingled(df, text, options, sets, pairs, giant), "shingles")
+        compared = keep(_shingled(df, text, options, sets, found), "shingles")
         edges = _verified(pairs, compared, options).union(_led(giant, compared, options, place))
     ends = edges.select(F.col(A).alias(NODE), F.col(B).alias(TO))
-    return _matches(rows, components(ends, place, scratch), compared)
+    # There are no more edges than candidates, which are counted sooner.
+    few = scratch is not None and found.count() <= AT_ONCE
+    clusters = components(ends, place, None if few else scratch)
+    return _matches(rows, clusters, compared)
 
 
 def _text(df: DataFrame, names: list[str]) -> Column:
@@ -160,11 +164,10 @@ def _shingled(
     text: Column,
     options: MinHash,
     sets: DataFrame,
-    pairs: DataFrame,
-    giant: DataFrame,
+    found: DataFrame,
 ) -> DataFrame:
     """The shingles of each set that is to be compared, from the text of its first row."""
-    asked = pairs.select(F.explode(F.array(A, B)).alias(SET)).union(giant.select(SET)).distinct()
+    asked = found.select(F.explode(F.array_compact(F.array(A, B))).alias(SET)).distinct()
     keys = sets.join(asked, SET).select(SET, F.col(f"first.{KEY}").alias(KEY))
     texts = df.select(KEY, text.alias("text")).join(keys, KEY)
     # Rows that share a key are equal.

@@ -71,7 +71,8 @@ def described(texts: Column, shingling: Shingling, bands: Bands) -> Column:
     def describe(batch: pa.Array) -> pa.Array:
         return describe_sets(shingling.sets(batch), bands)
 
-    column: Column = arrow_udf(describe, DESCRIBED)(texts)
+    # Else Spark would compute it once more for each filter that it moves below.
+    column: Column = arrow_udf(describe, DESCRIBED).asNondeterministic()(texts)
     return column
 
 
