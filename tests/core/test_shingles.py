@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lakebalance.core import shingles as module
-from lakebalance.core.normalise import Normalise
 from lakebalance.core.shingles import Sets, chunks, hash_of_sets, jaccard, shingles
+from lakebalance.core.text_form import TextForm
 
 
 def words_of(text):
@@ -144,12 +144,12 @@ def test_similarities_in_many_chunks(monkeypatch):
     ],
 )
 def test_differences_that_do_not_count(options, texts):
-    one, other = Normalise(**options).apply(pa.array(texts)).to_pylist()
+    one, other = TextForm(**options).apply(pa.array(texts)).to_pylist()
     assert one == other
 
 
 def test_differences_that_count():
-    kept = Normalise(case=False, unicode=False, whitespace=False)
+    kept = TextForm(case=False, unicode=False, whitespace=False)
     texts = ["A", "e\u0301", "é", " a", "a!", "", None]
     assert kept.apply(pa.array(texts)).to_pylist() == texts
-    assert Normalise().apply(pa.array(["a!", "a"])).to_pylist() == ["a!", "a"]
+    assert TextForm().apply(pa.array(["a!", "a"])).to_pylist() == ["a!", "a"]

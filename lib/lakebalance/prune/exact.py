@@ -12,10 +12,10 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.hashing import hash128
-from lakebalance.core.normalise import Normalise
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
 from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.texts import normalised
 
 CONTENT, RANK = "__lb_content", "__lb_rank"
@@ -30,8 +30,7 @@ class Exact(MethodOptions):
     )
     normalise: Normalise | None = Field(
         None,
-        description="Differences between texts that do not count; see Normalise. All of them count "
-        "where left out; `{}` takes the defaults.",
+        description=f"{DIFFERENCES} Where left out, all of them count; `{{}}` for defaults.",
     )
     keep: FirstBy | None = Field(
         None, description="Which row stays; the one of smallest key hash where left out."
@@ -85,7 +84,7 @@ def _compared(df: DataFrame, names: Sequence[str], form: Normalise | None) -> li
     return [
         column(name)
         if form is None or name not in texts
-        else normalised(column(name), form).alias(name)
+        else normalised(column(name), form.form).alias(name)
         for name in names
     ]
 

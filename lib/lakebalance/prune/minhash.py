@@ -12,7 +12,6 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.normalise import Normalise
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
@@ -20,6 +19,7 @@ from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
 from lakebalance.prune.keep import FirstBy, rank
 from lakebalance.prune.leaders import FOUND, following
+from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.texts import Shingling, described, numbers, similarity, valid
 
 # What a missed pair weighs against one that is looked at in vain.
@@ -51,9 +51,7 @@ class MinHash(MethodOptions):
         le=100,
         description="Tokens in a shingle. A text of fewer is a shingle of its own.",
     )
-    normalise: Normalise = Field(
-        Normalise(), description="Differences that do not count; see Normalise."
-    )
+    normalise: Normalise = Field(Normalise(), description=DIFFERENCES)
     num_perm: int = Field(
         128, ge=1, le=4096, description="Most values of a signature, for bands that are chosen."
     )
@@ -87,7 +85,7 @@ class MinHash(MethodOptions):
     @property
     def shingling(self) -> Shingling:
         """How texts become sets."""
-        return Shingling(self.normalise, self.tokens, self.ngram)
+        return Shingling(self.normalise.form, self.tokens, self.ngram)
 
 
 def minhash(

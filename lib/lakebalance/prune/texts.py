@@ -14,8 +14,8 @@ from pyspark.sql import functions as F
 # Missing in PySpark's own list of what the module holds.
 from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
 
-from lakebalance.core.normalise import Normalise
 from lakebalance.core.shingles import Sets, Tokens, chunks, hash_of_sets, jaccard, shingles
+from lakebalance.core.text_form import TextForm
 from lakebalance.prune.bands import Bands, band_hashes, signatures
 
 SAID = pa.struct([("hi", pa.int64()), ("lo", pa.int64()), ("bands", pa.list_(pa.int64()))])
@@ -25,16 +25,16 @@ DESCRIBED = "hi bigint, lo bigint, bands array<bigint>"
 class Shingling(NamedTuple):
     """How texts become sets of shingles."""
 
-    normalise: Normalise
+    form: TextForm
     tokens: Tokens
     n: int
 
     def sets(self, texts: pa.Array) -> Iterator[Sets]:
         """The sets of a batch's texts, in chunks."""
-        form = self.normalise
+        form = self.form
         if self.tokens == "words":
             # Words end at both anyway.
-            form = form.model_copy(update={"whitespace": False, "punctuation": False})
+            form = form._replace(whitespace=False, punctuation=False)
         for chunk in chunks(form.apply(texts)):
             yield shingles(chunk, self.tokens, self.n)
 
@@ -44,7 +44,7 @@ def valid(texts: Column) -> Column:
     return F.make_valid_utf8(texts)
 
 
-def normalised(texts: Column, form: Normalise) -> Column:
+def normalised(texts: Column, form: TextForm) -> Column:
     """Texts in the form in which they are compared; a null stays one."""
 
     def normalise(batch: pa.Array) -> pa.Array:

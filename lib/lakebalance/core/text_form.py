@@ -1,33 +1,26 @@
-"""What differences between texts do not count, declared once for all methods that compare texts."""
+"""The form in which texts are compared: what differences between them do not count."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
 
 WHITE = r"[\s\p{Z}]+"
 PUNCTUATION = r"\p{P}+"
 
 
-class Normalise(BaseModel):
-    """Differences between texts that do not count."""
+class TextForm(NamedTuple):
+    """Which differences do not count: of case, of NFKC, of white space, of punctuation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    case: bool = Field(True, description="Upper and lower case are the same.")
-    unicode: bool = Field(
-        True,
-        description="Texts that Unicode's NFKC makes equal are: composed and combining accents, "
-        "full and half width, ligatures.",
-    )
-    whitespace: bool = Field(
-        True, description="Any run of white space is one space, and none at the ends counts."
-    )
-    punctuation: bool = Field(False, description="Punctuation counts as white space.")
+    case: bool = True
+    unicode: bool = True
+    whitespace: bool = True
+    punctuation: bool = False
 
     def apply(self, texts: pa.Array) -> pa.Array:
-        """The texts in the form in which they are compared.
+        """The texts in this form.
 
         Parameters
         ----------
@@ -40,7 +33,7 @@ class Normalise(BaseModel):
         Examples
         --------
         >>> texts = pa.array(["  Well-\\nKNOWN ", "ＡＢ", None])
-        >>> Normalise(punctuation=True).apply(texts).to_pylist()
+        >>> TextForm(punctuation=True).apply(texts).to_pylist()
         ['well known', 'ab', None]
         """
         texts = texts.cast(pa.large_string())
