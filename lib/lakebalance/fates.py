@@ -30,7 +30,7 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
-OF_EVERY_MATCH = ("rows", "method", "similarity")
+OF_EVERY_MATCH = ("rows", "method")
 
 
 def explain(
@@ -48,12 +48,13 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``cleaned``, ``undersampled``, ``not selected``, ``held out``, ``sampled out``,
-    ``kept``), ``copies``, ``positions`` (of the copies in an ordered table, the first 100; null
-    where the version that the run wrote is not there any more), ``children`` (synthetic rows of
-    which it is the first parent, where there can be any), ``weight`` (where rows get one), the
-    numbers that decided it, and the same for each phase in ``outputs``. A row that pruning
-    dropped for another has that one in ``of``, a key hash, and ``of_row``.
+    ``duplicate``, ``near-duplicate``, ``cleaned``, ``undersampled``, ``not selected``,
+    ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the copies in an ordered
+    table, the first 100; null where the version that the run wrote is not there any more),
+    ``children`` (synthetic rows of which it is the first parent, where there can be any),
+    ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
+    ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
+    ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from lakebalance.core.amounts import Measure, measure
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import kinds, require
+from lakebalance.core.components import Scratch
 from lakebalance.core.confident_arrays import ConfidentLabels
 from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
@@ -62,7 +63,7 @@ class Frames:
 
     ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
     classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
-    to say.
+    to say. ``scratch`` is where pruning may write what it needs on the way, a table for each name.
     """
 
     recipe: Recipe
@@ -71,6 +72,7 @@ class Frames:
     clusters: list[Clusters] = field(default_factory=list)
     said: list[Diagnostic] = field(default_factory=list)
     cuts: Cuts | None = None
+    scratch: Scratch | None = None
 
     @cached_property
     def pinned(self) -> list[Pinned]:
@@ -274,10 +276,15 @@ class Frames:
                 prepared = method.prepare(given, options, f"prune.{i}")
                 known.append(prepared.state)
                 self.said += prepared.diagnostics
-            matches = method.function(given, options, f"prune.{i}", *known)
+            more = {"scratch": self._scratch_of(i)} if method.scratch else {}
+            matches = method.function(given, options, f"prune.{i}", *known, **more)
             kept = found(i, matches)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left
+
+    def _scratch_of(self, step: int) -> Scratch | None:
+        scratch = self.scratch
+        return None if scratch is None else lambda df, name: scratch(df, f"{step}-{name}")
 
     def hashed(self, rows: DataFrame, output: Output) -> DataFrame:
         """The rows of an output's part with ``__lb_group`` and ``__lb_hash``.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import secrets
 from dataclasses import replace
 from functools import partial
 
@@ -145,10 +147,24 @@ def _with_rows(
 ) -> tuple[Plan, list[DataFrame]]:
     """The plan with thresholds and what its sampler looked for, and the rows to sample."""
 
+    # Not shared with another try of the same run, which takes its own away when it is done.
+    attempt, written = f"{frames.run_id}-{secrets.token_hex(4)}", list[str]()
+
+    def scratch(rows: DataFrame, name: str) -> DataFrame:
+        # A recipe may be changed under its name, and have other columns in the same step.
+        kind = hashlib.sha256(rows.schema.json().encode()).hexdigest()[:8]
+        written.append(f"scratch-{frames.recipe.name}-{name}-{kind}")
+        state.add(rows, written[-1], attempt)
+        return state.read(frames.spark, written[-1], attempt)
+
     def kept(i: int, matches: DataFrame) -> DataFrame:
         # Written once, so that counting, thresholds and output all see the same matches.
-        return state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
+        found = state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
+        while written:
+            state.clear(frames.spark, written.pop(), attempt)
+        return found
 
+    frames.scratch = scratch
     plan, left = planned(frames, watch, census, verdicts, kept)
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
         plan = with_thresholds(frames, plan, left)

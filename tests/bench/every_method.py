@@ -86,6 +86,8 @@ PRUNES = {
     "influence_bandit": "{method: influence_bandit, by: [carrier], score: dep_delay, rows: 5000, "
     "alpha: 30, batch: 100}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
+    "minhash": "{method: minhash, columns: [carrier, tailnum, origin, dest], ngram: 1, "
+    "threshold: 0.6}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }

@@ -69,6 +69,8 @@ class Method:
     a list of ``Diagnostic``.
     ``any_unit`` says that a rule's shares are the same whatever unit there is a budget of, and that
     a sampler keeps rows as they are counted in such a unit.
+    ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
+    name and returns it as written, or None where nothing may be written, as while planning.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -92,6 +94,7 @@ class Method:
     fate: str = "duplicate"
     training_only: bool = False
     any_unit: bool = False
+    scratch: bool = False
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

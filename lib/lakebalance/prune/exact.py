@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, require
+from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
+from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.normalise import DIFFERENCES, Normalise
+from lakebalance.prune.texts import normalised
 
-CONTENT = "__lb_content"
-
-
-class FirstBy(MethodOptions):
-    """Keep the row that comes first by a column; nulls come last."""
-
-    first_by: str = Field(min_length=1, description="Column whose least value stays.")
+CONTENT, RANK = "__lb_content", "__lb_rank"
 
 
 class Exact(MethodOptions):
@@ -28,6 +27,10 @@ class Exact(MethodOptions):
     method: Literal["exact"]
     columns: list[str] | None = Field(
         None, min_length=1, description="Columns to compare; all of them where left out."
+    )
+    normalise: Normalise | None = Field(
+        None,
+        description=f"{DIFFERENCES} Where left out, all of them count; `{{}}` for defaults.",
     )
     keep: FirstBy | None = Field(
         None, description="Which row stays; the one of smallest key hash where left out."
@@ -51,16 +54,12 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     """
     compared = options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
     require(df, compared, f"{place}.columns")
-    if options.keep is not None:
-        require(df, [options.keep.first_by], f"{place}.keep.first_by")
-        order = column(options.keep.first_by)
-    else:
-        order = F.lit(0)
-    rank = F.struct(order.isNull(), order, F.col(KEY))
-    narrow = df.select(hash128(df, compared, "exact").alias(CONTENT), KEY, rank.alias("rank"))
+    order = rank(df, options.keep, place).alias(RANK)
+    given = df.select(KEY, order, *_compared(df, compared, options.normalise))
+    narrow = given.select(hash128(given, compared, "exact").alias(CONTENT), KEY, RANK)
     clusters = (
         narrow.groupBy(CONTENT)
-        .agg(F.count(F.lit(1)).alias("members"), F.min("rank").alias("first"))
+        .agg(F.count(F.lit(1)).alias("members"), F.min(RANK).alias("first"))
         .where(F.col("members") > 1)
         .select(CONTENT, F.col(f"first.{KEY}").alias("kept"))
     )
@@ -77,6 +76,17 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
             F.lit(1.0).alias("similarity"),
         )
     )
+
+
+def _compared(df: DataFrame, names: Sequence[str], form: Normalise | None) -> list[Column]:
+    """The columns to compare, texts in the form in which they are."""
+    texts = {name for name, kind in kinds(df).items() if isinstance(kind, T.StringType)}
+    return [
+        column(name)
+        if form is None or name not in texts
+        else normalised(column(name), form.form).alias(name)
+        for name in names
+    ]
 
 
 METHOD = Method(

@@ -84,6 +84,15 @@ class State:
             .drop(RUN)
         )
 
+    def clear(self, spark: SparkSession, name: str, run: str) -> None:
+        """Take a run's rows out of one of the tables; VACUUM takes the files."""
+        delete = f"DELETE FROM {self.table(name).sql} WHERE {RUN} = '{run}'"
+
+        def clear() -> None:
+            spark.sql(delete)
+
+        again_on_conflict(clear)
+
     def record(self, spark: SparkSession, entry: Mapping[str, Any]) -> None:
         """Write a finished run into the ledger; a second time changes nothing.
 

@@ -1,0 +1,191 @@
+"""Near-duplicates of texts as recipes drop them."""
+
+import itertools
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+import lakebalance as lb
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.hashing import hash128
+from lakebalance.prune.candidates import candidates
+from lakebalance.prune.minhash import MinHash, minhash
+from lakebalance.publish.state import State
+from neighbourly import keyed
+from planted import edited, planted, shingled, true_pairs
+
+SCHEMA = "id long, text string"
+EXACT = {"method": "minhash", "columns": ["text"]}
+
+
+def with_keys(df, key=("id",)):
+    return df.select("*", hash128(df, list(key), "key", "s").alias("__lb_key"))
+
+
+def dropped(df, scratch=None, **options):
+    """For each id that is dropped the id that is kept, the similarity and the cluster."""
+    keyed = with_keys(df)
+    found = minhash(keyed, MinHash(**{**EXACT, **options}), "prune.0", scratch)
+    ids = {tuple(r["__lb_key"]): r["id"] for r in keyed.select("id", "__lb_key").collect()}
+    rows = found.collect()
+    assert all(r["rows"] == 1 and r["method"] == "minhash" for r in rows)
+    return {ids[tuple(r["dropped"])]: (ids[tuple(r["kept"])], r["similarity"], r["cluster"])
+            for r in rows}  # fmt: skip
+
+
+def frame(spark, texts, partitions=2):
+    return spark.createDataFrame(list(enumerate(texts)), SCHEMA).repartition(partitions)
+
+
+def test_planted_near_duplicates_are_found_and_nothing_else(spark):
+    datasketch = pytest.importorskip("datasketch")
+    texts, family = planted(3000)
+    pairs = true_pairs(texts, family)
+    assert len(pairs) > 300
+    found = dropped(frame(spark, texts))
+    cluster = {i: c for i, (_, _, c) in found.items()} | {k: c for k, _, c in found.values()}
+    together = [p for p in pairs if p[0] in cluster and cluster[p[0]] == cluster.get(p[1])]
+    assert len(together) >= 0.95 * len(pairs)
+    # Of each cluster, members are linked by pairs at 0.8 or more; similarities are exact.
+    linked = {i for pair in pairs for i in pair}
+    assert sum(i in linked for i in found) >= 0.99 * len(found)
+    for i, (kept, similarity, _) in found.items():
+        one, other = shingled(texts[i]), shingled(texts[kept])
+        assert similarity == len(one & other) / len(one | other)
+    # datasketch with as many bands and rows, on the same shingles, finds about the same pairs.
+    lsh = datasketch.MinHashLSH(num_perm=128, params=(16, 8))
+    signed = {i: signature(datasketch, texts[i]) for i in sorted(linked)}
+    for i, own in signed.items():
+        lsh.insert(i, own)
+    theirs = {p for p in pairs if p[1] in lsh.query(signed[p[0]])}
+    assert abs(len(theirs) - len(together)) <= 0.03 * len(pairs)
+
+
+def signature(datasketch, text):
+    own = datasketch.MinHash(num_perm=128)
+    own.update_batch([" ".join(s).encode() for s in shingled(text)])
+    return own
+
+
+def families(spark):
+    """Two templates filled in many ways, copies of one text, and texts with nothing to compare."""
+    rng = np.random.default_rng(9)
+    one, other = (rng.integers(0, 10**4, 120) for _ in range(2))
+    texts = [" ".join(map(str, edited(rng, base, 0.93, 5))) for base in [one] * 60 + [other] * 50]
+    odd = [None, "", " … ", "x", "X", "x y", "x y z", "\u202eabc שלום", "e\u0301 a", "é A"]
+    return [*texts, *["the very same words again and again"] * 30, *odd]
+
+
+def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypatch):
+    texts = families(spark)
+    written = []
+
+    def scratch(df, name):
+        # Rows as another partitioning would have them.
+        written.append(name)
+        return spark.createDataFrame(df.toArrow()).repartition(3, F.rand())
+
+    whole = dropped(frame(spark, texts, 3))
+    assert dropped(frame(spark, texts, 1), scratch) == whole
+    assert written == ["signatures", "candidates", "shingles"]
+    # Buckets of over 32 were giant: all of a template follow a leader, with one more hop or none.
+    clusters = [{whole[i][2] for i in ids if i in whole} for ids in
+                (range(60), range(60, 110), range(110, 140))]  # fmt: skip
+    assert [len(c) for c in clusters] == [1, 1, 1]
+    assert [sum(i in whole for i in ids) for ids in (range(60), range(60, 110))] == [59, 49]
+    copies = [whole[i] for i in range(110, 140) if i in whole]
+    assert len(copies) == 29 and {similarity for _, similarity, _ in copies} == {1.0}
+    # Of odd texts, X is x and é A is e + accent, a; texts without words match nothing.
+    pairs = {frozenset((i, whole[i][0])) for i in range(140, 150) if i in whole}
+    assert pairs == {frozenset((143, 144)), frozenset((148, 149))}
+    # All pairs of every bucket make the same clusters here.
+    monkeypatch.setattr(candidates, "__defaults__", (200,))
+    assert dropped(frame(spark, texts, 2)) == whole
+
+
+def test_characters_unverified_and_several_columns(spark):
+    base = "春天来了花园里的花都开了小鸟在树上唱歌孩子们在草地上玩耍非常快乐"
+    rows = [(0, base, "一"), (1, base.replace("小鸟", "喜鹊"), "一"), (2, base[::-1], "二"),
+            (3, None, None)]  # fmt: skip
+    df = spark.createDataFrame(rows, "id long, text string, more string")
+    options = {"tokens": "characters", "ngram": 3, "threshold": 0.6, "columns": ["text", "more"]}
+    (found,) = dropped(df, **options).items()
+    joined = [{(t + "\n" + m).replace("\n", " ")[i : i + 3] for i in range(len(t) + len(m) - 1)}
+              for _, t, m in rows[:2]]  # fmt: skip
+    similarity = len(joined[0] & joined[1]) / len(joined[0] | joined[1])
+    assert {found[0], found[1][0]} == {0, 1} and found[1][1] == similarity
+    (found,) = dropped(df, **options, verify=False, bands=30, rows=1).items()
+    assert {found[0], found[1][0]} == {0, 1} and found[1][1] is None
+
+
+def test_texts_that_are_not_unicode_are_compared_as_they_can_be_read(spark):
+    df = spark.createDataFrame([(0, b"a b \xed\xa0\x80 c"), (1, b"A  b \xed\xa0\x80 c")],
+                               "id long, raw binary")  # fmt: skip
+    df = df.select("id", F.col("raw").cast("string").alias("text"))
+    assert len(dropped(df)) == 1
+
+
+def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
+    base = "one two three four five six seven eight nine ten eleven twelve"
+    rows = [(0, base, 5), (1, base + " more", 3), (2, base + " less", None), (3, "another text", 1)]
+    path = table("s", rows, "id long, text string, at int")
+    made = recipe(keyed(path), prune=[{**EXACT, "threshold": 0.6, "keep": {"first_by": "at"}}])
+    assert lb.plan(made, spark).rows == 2
+    result = lb.run(made, spark)
+    assert result.rows == 2
+    out = spark.read.format("delta").load(made.publish.table)
+    assert sorted(r["id"] for r in out.collect()) == [1, 3]
+    said = {d["row"]["id"]: d for d in lb.explain(made, spark, "id < 4")}
+    assert [said[i]["fate"] for i in range(4)] == [
+        "near-duplicate",
+        "kept",
+        "near-duplicate",
+        "kept",
+    ]
+    assert said[0]["of_row"]["id"] == said[2]["of_row"]["id"] == 1
+    assert said[0]["similarity"] == 8 / 9 and said[2]["similarity"] == 8 / 10
+    assert said[0]["cluster"] == said[2]["cluster"] and said[0]["by"] == "prune.0 (minhash)"
+    # What was written on the way is taken away again.
+    state = State.beside(made.publish.table, None)
+    folder = state.table("x").name.removesuffix("/x")
+    left = [p.name for p in itertools.islice(__import__("pathlib").Path(folder).iterdir(), 99)
+            if p.name.startswith("scratch")]  # fmt: skip
+    assert left
+    for name in left:
+        assert spark.read.format("delta").load(f"{folder}/{name}").count() == 0
+
+
+def test_equal_rows_without_a_key_leave_one(spark, table, recipe):
+    path = table("s", [("a b c",)] * 5 + [("d e f",)], "text string")
+    made = recipe(path, prune=[EXACT])
+    assert lb.plan(made, spark).rows == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"columns": ["txt"]}, 'prune.0.columns: no column "txt"; did you mean "text"'),
+        ({"columns": ["id"]}, r'prune.0.columns: column "id" is of type bigint; name columns of'),
+        ({"keep": {"first_by": "a"}}, 'prune.0.keep.first_by: no column "a"'),
+    ],
+)
+def test_columns_that_cannot_be_compared(spark, options, message):
+    with pytest.raises(RecipeError, match=message):
+        dropped(frame(spark, ["a"]), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bands": 3}, "write bands and rows, or neither"),
+        ({"threshold": 0}, "greater than 0"),
+        ({"threshold": 1.5}, "less than or equal to 1"),
+        ({"tokens": "letters"}, "'words' or 'characters'"),
+        ({"columns": []}, "at least 1"),
+        ({"normalise": {"accents": True}}, "accents"),
+    ],
+)
+def test_options_that_mean_nothing(options, message):
+    with pytest.raises(ValueError, match=message):
+        MinHash(**{**EXACT, **options})
