@@ -53,6 +53,8 @@ def test_many_small_groups_share_two_partitions_and_large_ones_have_their_own():
     assert partitions == 5 and work[2].tasks == 4 and (work[2].first, work[1].first) == (0, 4)
     # All pairs of what is searched exactly are measured, so that one task would be long.
     assert divided({1: share(EXACT_UP_TO, 2 * EXACT_UP_TO)})[0][1].tasks == 2
+    assert divided({1: share(100_000, 200_000)})[0][1].tasks == 2
+    assert divided({1: share(100_000, 200_000)}, exact=True)[0][1].tasks == 50
 
 
 def test_a_group_of_50_million_rows_is_refused_before_it_starts_or_has_its_memory_planned():

@@ -135,7 +135,7 @@ def _children(frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote
     """The new rows alone, with the group of their first parent in ``__lb_of``."""
     times = 1 + options.children
     growing = {i: Share(b.rows, b.rows * times, Threshold(times)) for i, b in enumerate(bags)}
-    return born(in_bags(frames, bags), growing, Asked(options, born_in_bag))
+    return born(in_bags(frames, bags), growing, Asked(options, born_in_bag, exact=True))
 
 
 def born_in_bag(parents: Parents, options: MLSmote) -> Children:

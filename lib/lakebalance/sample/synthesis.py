@@ -122,7 +122,7 @@ def synthesized(
     if weigh is None:
         return unite([born(frames, growing, asked), kept])
     points = _weighed(frames, shares, growing, asked, weigh)
-    return unite([_children(_spread(points, growing), asked, rows), kept])
+    return unite([_children(_spread(points, growing, asked), asked, rows), kept])
 
 
 def without_parents(rows: DataFrame, options: SyntheticOptions) -> DataFrame:
@@ -142,7 +142,7 @@ def born(frames: Sequence[DataFrame], growing: Mapping[int, Share], asked: Asked
     asked : what makes them.
     """
     points = _points(frames, growing, asked)
-    return _children(_spread(points, growing), asked, frames[0].drop(GROUP, HASH))
+    return _children(_spread(points, growing, asked), asked, frames[0].drop(GROUP, HASH))
 
 
 def _inherited(df: DataFrame, options: SyntheticOptions) -> list[str]:
@@ -191,12 +191,12 @@ def _as_points(
     return unite([frame.select(*point) for frame in with_copies(frames, thresholds, least=0)])
 
 
-def _spread(points: DataFrame, growing: Mapping[int, Share]) -> DataFrame:
+def _spread(points: DataFrame, growing: Mapping[int, Share], asked: Asked) -> DataFrame:
     """Each point of a group for each of its tasks, with the target of the group.
 
     Tasks lie in partitions of about the same work, and a large one has a partition of its own.
     """
-    work, partitions = divided(growing)
+    work, partitions = divided(growing, exact=asked.exact)
     tasks = [(g, own.tasks, growing[g].target, own.first) for g, own in work.items()]
     table = small_table(points.sparkSession, [GROUP, CHUNKS, TARGET, PLACE], tasks)
     spread = _for_each_task(points.join(F.broadcast(table), GROUP), F.col(CHUNKS))

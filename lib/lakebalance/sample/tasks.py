@@ -38,13 +38,15 @@ Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 class Asked:
     """What tasks must know: ``make`` makes children of points, ``weigh`` gives points weights.
 
-    ``by_text`` says whether points have their categorical values as texts too.
+    ``by_text`` says whether points have their categorical values as texts too, ``exact`` that
+    ``make`` measures all distances, of however many points.
     """
 
     options: SyntheticOptions
     make: Maker
     weigh: Weigher | None = None
     by_text: bool = False
+    exact: bool = False
 
     @property
     def axes(self) -> list[str]:

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 # What tasks import as well, so that workers have it: this function's module is all they are sent.
 from lakebalance.sample import tasks  # noqa: F401
 
-WORKERS = 2
+WORKERS = 1
 
 
 def warm(spark: SparkSession) -> None:

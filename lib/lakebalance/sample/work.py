@@ -26,19 +26,25 @@ class Work:
     first: int
 
 
-def work_of(rows: int, children: int = 0) -> float:
+def work_of(rows: int, children: int = 0, *, exact: bool = False) -> float:
     """The work for a group, in tasks; there are as many as that when rounded up.
+
+    Parameters
+    ----------
+    rows : its rows, which all may be parents.
+    children : the new rows.
+    exact : whether all distances are measured, of however many rows.
 
     Examples
     --------
     >>> work_of(100_000), work_of(20_000), work_of(10, 1_500_000)
     (2.0, 2.0, 3.0)
     """
-    pairs = rows * rows if rows <= EXACT_UP_TO else 0
+    pairs = rows * rows if exact or rows <= EXACT_UP_TO else 0
     return max(rows / PARENTS_IN_A_TASK, pairs / PAIRS_IN_A_TASK, children / CHILDREN_IN_A_TASK)
 
 
-def divided(growing: Mapping[int, Share]) -> tuple[dict[int, Work], int]:
+def divided(growing: Mapping[int, Share], *, exact: bool = False) -> tuple[dict[int, Work], int]:
     """The tasks of each group, and how many partitions share them out.
 
     Small groups come several in a partition, so that there are not more than work; the place of a
@@ -47,8 +53,12 @@ def divided(growing: Mapping[int, Share]) -> tuple[dict[int, Work], int]:
     Parameters
     ----------
     growing : per group: rows available, target rows.
+    exact : whether all distances are measured.
     """
-    work = {g: work_of(s.available, s.target - s.available) for g, s in growing.items()}
+    work = {
+        group: work_of(share.available, share.target - share.available, exact=exact)
+        for group, share in growing.items()
+    }
     found, first = {}, 0
     for group in sorted(growing, key=lambda g: (-work[g], g)):
         found[group] = Work(math.ceil(work[group]), first)
