@@ -7,7 +7,11 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.counts import count_groups
+from lakebalance.core.progress import Stopwatch
 from lakebalance.frames import Frames
+from lakebalance.pipeline import with_thresholds
+from lakebalance.planning import counted, planned
+from lakebalance.recipe.models import Phase
 from lakebalance.sample.thresholds import GROUP, HASH
 
 
@@ -92,3 +96,15 @@ def test_jobs_of_a_plan_and_a_run_are_few(spark, wide):
     assert planning <= plain + 4  # opening the source asks Delta's log
     assert running <= 60
     assert again < running / 2
+
+
+def test_thresholds_of_all_phases_take_one_scan(spark, wide):
+    phases = [{"name": "natural", "rows": 300}, {"name": "last", "rows": 70}]
+    asked = wide.model_copy(update={"phases": [Phase.model_validate(p) for p in phases]})
+
+    def jobs(recipe):
+        frames = Frames(recipe, spark)
+        made, left = planned(frames, Stopwatch(), *counted(frames, Stopwatch()), None)
+        return jobs_of(spark, lambda: with_thresholds(frames, made, left))
+
+    assert jobs(asked) <= jobs(wide)

@@ -34,7 +34,7 @@ from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.recipe.rules import Rules
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
-from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
+from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
 
 Found = Callable[[int, DataFrame], DataFrame]
 
@@ -287,14 +287,32 @@ class Frames:
         grouped = self.grouped(rows)
         if self.recipe.parts:
             grouped = grouped.where(F.col(PART) == output.part)
+        group = group_id(grouped, self.by)
+        hashed = grouped.select("*", group.alias(GROUP), self._chance(output).alias(HASH))
+        made = [*[bins.name for bins in self.bins], *[found.name for found in self.clusters]]
+        return hashed.drop(PART, *made)
+
+    def hashed_for(self, rows: DataFrame, outputs: Sequence[Output]) -> DataFrame:
+        """What thresholds of outputs of one part are found in: each row once for each of them.
+
+        Columns ``__lb_group``, as ``for_output`` makes it, and ``__lb_hash``.
+        """
+        grouped = self.grouped(rows)
+        if self.recipe.parts:
+            grouped = grouped.where(F.col(PART) == outputs[0].part)
+        numbered = grouped.select(KEY, group_id(grouped, self.by).alias(GROUP))
+        entries = [
+            F.struct(for_output(F.col(GROUP), i).alias(GROUP), self._chance(output).alias(HASH))
+            for i, output in enumerate(outputs)
+        ]
+        return numbered.select(F.inline(F.array(*entries)))
+
+    def _chance(self, output: Output) -> Column:
+        """The hash that decides about each row of an output."""
         # Phases of one order share a hash: each goes on where the one before it stopped.
         alone = output.name != BALANCED and output.phase is None
         stage = f"sample {output.name}" if alone else "sample"
-        chance = rehash(F.col(KEY), self.recipe.seed, stage)
-        group = group_id(grouped, self.by)
-        hashed = grouped.select("*", group.alias(GROUP), chance.alias(HASH))
-        made = [*[bins.name for bins in self.bins], *[found.name for found in self.clusters]]
-        return hashed.drop(PART, *made)
+        return rehash(F.col(KEY), self.recipe.seed, stage)
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
         """Exactly the planned rows of an output, as they are published."""

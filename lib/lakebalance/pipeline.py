@@ -25,7 +25,11 @@ from lakebalance.publishing import publish
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.result import Result, remember, remember_plan, remembered
-from lakebalance.sample.thresholds import Threshold, find_thresholds
+from lakebalance.sample.thresholds import (
+    Threshold,
+    find_thresholds,
+    find_thresholds_together,
+)
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -161,33 +165,61 @@ def _rows_out(output: Output, group: PlannedGroup) -> int:
 
 
 def with_thresholds(frames: Frames, plan: Plan, left: list[DataFrame]) -> Plan:
-    """The plan with the threshold of each group, which says which rows make its target."""
+    """The plan with the threshold of each group, which says which rows make its target.
+
+    Outputs whose samplers keep rows in the order of their hashes share one scan.
+    """
     in_turn = {} if frames.recipe.order is None else frames.find_cuts(left, plan)
-    found = {
-        output.name: _thresholds(
-            frames, output, plan.groups_of(output.name), left, in_turn.get(output.name)
-        )
+    # Which rows make a budget of units is known since it was planned.
+    to_do = [o for o in frames.outputs if o.name not in in_turn and not _in_units(o)]
+    alone = [o for o in to_do if method_of("sample", o.sample).find_thresholds]
+    found = in_turn | {o.name: _thresholds(frames, plan, o, left) for o in alone}
+    found |= _together(frames, plan, [o for o in to_do if o not in alone], left)
+    groups = {
+        output.name: [
+            replace(g, threshold=found[output.name].get(g.id, Threshold(0)))
+            if output.name in found
+            else g
+            for g in plan.groups_of(output.name)
+        ]
         for output in frames.outputs
     }
-    outputs = [replace(output, groups=found[output.name]) for output in plan.outputs]
-    return replace(plan, groups=found[BALANCED], outputs=outputs)
+    outputs = [replace(output, groups=groups[output.name]) for output in plan.outputs]
+    return replace(plan, groups=groups[BALANCED], outputs=outputs)
+
+
+def _in_units(output: Output) -> bool:
+    return output.rules is not None and output.rules.budget is not None
+
+
+def _wanted(plan: Plan, output: Output) -> dict[int, tuple[int, int]]:
+    """Per group the rows available, and how many its sampler puts out."""
+    return {g.id: (g.available, _rows_out(output, g)) for g in plan.groups_of(output.name)}
 
 
 def _thresholds(
-    frames: Frames,
-    output: Output,
-    groups: list[PlannedGroup],
-    left: list[DataFrame],
-    found: dict[int, Threshold] | None = None,
-) -> list[PlannedGroup]:
-    if found is not None:
-        return [replace(g, threshold=found[g.id]) for g in groups]
-    if output.rules is not None and output.rules.budget is not None:
-        return groups  # which rows make the budget is known since it was planned
-    wanted = {g.id: (g.available, _rows_out(output, g)) for g in groups}
+    frames: Frames, plan: Plan, output: Output, left: list[DataFrame]
+) -> dict[int, Threshold]:
     find = method_of("sample", output.sample).find_thresholds or find_thresholds
-    found = find([frames.hashed(rows, output) for rows in left], wanted)
-    return [replace(g, threshold=found.get(g.id, Threshold(0))) for g in groups]
+    hashed = [frames.hashed(rows, output) for rows in left]
+    found: dict[int, Threshold] = find(hashed, _wanted(plan, output))
+    return found
+
+
+def _together(
+    frames: Frames, plan: Plan, outputs: list[Output], left: list[DataFrame]
+) -> dict[str, dict[int, Threshold]]:
+    """The thresholds of several outputs by their names, in one scan of all rows."""
+    wanted = {output.name: _wanted(plan, output) for output in outputs}
+    # An output that takes all rows, as a part that is held out does, needs no scan.
+    cut = [o for o in outputs if any(n and k % n for n, k in wanted[o.name].values())]
+    if len(cut) < 2:
+        return {output.name: _thresholds(frames, plan, output, left) for output in outputs}
+    hashed = [frames.hashed_for(rows, cut) for rows in left]
+    found = find_thresholds_together(hashed, [wanted[output.name] for output in cut])
+    named = {output.name: own for output, own in zip(cut, found, strict=True)}
+    uncut = {o.name: _thresholds(frames, plan, o, left) for o in outputs if o not in cut}
+    return named | uncut
 
 
 def _quarantined(frames: Frames) -> DataFrame:

@@ -246,11 +246,7 @@ def _allocated(
 ) -> list[PlannedGroup]:
     """The groups of an output's part, each with its target."""
     recipe = frames.recipe
-    own = [
-        replace(group, values={n: v for n, v in group.values.items() if n != PART})
-        for group in groups
-        if group.values.get(PART, TRAIN) == output.part
-    ]
+    own = _of_part(groups, output.part) if recipe.parts else groups
     if rules is not None and rules.budget is not None:
         _has_rows(own)
         with watch.stage("share units", sum(group.left for group in own)):
@@ -271,6 +267,14 @@ def _allocated(
             synthetic=method.new_rows(group.left, target),
         )
         for group, target in zip(own, targets, strict=True)
+    ]
+
+
+def _of_part(groups: Sequence[GroupCount], part: str) -> list[GroupCount]:
+    return [
+        replace(group, values={n: v for n, v in group.values.items() if n != PART})
+        for group in groups
+        if group.values[PART] == part
     ]
 
 

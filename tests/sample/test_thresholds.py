@@ -3,7 +3,15 @@
 import pytest
 from pyspark.sql import functions as F
 
-from lakebalance.sample.thresholds import GROUP, HASH, find_thresholds, keep
+from lakebalance.core.errors import LakebalanceError
+from lakebalance.sample.thresholds import (
+    GROUP,
+    HASH,
+    find_thresholds,
+    find_thresholds_together,
+    for_output,
+    keep,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +58,22 @@ def test_ties_at_the_threshold_are_split_exactly(spark):
     for target in (1, 37, 99, 100, 137):
         found = find_thresholds([rows], {5: (100, target)})
         assert keep([rows], found).count() == target
+
+
+def test_thresholds_of_several_outputs_are_those_of_each(rows):
+    wanted = [{1: (18_000, 700), 2: (1_990, 1_989)}, {1: (18_000, 30), 3: (10, 25)}]
+    another = F.xxhash64("id", F.lit(1)).alias(HASH)
+    apart = [rows, rows.select(GROUP, another)]
+    entries = [
+        F.struct(for_output(F.col(GROUP), i).alias(GROUP), chance)
+        for i, chance in enumerate([F.col(HASH), another])
+    ]
+    together = rows.select(F.inline(F.array(*entries)))
+    assert find_thresholds_together([together], wanted) == [
+        find_thresholds([own], numbers) for own, numbers in zip(apart, wanted, strict=True)
+    ]
+
+
+def test_ids_that_would_be_one_in_two_outputs_are_refused(rows):
+    with pytest.raises(LakebalanceError, match="same 64-bit id"):
+        find_thresholds_together([rows], [{6: (10, 5), for_output(7, 1): (9, 2)}, {7: (10, 3)}])

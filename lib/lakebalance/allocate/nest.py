@@ -120,7 +120,11 @@ def _divide(
     ]
     budgets = function_of("allocate", level.rule)(groups, rows, level.rule)
     for own, budget in zip(parts.values(), budgets, strict=True):
-        _divide(counts, own, budget, below, targets)
+        # Nearly every group has one source here; there may be 100,000 of them.
+        if below or len(own) > 1:
+            _divide(counts, own, budget, below, targets)
+        elif counts[own[0]].rows:
+            targets[own[0]] = budget
 
 
 def _parts(

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from lakebalance.core.sources import SOURCE, unite
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 NESTED = (T.ArrayType, T.StructType, T.MapType, T.VariantType)
+NONE: Mapping[str, Amount] = MappingProxyType({})
 PLAIN = (T.StringType, T.BooleanType, T.DateType, *INTEGRALS)
 
 
@@ -146,22 +148,39 @@ def _groups(
     kind_of: Mapping[str, T.DataType],
     amounts: Sequence[str],
 ) -> list[GroupCount]:
-    return [
-        GroupCount(
-            row["id"],
-            row[SOURCE],
-            {name: _value(row[v], kind_of[name]) for v, name in by.items()},
-            row["rows"],
-            row.get("left", row["rows"]),
-            {
-                name: Amount(
-                    int(row[f"total{i}"] or 0), row[f"largest{i}"] or 0, row[f"unknown{i}"]
-                )
-                for i, name in enumerate(amounts)
-            },
-        )
-        for row in table.to_pylist()
+    # Column by column: there may be 100,000 groups.
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    ids, sources, rows = columns["id"], columns[SOURCE], columns["rows"]
+    values = [_values(columns[v], kind_of[name]) for v, name in by.items()]
+    named = [dict(zip(by.values(), row, strict=True)) for row in zip(*values, strict=True)]
+    of_amounts = [
+        [
+            Amount(int(total or 0), largest or 0, unknown)
+            for total, largest, unknown in zip(
+                *[columns[f"{part}{i}"] for part in ("total", "largest", "unknown")], strict=True
+            )
+        ]
+        for i in range(len(amounts))
     ]
+    measured = [dict(zip(amounts, row, strict=True)) for row in zip(*of_amounts, strict=True)]
+    return [
+        GroupCount(*numbers)
+        for numbers in zip(
+            ids,
+            sources,
+            named if by else [{} for _ in ids],
+            rows,
+            columns.get("left", rows),
+            measured if amounts else [NONE] * len(ids),
+            strict=True,
+        )
+    ]
+
+
+def _values(found: list[Any], kind: T.DataType) -> list[Any]:
+    if isinstance(kind, T.StringType):
+        return found
+    return [_value(value, kind) for value in found]
 
 
 def _spans(table: pa.Table) -> dict[str, tuple[int, int]]:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakebalance.core.errors import AuditError
+from lakebalance.core.errors import AuditError, LakebalanceError
 from lakebalance.core.hashing import hash128
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
@@ -34,6 +34,7 @@ COPIES, COPY = "__lb_copies", "__lb_copy"
 OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
+GOLDEN = 0x9E3779B97F4A7C15
 # A value, how many are kept at it, and whether these are all.
 Cut = tuple[int, int, bool]
 Wanted = TypeVar("Wanted")
@@ -116,6 +117,51 @@ def find_thresholds(
         available, target = wanted[group]
         found[group] = Threshold(target // available, *cut)
     return found
+
+
+def find_thresholds_together(
+    frames: Sequence[DataFrame], wanted: Sequence[Mapping[int, tuple[int, int]]]
+) -> list[dict[int, Threshold]]:
+    """The thresholds of several outputs, in one Spark job unless a band missed.
+
+    Parameters
+    ----------
+    frames : each row once per output, with ``__lb_group`` made by ``for_output`` and the hash that
+        decides there in ``__lb_hash``.
+    wanted : by output, per group (rows available, target rows).
+
+    Raises
+    ------
+    AuditError : a group does not hold the rows that were counted.
+    LakebalanceError : two groups have one id.
+    """
+    places = {for_output(g, i): (i, g) for i, own in enumerate(wanted) for g in own}
+    if len(places) < sum(map(len, wanted)):
+        raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
+    found: list[dict[int, Threshold]] = [{} for _ in wanted]
+    united = {place: wanted[i][group] for place, (i, group) in places.items()}
+    for place, threshold in find_thresholds(frames, united).items():
+        i, group = places[place]
+        found[i][group] = threshold
+    return found
+
+
+Id = TypeVar("Id", int, Column)
+
+
+def for_output(group: Id, number: int) -> Id:
+    """A group's id as it is told apart from the same group's in other outputs.
+
+    Examples
+    --------
+    >>> for_output(-5, 0), for_output(for_output(-5, 1), 1)
+    (-5, -5)
+    """
+    # Bits spread over all 64, so that ids that lie close together stay apart.
+    salt = (number * GOLDEN + 2**63) % 2**64 - 2**63
+    if isinstance(group, int):
+        return group ^ salt
+    return group.bitwiseXOR(F.lit(salt).cast("bigint"))
 
 
 def in_bands(
