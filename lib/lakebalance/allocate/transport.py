@@ -131,8 +131,8 @@ def transport(groups: Sequence[Group], rows: int | None, options: Transport) -> 
     between these, here is that between their means (``pwdist_means_only`` in the code of these
     distances), in sliced form: what is projected is an embedding followed by the mean of its label
     in its source. So a label means in each source what its rows there are, whatever it is called,
-    and the distance of a mixture stays a sum over its sources. ``plan`` and ``run`` make projections
-    of ``embeddings``, as ``lb.project`` does.
+    and the distance of a mixture stays a sum over its sources. ``plan`` and ``run`` make
+    projections of ``embeddings``, as ``lb.project`` does.
 
     No share depends on the machine: neither here nor in the projections is a matrix product, whose
     last bits differ by processor and threads, or a function but ``+ - * /`` and square roots, and
