@@ -68,13 +68,7 @@ def test_forests_keep_what_is_connected_and_are_bounded(at_once):
     assert all(least == i for i, least in want.items() if i not in linked)
 
 
-@pytest.mark.parametrize("partitions", [1, 3])
-def test_in_one_task_however_edges_lie(spark, partitions):
-    a, b = some_edges()
-    assert found(components(frame(spark, a, b, partitions), "prune.0")) == judged(a, b)
-
-
-def test_a_chain_of_10_000_and_a_star_of_100_000_in_one_task(spark):
+def test_a_chain_of_10_000_and_a_star_of_100_000_in_one_task_however_edges_lie(spark):
     order = np.random.default_rng(6).permutation(110_000)
     chain, star = order[:10_000], order[10_000:]
     a = np.concatenate([chain[:-1], np.full(99_999, star[0])])
@@ -97,12 +91,14 @@ def scratch(spark, tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_in_rounds_until_one_task_can_hold_them(spark, scratch):
     a, b = some_edges()
     # 788 nodes are no least ones: under that, no round brings the edges.
     assert found(components(frame(spark, a, b, 3), "prune.0", scratch, 790)) == judged(a, b)
 
 
+@pytest.mark.slow
 def test_in_rounds_until_nothing_changes(spark, scratch):
     rng = np.random.default_rng(8)
     order = rng.permutation(60)

@@ -15,7 +15,6 @@ from lakebalance.publish.state import State
 from neighbourly import keyed
 from planted import edited, planted, shingled, true_pairs
 
-SCHEMA = "id long, text string"
 EXACT = {"method": "minhash", "columns": ["text"]}
 
 
@@ -35,14 +34,16 @@ def dropped(df, scratch=None, **options):
 
 
 def frame(spark, texts, partitions=2):
-    return spark.createDataFrame(list(enumerate(texts)), SCHEMA).repartition(partitions)
+    rows = [(i, t.encode() if isinstance(t, str) else t) for i, t in enumerate(texts)]
+    df = spark.createDataFrame(rows, "id long, raw binary").repartition(partitions)
+    return df.select("id", F.col("raw").cast("string").alias("text"))
 
 
 def test_planted_near_duplicates_are_found_and_nothing_else(spark):
     datasketch = pytest.importorskip("datasketch")
-    texts, family = planted(3000)
+    texts, family = planted(1500)
     pairs = true_pairs(texts, family)
-    assert len(pairs) > 300
+    assert len(pairs) > 150
     found = dropped(frame(spark, texts))
     cluster = {i: c for i, (_, _, c) in found.items()} | {k: c for k, _, c in found.values()}
     together = [p for p in pairs if p[0] in cluster and cluster[p[0]] == cluster.get(p[1])]
@@ -74,6 +75,7 @@ def families(spark):
     one, other = (rng.integers(0, 10**4, 120) for _ in range(2))
     texts = [" ".join(map(str, edited(rng, base, 0.93, 5))) for base in [one] * 60 + [other] * 50]
     odd = [None, "", " … ", "x", "X", "x y", "x y z", "\u202eabc שלום", "e\u0301 a", "é A"]
+    odd += [b"a b \xed\xa0\x80 c", b"A  b \xed\xa0\x80 c"]  # lone surrogates
     return [*texts, *["the very same words again and again"] * 30, *odd]
 
 
@@ -97,13 +99,14 @@ def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypa
     copies = [whole[i] for i in range(110, 140) if i in whole]
     assert len(copies) == 29 and {similarity for _, similarity, _ in copies} == {1.0}
     # Of odd texts, X is x and é A is e + accent, a; texts without words match nothing.
-    pairs = {frozenset((i, whole[i][0])) for i in range(140, 150) if i in whole}
-    assert pairs == {frozenset((143, 144)), frozenset((148, 149))}
+    pairs = {frozenset((i, whole[i][0])) for i in range(140, 152) if i in whole}
+    assert pairs == {frozenset((143, 144)), frozenset((148, 149)), frozenset((150, 151))}
     # All pairs of every bucket make the same clusters here.
     monkeypatch.setattr(candidates, "__defaults__", (200,))
     assert dropped(frame(spark, texts, 2)) == whole
 
 
+@pytest.mark.slow
 def test_characters_unverified_and_several_columns(spark):
     base = "春天来了花园里的花都开了小鸟在树上唱歌孩子们在草地上玩耍非常快乐"
     rows = [(0, base, "一"), (1, base.replace("小鸟", "喜鹊"), "一"), (2, base[::-1], "二"),
@@ -117,13 +120,6 @@ def test_characters_unverified_and_several_columns(spark):
     assert {found[0], found[1][0]} == {0, 1} and found[1][1] == similarity
     (found,) = dropped(df, **options, verify=False, bands=30, rows=1).items()
     assert {found[0], found[1][0]} == {0, 1} and found[1][1] is None
-
-
-def test_texts_that_are_not_unicode_are_compared_as_they_can_be_read(spark):
-    df = spark.createDataFrame([(0, b"a b \xed\xa0\x80 c"), (1, b"A  b \xed\xa0\x80 c")],
-                               "id long, raw binary")  # fmt: skip
-    df = df.select("id", F.col("raw").cast("string").alias("text"))
-    assert len(dropped(df)) == 1
 
 
 def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
@@ -156,6 +152,7 @@ def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
         assert spark.read.format("delta").load(f"{folder}/{name}").count() == 0
 
 
+@pytest.mark.slow
 def test_equal_rows_without_a_key_leave_one(spark, table, recipe):
     path = table("s", [("a b c",)] * 5 + [("d e f",)], "text string")
     made = recipe(path, prune=[EXACT])

@@ -154,7 +154,7 @@ def _solving(at_once: int, place: str) -> Task:
 
     def solve(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for i, forest in enumerate(_forests(batches, at_once)):
-            if i:
+            if i or len(np.unique(forest.root)) + at_once < len(forest.root):
                 raise TableError(
                     f"{place}: more than {at_once:,} rows have near-duplicates; too many to find "
                     "clusters in one task, and a plan may not write: run the recipe instead"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, model_validator
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -129,13 +129,13 @@ def minhash(
     text = _text(df, options.columns)
     rows = _rows(df, text, options, place)
     rows = keep(rows, "signatures")
-    sets = rows.groupBy(SET).agg(F.min("rank").alias("first"), F.any_value("bands").alias("bands"))
-    found = keep(candidates(sets), "candidates")
-    pairs, giant = pairs_of(found), giants_of(found)
+    found = keep(candidates(_sets(rows)), "candidates")
+    pairs = pairs_of(found).select(_set(A), _set(B))
+    giant = giants_of(found).select(BAND, _set(SET))
     if not options.verify:
         edges, compared = pairs.union(stars(giant)), None
     else:
-        compared = keep(_shingled(df, text, options, sets, found), "shingles")
+        compared = keep(_shingled(df, text, options, found), "shingles")
         edges = _verified(pairs, compared, options).union(_led(giant, compared, options, place))
     ends = edges.select(F.col(A).alias(NODE), F.col(B).alias(TO))
     # There are no more edges than candidates, which are counted sooner.
@@ -157,34 +157,42 @@ def _rows(df: DataFrame, text: Column, options: MinHash, place: str) -> DataFram
     return rows.where(F.col("said.hi").isNotNull()).select(KEY, "rank", same, "said.bands")
 
 
-def _shingled(
-    df: DataFrame,
-    text: Column,
-    options: MinHash,
-    sets: DataFrame,
-    found: DataFrame,
-) -> DataFrame:
+def _sets(rows: DataFrame) -> DataFrame:
+    """Each set of shingles once, with the key of its first row, and the hashes of its bands."""
+    once = rows.groupBy(SET).agg(F.min("rank").alias("first"), F.any_value("bands").alias("bands"))
+    known = F.struct("set.hi", "set.lo", F.col(f"first.{KEY}").alias("key"))
+    return once.select(known.alias(SET), "bands")
+
+
+def _set(name: str) -> Column:
+    """A set without its key."""
+    return F.struct(f"{name}.hi", f"{name}.lo").alias(name)
+
+
+def _shingled(df: DataFrame, text: Column, options: MinHash, found: DataFrame) -> DataFrame:
     """The shingles of each set that is to be compared, from the text of its first row."""
     asked = found.select(F.explode(F.array_compact(F.array(A, B))).alias(SET)).distinct()
-    keys = sets.join(asked, SET).select(SET, F.col(f"first.{KEY}").alias(KEY))
+    keys = asked.select(_set(SET), F.col("set.key").alias(KEY))
     texts = df.select(KEY, text.alias("text")).join(keys, KEY)
     # Rows that share a key are equal.
-    texts = texts.groupBy(SET).agg(F.any_value("text").alias("text"))
+    texts = texts.groupBy(KEY, SET).agg(F.any_value("text").alias("text"))
     return texts.select(SET, numbers(F.col("text"), options.shingling).alias("numbers"))
 
 
-def _with_numbers(pairs: DataFrame, compared: DataFrame, one: str, other: str) -> DataFrame:
-    """The pairs with their similarity."""
+def _compared(
+    pairs: DataFrame, compared: DataFrame, one: str, other: str, how: str = "inner"
+) -> DataFrame:
+    """The pairs with a column of their similarity: nought where a side has no set."""
     for name in (one, other):
         side = compared.select(F.col(SET).alias(name), F.col("numbers").alias(f"of_{name}"))
-        pairs = pairs.join(side, name)
+        pairs = pairs.join(side, name, how)
     similar = similarity(F.col(f"of_{one}"), F.col(f"of_{other}"))
-    return pairs.select(one, other, similar.alias("similarity"))
+    return pairs.withColumn("similarity", similar)
 
 
 def _verified(pairs: DataFrame, compared: DataFrame, options: MinHash) -> DataFrame:
     near = F.col("similarity") >= F.lit(options.threshold)
-    return _with_numbers(pairs, compared, A, B).where(near).select(A, B)
+    return _compared(pairs, compared, A, B).where(near).select(A, B)
 
 
 def _led(giant: DataFrame, compared: DataFrame, options: MinHash, place: str) -> DataFrame:
@@ -196,7 +204,7 @@ def _led(giant: DataFrame, compared: DataFrame, options: MinHash, place: str) ->
         F.struct(F.col(f"{end}_hi").alias("hi"), F.col(f"{end}_lo").alias("lo")).alias(end)
         for end in (A, B)
     ]
-    return links.select(*ends).distinct()
+    return links.select(*ends)
 
 
 def _matches(rows: DataFrame, found: DataFrame, compared: DataFrame | None) -> DataFrame:
@@ -204,30 +212,31 @@ def _matches(rows: DataFrame, found: DataFrame, compared: DataFrame | None) -> D
     linked = found.select(F.col(NODE).alias(SET), F.col(TO).alias("least"))
     placed = rows.select(KEY, "rank", SET).join(linked, SET, "left")
     placed = placed.withColumn("least", F.coalesce("least", SET))
-    clusters = (
-        placed.groupBy("least")
-        .agg(F.count(F.lit(1)).alias("members"), F.min(F.struct("rank", SET)).alias("first"))
-        .where(F.col("members") > 1)
-        .select("least", F.col(f"first.rank.{KEY}").alias("kept"), F.col("first.set").alias("to"))
-    )
-    members = placed.groupBy("least", SET, KEY).agg(F.count(F.lit(1)).alias("rows"))
+    whole = Window.partitionBy("least")
+    seen = placed.select(
+        KEY,
+        SET,
+        "least",
+        F.count(F.lit(1)).over(whole).alias("members"),
+        F.min(F.struct("rank", SET)).over(whole).alias("first"),
+    ).where(F.col("members") > 1)
+    kept, to = F.col(f"first.rank.{KEY}").alias("kept"), F.col("first.set").alias("to")
+    members = seen.groupBy("least", SET, KEY, kept, to).agg(F.count(F.lit(1)).alias("rows"))
     same = F.col(KEY) == F.col("kept")
-    dropped = members.join(clusters, "least").where(~same | (F.col("rows") > 1))
-    equal = F.when(F.col(SET) == F.col("to"), F.lit(1.0))
-    if compared is None:
-        measured = dropped.withColumn("similarity", equal)
-    else:
-        apart = dropped.where(F.col(SET) != F.col("to")).select(SET, "to").distinct()
-        similar = _with_numbers(apart, compared, SET, "to")
-        similar = similar.groupBy(SET, "to").agg(F.any_value("similarity").alias("measured"))
-        measured = dropped.join(similar, [SET, "to"], "left")
-        measured = measured.withColumn("similarity", F.coalesce(equal, "measured"))
-    return measured.select(
+    dropped = members.where(~same | (F.col("rows") > 1))
+    apart = F.col(SET) != F.col("to")
+    measured = F.when(~apart, F.lit(1.0))
+    if compared is not None:
+        sides = [F.when(apart, F.col(name)) for name in (SET, "to")]
+        dropped = dropped.select("*", sides[0].alias("mine"), sides[1].alias("theirs"))
+        dropped = _compared(dropped, compared, "mine", "theirs", "left")
+        measured = measured.otherwise(F.col("similarity"))
+    return dropped.select(
         F.col(KEY).alias("dropped"),
         "kept",
         (F.col("rows") - same.cast("bigint")).alias("rows"),
         F.lit("minhash").alias("method"),
-        "similarity",
+        measured.alias("similarity"),
         F.col("least.hi").alias("cluster"),
     )
 

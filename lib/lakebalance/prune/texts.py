@@ -136,6 +136,7 @@ def unpacked(array: pa.Array) -> Sets:
     [5, 9]
     """
     starts = np.zeros(len(array) + 1, np.int64)
+    array = pc.fill_null(array, b"")
     np.cumsum(pc.binary_length(array).to_numpy(zero_copy_only=False) // 8, out=starts[1:])
     joined = b"".join(array.to_pylist())
     return Sets(np.frombuffer(joined, np.uint64), starts)
