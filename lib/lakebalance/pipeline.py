@@ -32,7 +32,6 @@ from lakebalance.sample.thresholds import (
     find_thresholds,
     find_thresholds_together,
 )
-from lakebalance.sample.warming import warm
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -102,18 +101,15 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         }
         if (finished := _finished(frames, state, known)) is not None:
             return finished
-    with Beside(spark) as all_along:
-        if method_of("sample", recipe.sample).has_children:
-            all_along.start(partial(warm, spark))
-        census, verdicts = counted(frames, watch, number_key(frames.pinned))
-        with Beside(spark) as beside:
-            # Neither decides about the plan, and each scans the sources once, as thresholds do.
-            beside.start(partial(_keys_checked, frames, watch, census))
-            if any(group.left < group.rows for group in census.groups):
-                beside.start(partial(_set_aside, frames, watch, state))
-            plan, left = _with_rows(frames, watch, state, census, verdicts)
-        with watch.stage("remember"):
-            remember_plan(state, spark, plan)
+    census, verdicts = counted(frames, watch, number_key(frames.pinned))
+    with Beside(spark) as beside:
+        # Neither decides about the plan, and each scans the sources once, as thresholds do.
+        beside.start(partial(_keys_checked, frames, watch, census))
+        if any(group.left < group.rows for group in census.groups):
+            beside.start(partial(_set_aside, frames, watch, state))
+        plan, left = _with_rows(frames, watch, state, census, verdicts)
+    with watch.stage("remember"):
+        remember_plan(state, spark, plan)
     balanced, *others = publish(frames, plan, left, known, watch)
     result = Result(
         plan,

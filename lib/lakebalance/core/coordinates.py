@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
@@ -20,6 +21,12 @@ NUMBERS = (
     T.DoubleType,
     T.DecimalType,
 )
+BITS: dict[type[T.DataType], int] = {
+    T.ByteType: 8,
+    T.ShortType: 16,
+    T.IntegerType: 32,
+    T.LongType: 64,
+}
 TIMES = (T.DateType, T.TimestampType, T.TimestampNTZType)
 
 
@@ -62,6 +69,8 @@ def coordinate(df: DataFrame, name: str) -> Column:
 def restored(value: Column, kind: T.DataType) -> Column:
     """A double as a value of a column's type again; whole types are rounded, decimals to scale.
 
+    What is beyond the type's range becomes its least or greatest value.
+
     Parameters
     ----------
     value : a column of doubles, null where there is none.
@@ -70,7 +79,9 @@ def restored(value: Column, kind: T.DataType) -> Column:
     if isinstance(kind, T.FloatType | T.DoubleType):
         return value.cast(kind)
     if isinstance(kind, T.DecimalType):
-        return value.cast(T.DecimalType(38, kind.scale)).cast(kind)
+        size = kind.precision - kind.scale
+        most = min(10.0**size - 10.0**-kind.scale, math.nextafter(10.0**size, 0))
+        return _within(value, -most, most).cast(T.DecimalType(38, kind.scale)).cast(kind)
     whole = F.round(value)
     if isinstance(kind, T.DateType):
         return F.date_from_unix_date(whole.cast("int"))
@@ -78,7 +89,13 @@ def restored(value: Column, kind: T.DataType) -> Column:
         return F.timestamp_micros(whole.cast("bigint"))
     if isinstance(kind, T.TimestampNTZType):
         return F.timestamp_add("MICROSECOND", whole.cast("bigint"), _wall_epoch())
-    return whole.cast(kind)
+    limit = 2.0 ** (BITS[type(kind)] - 1)
+    most = min(limit - 1, math.nextafter(limit, 0))  # no double is 2^63 - 1
+    return _within(whole, -limit, most).cast(kind)
+
+
+def _within(value: Column, least: float, most: float) -> Column:
+    return F.when(value.isNotNull(), F.greatest(F.least(value, F.lit(most)), F.lit(least)))
 
 
 def _wall_epoch() -> Column:

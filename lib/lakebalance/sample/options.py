@@ -28,7 +28,10 @@ class SyntheticOptions(MethodOptions):
         "for no such column.",
     )
     max_group_rows: int = Field(
-        1_000_000, gt=0, description="Most rows of a group that one task searches."
+        1_000_000,
+        gt=0,
+        description="Most rows of a group that one task searches; a larger one that is to grow is "
+        "refused by plan, which says what memory a task needs.",
     )
 
     @property
