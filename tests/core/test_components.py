@@ -4,10 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lakebalance.core.components import _forests, components
+from lakebalance.core.components import _forests, _solving, components
 from lakebalance.core.errors import TableError
 from lakebalance.core.graph import components as solved
-from lakebalance.core.spark_errors import said_for_users
 
 ENDS = ["hi", "lo", "to_hi", "to_lo"]
 
@@ -94,8 +93,8 @@ def scratch(spark, tmp_path):
 @pytest.mark.slow
 def test_in_rounds_until_one_task_can_hold_them(spark, scratch):
     a, b = some_edges()
-    # 788 nodes are no least ones: under that, no round brings the edges.
-    assert found(components(frame(spark, a, b, 3), "prune.0", scratch, 790)) == judged(a, b)
+    # 798 nodes are not the least of their component: as many edges are left after a round.
+    assert found(components(frame(spark, a, b, 3), "prune.0", scratch, 800)) == judged(a, b)
 
 
 @pytest.mark.slow
@@ -108,11 +107,14 @@ def test_in_rounds_until_nothing_changes(spark, scratch):
     assert len(scratch.names) > 2
 
 
-def test_without_scratch_too_many_edges_are_refused(spark):
+@pytest.mark.parametrize("size", [40, 1000])
+def test_one_task_refuses_more_edges_than_it_may_hold(size):
     a, b = some_edges()
-    with pytest.raises(TableError, match=r"prune\.3: more than 20 .* run the recipe"), \
-            said_for_users("prune"):  # fmt: skip
-        components(frame(spark, a, b, 3), "prune.3", None, 20).collect()
+    batches = [batch(a[i : i + size], b[i : i + size]) for i in range(0, len(a), size)]
+    with pytest.raises(TableError, match=r"prune\.3: more than 20 .* run the recipe"):
+        list(_solving(20, "prune.3")(iter(batches)))
+    (solved,) = _solving(800, "prune.3")(iter(batches))
+    assert len(solved) == len(np.unique([a, b]))
 
 
 @pytest.mark.slow
