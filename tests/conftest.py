@@ -1,14 +1,8 @@
 """One Spark session for all tests, and small Delta tables."""
 
-import os
 from pathlib import Path
 
 import pytest
-
-# Java's optimising compiler would take almost half of the time, for code that runs some seconds.
-# Without it, Java has room for 48 MB of compiled code: Spark needs more, or all is done anew.
-JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m"
-os.environ.setdefault("JDK_JAVA_OPTIONS", JAVA)  # for processes that tests start as well
 
 TESTS = Path(__file__).parent
 # Their tests start processes, or share what takes long to make: each folder stays in one process.

@@ -19,7 +19,8 @@ JOBS = Path(__file__).parents[2] / "jobs"
 DELTA = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 SPARK_HOME = Path(pyspark.__file__).parent
 # The defaults of Delta and Java suit large and long jobs; with them a small one takes minutes.
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Without its second compiler, Java has room for 48 MB of compiled code, which is too little.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 SMALL = {
     "spark.driver.extraJavaOptions": QUICK_JAVA,
     "spark.executor.extraJavaOptions": QUICK_JAVA,
