@@ -88,7 +88,7 @@ def peak_of(process: subprocess.Popen[str]) -> float:
                 except OSError:
                     continue
                 peak = [line.split()[1] for line in status.splitlines() if "VmHWM" in line]
-                most = max(most, *(int(kib) / 1024 for kib in peak))
+                most = max([most, *(int(kib) / 1024 for kib in peak)])
         time.sleep(0.5)
     return most
 

@@ -136,7 +136,7 @@ def _histograms(rows: DataFrame, forest: Forest, spans: Sequence[_Span], axes: A
     begin, end = F.get(listed(first, "int"), "cell"), F.get(listed(last, "int"), "cell")
     i, x, low, high = F.col("i"), F.col("x"), F.col("low"), F.col("high")
     table = (
-        forest.with_leaf(rows, F.col(ROOT), F.col(AT), "cell")
+        rows.select(AT, forest.leaf(F.col(ROOT), F.col(AT)).alias("cell"))
         .select(AT, F.explode(F.when(begin >= 0, F.sequence(begin, end))).alias("i"))
         .select(
             i,

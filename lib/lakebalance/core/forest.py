@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 
@@ -90,28 +90,6 @@ class Forest:
 
         # Within an array, so that the coordinates are made once a row and not at each step.
         return F.get(F.transform(F.array(at), walked), F.lit(0))
-
-    def with_leaf(self, rows: DataFrame, root: Column, at: Column, name: str) -> DataFrame:
-        """The rows with a column of the leaves that they lie in.
-
-        A step is a projection of its own, which Spark compiles; within one expression, as ``leaf``
-        has it, steps would be interpreted.
-
-        Parameters
-        ----------
-        rows : they have no column ``name`` yet.
-        root, at : as for ``leaf``.
-        name : the new column.
-        """
-        axis, cut = listed(self.axis, "int"), listed(self.cut, "double")
-        below, above = listed(self.below, "int"), listed(self.above, "int")
-        rows, node = rows.withColumn(name, root.cast("int")), F.col(name)
-        for _ in range(self.depth):
-            lower = F.get(at, F.get(axis, node)) < F.get(cut, node)
-            rows = rows.withColumn(
-                name, F.when(lower, F.get(below, node)).otherwise(F.get(above, node))
-            )
-        return rows
 
 
 def listed(values: Sequence[int | float | str], kind: str) -> Column:
