@@ -79,14 +79,15 @@ def families(spark):
     return [*texts, *["the very same words again and again"] * 30, *odd]
 
 
-def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypatch):
+def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypatch, tmp_path):
     texts = families(spark)
     written = []
 
     def scratch(df, name):
         # Rows as another partitioning would have them.
         written.append(name)
-        return spark.createDataFrame(df.toArrow()).repartition(3, F.rand())
+        df.repartition(3).write.parquet(str(tmp_path / name))
+        return spark.read.parquet(str(tmp_path / name)).repartition(2)
 
     whole = dropped(frame(spark, texts, 3))
     assert dropped(frame(spark, texts, 1), scratch) == whole
