@@ -161,9 +161,11 @@ def _said(output: Output, budget: Budget, groups: Sequence[PlannedGroup]) -> Dia
     planned = in_units(sum(units.planned for _, units in known), size)
     largest = sorted(known, key=lambda pair: -pair[1].available)[:MOST_SHOWN]
     empty = sum(1 for group, units in known if group.available and not units.available)
-    weighed = method_of("sample", output.sample).weighs
-    how = "as many as whole rows make, less by less than one row"
-    how = "all rows are kept, and their weights make it" if weighed else how
+    how = (
+        "all rows are kept, and their weights make it"
+        if method_of("sample", output.sample).weighs
+        else "as many as whole rows make, less by less than one row"
+    )
     more = f" {len(known) - MOST_SHOWN:,} smaller groups are not shown." * (len(known) > MOST_SHOWN)
     more += f" {empty:,} groups have rows and no {budget.unit}: they get none." * bool(empty)
     return Diagnostic(

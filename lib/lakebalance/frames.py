@@ -33,7 +33,6 @@ from lakebalance.prune.matches import remove
 from lakebalance.recipe.embedded import embedded_rules
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
-from lakebalance.recipe.rules import Rules
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
@@ -130,11 +129,9 @@ class Frames:
     @cached_property
     def measures(self) -> dict[str, Measure]:
         """How the units of budgets are counted, by their names."""
-        rules: dict[str, Rules] = {"allocate": self.recipe.allocate}
-        rules |= {f"phases.{i}": phase for i, phase in enumerate(self.recipe.phases)}
         return {
             b.unit: measure(self.branches[0], b.column, b.what, b.per_unit, f"{place}.budget.of")
-            for place, own in rules.items()
+            for place, own in self.recipe.rules.items()
             if (b := own.budget) is not None
         }
 

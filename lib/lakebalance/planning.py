@@ -289,9 +289,7 @@ def _of_part(groups: Sequence[GroupCount], part: str) -> list[GroupCount]:
 
 def _place(recipe: Recipe, output: Output) -> str:
     """Where the rules of an output are in the recipe."""
-    if output.rules is recipe.allocate:
-        return "allocate"
-    return f"phases.{[phase.name for phase in recipe.phases].index(output.name)}"
+    return next(place for place, rules in recipe.rules.items() if rules is output.rules)
 
 
 def _has_rows(groups: Sequence[GroupCount]) -> None:

@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import one_source
+
 WIDTH, BLOBS = 64, 40
 SHARES = {"large": 0.7, "middle": 0.25, "small": 0.045, "rare": 0.005}
 PLAN = """
@@ -57,24 +59,12 @@ def make(folder: Path, rows: int, width: int) -> Path:
 
 def recipe(folder: Path, source: Path) -> Path:
     """Classes and their parts alike; parts no smaller than the rarest class."""
-    path = folder / f"{source.name}.json"
-    path.write_text(
-        json.dumps(
-            {
-                "name": source.name,
-                "sources": [
-                    {"name": "s", "table": str(source), "format": "parquet", "key": ["id"]}
-                ],
-                "allocate": {
-                    "clusters": {"part": {"of": ["embedding"]}},
-                    "balance": {"by": ["label", "part"], "method": "equal"},
-                    "rows": 10_000,
-                },
-                "publish": {"table": str(folder / "out" / str(time.time_ns()))},
-            }
-        )
-    )
-    return path
+    allocate = {
+        "clusters": {"part": {"of": ["embedding"]}},
+        "balance": {"by": ["label", "part"], "method": "equal"},
+        "rows": 10_000,
+    }
+    return one_source.recipe(folder, source, allocate=allocate)
 
 
 def peak_of(process: subprocess.Popen[str]) -> float:

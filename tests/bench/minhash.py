@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 sys.path.append(str(Path(__file__).parents[1] / "prune"))
+import one_source
 from planted import planted, true_pairs
 
 THRESHOLD, BANDS = 0.8, (16, 8)
@@ -102,20 +103,8 @@ def make(folder: Path, texts: int) -> Path:
 
 def recipe(folder: Path, source: Path) -> Path:
     """The recipe: near-duplicates at 0.8, with defaults."""
-    path = folder / "recipe.json"
-    path.write_text(
-        json.dumps(
-            {
-                "name": "minhash",
-                "sources": [
-                    {"name": "s", "table": str(source), "format": "parquet", "key": ["id"]}
-                ],
-                "prune": [{"method": "minhash", "columns": ["text"], "threshold": THRESHOLD}],
-                "publish": {"table": str(folder / "out" / str(time.time_ns()))},
-            }
-        )
-    )
-    return path
+    prune = [{"method": "minhash", "columns": ["text"], "threshold": THRESHOLD}]
+    return one_source.recipe(folder, source, prune=prune)
 
 
 def timed(python: str, code: str, folder: Path, *arguments: str) -> tuple[float, dict, set[int]]:

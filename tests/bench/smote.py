@@ -17,6 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+import one_source
+
 FEATURES = 20
 MINORITY = 10
 THEIRS = """
@@ -61,25 +63,13 @@ def make(folder: Path, rows: int) -> Path:
 
 def recipe(folder: Path, source: Path) -> Path:
     """The recipe: both classes alike, the smaller one by SMOTE on features as they are."""
-    path = folder / f"{source.name}.json"
-    path.write_text(
-        json.dumps(
-            {
-                "name": source.name,
-                "sources": [
-                    {"name": "s", "table": str(source), "format": "parquet", "key": ["id"]}
-                ],
-                "allocate": {"balance": {"by": ["label"], "method": "to_max"}},
-                "sample": {
-                    "method": "smote",
-                    "features": [f"f{i}" for i in range(FEATURES)],
-                    "scale": "none",
-                },
-                "publish": {"table": str(folder / "out" / str(time.time_ns()))},
-            }
-        )
+    features = [f"f{i}" for i in range(FEATURES)]
+    return one_source.recipe(
+        folder,
+        source,
+        allocate={"balance": {"by": ["label"], "method": "to_max"}},
+        sample={"method": "smote", "features": features, "scale": "none"},
     )
-    return path
 
 
 def timed(*command: str | Path) -> tuple[float, str]:

@@ -108,12 +108,11 @@ def find_bins(
     df = frames[0]
     if name in df.columns:
         raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
+    require(df, [spec.of], f"{place}.of")
     if spec.score is not None:
-        require(df, [spec.of], f"{place}.of")
         if isinstance(kinds(df)[spec.of], T.ArrayType):
             return find_confident_labels(frames, name, spec, spec.score, place)
         return find_confident_label(frames, name, spec, spec.score, place)
-    require(df, [spec.of], f"{place}.of")
     if spec.top is not None:
         return _commonest(frames, name, spec, spec.top, place)
     check_features(df, [spec.of], f"{place}.of", "write top: 10, for its commonest values")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lakebalance.core.plain import minus_log, upper_quantile
 
 Words = NDArray[np.uint64]
+GOLDEN = 0x9E3779B97F4A7C15
 
 
 def salt_of(*parts: str | int) -> int:
@@ -36,11 +37,12 @@ def words(key: NDArray[np.int64], count: NDArray[np.int64], salt: int) -> Words:
     array([False])
     """
     with np.errstate(over="ignore"):
-        once = _mix(key.astype(np.uint64) ^ np.uint64(salt))
-        return _mix(once + (count.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15))
+        once = mix(key.astype(np.uint64) ^ np.uint64(salt))
+        return mix(once + (count.astype(np.uint64) + np.uint64(1)) * np.uint64(GOLDEN))
 
 
-def _mix(z: Words) -> Words:
+def mix(z: Words) -> Words:
+    """SplitMix64's last step: each bit of what comes out depends on each that goes in."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

@@ -47,3 +47,26 @@ def require(df: DataFrame, names: Sequence[str], place: str) -> None:
     for name in names:
         if name not in df.columns:
             raise RecipeError(f'{place}: no column "{name}"; {nearest(name, df.columns)}')
+
+
+def require_kind(
+    df: DataFrame, name: str, types: tuple[type[T.DataType], ...], place: str, instead: str
+) -> None:
+    """Raise where a column is missing or of another type.
+
+    Parameters
+    ----------
+    df : the frame that should have the column.
+    name : its name, as written in the recipe.
+    types : those that it may have.
+    place : path in the recipe, for the message.
+    instead : what is wanted, for the message.
+
+    Raises
+    ------
+    RecipeError : with the column, its type and what is wanted instead.
+    """
+    require(df, [name], place)
+    kind = kinds(df)[name]
+    if not isinstance(kind, types):
+        raise RecipeError(f'{place}: column "{name}" is of type {kind.simpleString()}; {instead}')

@@ -16,10 +16,10 @@ from lakebalance.core.confident_labels import ConfidentSpec, on_grid, step_of
 from lakebalance.core.coordinates import NUMBERS
 from lakebalance.core.diagnostics import Cell
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.hashing import INTEGRALS
 from lakebalance.core.sources import unite
 
 MOST_LABELS = 1000
-WHOLE = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def find_confident_labels(
     labels, scores = kind_of[spec.of], kind_of[score]
     assert isinstance(labels, T.ArrayType)
     element = labels.elementType
-    if not isinstance(element, (T.StringType, *WHOLE)):
+    if not isinstance(element, (T.StringType, *INTEGRALS)):
         raise RecipeError(
             f'{place}.of: column "{spec.of}" is {labels.simpleString()}; with score, name an array '
             "of texts or whole numbers, or a column of 0, 1 and null"

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Words = NDArray[np.uint64]
+from lakebalance.core.chance import GOLDEN, Words, mix
+
 Ints = NDArray[np.int64]
 Codes = NDArray[np.uint32]
 Tokens = Literal["words", "characters"]
@@ -28,8 +29,6 @@ VALUE = np.uint64(2**52 - 1)
 CHUNK_TEXTS = 2**12
 CHUNK_CHARACTERS = 2**17
 PLANE = 2**16
-# Odd, so that each power has an inverse modulo 2^64.
-BASE = 0x9E3779B97F4A7C15
 STEP = 0xD1342543DE82EF95
 
 
@@ -43,13 +42,6 @@ class Sets(NamedTuple):
     def sizes(self) -> Ints:
         """How many numbers are in each set."""
         return np.diff(self.starts)
-
-
-def mix(z: Words) -> Words:
-    """SplitMix64's last step: each bit of what comes out depends on each that goes in."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
 
 
 def chunks(texts: pa.Array) -> Iterator[pa.Array]:
@@ -119,9 +111,10 @@ def _in_words(planes: int) -> NDArray[np.bool_]:
 @cache
 def _powers() -> tuple[Words, Words]:
     """Powers of the base and of its inverse."""
-    inverse = pow(BASE, -1, 2**64)
+    # The base is odd, so that each power has an inverse modulo 2^64.
+    inverse = pow(GOLDEN, -1, 2**64)
     both = []
-    for base in (BASE, inverse):
+    for base in (GOLDEN, inverse):
         powers = np.full(CHUNK_CHARACTERS + 1, base, np.uint64)
         powers[0] = 1
         both.append(np.cumprod(powers))

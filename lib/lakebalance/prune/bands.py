@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lakebalance.core.chance import salt_of, words
-from lakebalance.core.shingles import Sets, Words, mix
+from lakebalance.core.chance import Words, mix, salt_of, words
+from lakebalance.core.shingles import STEP, Sets
 
 STEPS = 1000
-STEP = np.uint64(0xD1342543DE82EF95)
 
 
 class Bands(NamedTuple):
@@ -121,5 +120,5 @@ def band_hashes(signature: NDArray[np.uint32], bands: Bands) -> Words:
     found = np.repeat(np.arange(bands.bands, dtype=np.uint64)[:, None], cut.shape[2], axis=1)
     with np.errstate(over="ignore"):
         for row in range(bands.rows):
-            found = (found + cut[:, row]) * STEP
+            found = (found + cut[:, row]) * np.uint64(STEP)
         return mix(found).T

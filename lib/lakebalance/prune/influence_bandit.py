@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import column, require, require_kind
 from lakebalance.core.counts import GroupCount, class_id, count_groups
 from lakebalance.core.diagnostics import Cell, Diagnostic, Prepared
 from lakebalance.core.errors import RecipeError
@@ -319,13 +319,7 @@ def check_columns(df: DataFrame, options: InfluenceBandit, place: str) -> None:
     RecipeError : with the column and what to write instead.
     """
     require(df, options.by, f"{place}.by")
-    require(df, [options.score], f"{place}.score")
-    kind = kinds(df)[options.score]
-    if not isinstance(kind, T.NumericType):
-        raise RecipeError(
-            f'{place}.score: column "{options.score}" is of type {kind.simpleString()}; it must be '
-            "a number"
-        )
+    require_kind(df, options.score, (T.NumericType,), f"{place}.score", "it must be a number")
 
 
 METHOD = Method(

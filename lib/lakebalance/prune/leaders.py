@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lakebalance.core.chance import Words
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.shingles import Words
 
 Ints = NDArray[np.int64]
 FOUND = "a_hi bigint, a_lo bigint, b_hi bigint, b_lo bigint"

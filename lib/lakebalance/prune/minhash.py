@@ -9,9 +9,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import column, require, require_kind
 from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components
-from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
@@ -256,12 +255,7 @@ def check_columns(df: DataFrame, options: MinHash, place: str) -> None:
     """
     require(df, options.columns, f"{place}.columns")
     for name in options.columns:
-        kind = kinds(df)[name]
-        if not isinstance(kind, T.StringType):
-            raise RecipeError(
-                f'{place}.columns: column "{name}" is of type {kind.simpleString()}; name columns '
-                "of text"
-            )
+        require_kind(df, name, (T.StringType,), f"{place}.columns", "name columns of text")
     if options.keep is not None:
         require(df, [options.keep.first_by], f"{place}.keep.first_by")
 

@@ -27,11 +27,9 @@ def embeddings_of(rule: MethodOptions) -> Embeddings | None:
 
 def embedded_rules(recipe: Recipe) -> dict[str, Embeddings]:
     """The embeddings that rules of a recipe compare, by the rules' paths."""
-    outputs: dict[str, Rules] = {"allocate": recipe.allocate}
-    outputs |= {f"phases.{i}": phase for i, phase in enumerate(recipe.phases)}
     return {
         at: found
-        for place, rules in outputs.items()
+        for place, rules in recipe.rules.items()
         for at, rule in rules_in(rules, place).items()
         if (found := embeddings_of(rule)) is not None
     }

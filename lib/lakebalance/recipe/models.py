@@ -20,7 +20,7 @@ from lakebalance.core.split import TRAIN
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
-from lakebalance.recipe.rules import Allocate, Phase
+from lakebalance.recipe.rules import Allocate, Phase, Rules
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
@@ -224,6 +224,12 @@ class Recipe(Part):
                 f"allocate.bins: no rule has the bins {min(unused)!r} in by; leave them out"
             )
         return self
+
+    @property
+    def rules(self) -> dict[str, Rules]:
+        """The rules of the balanced table and of each phase, by their paths in the recipe."""
+        found: dict[str, Rules] = {"allocate": self.allocate}
+        return found | {f"phases.{i}": phase for i, phase in enumerate(self.phases)}
 
     @property
     def one_table(self) -> bool:

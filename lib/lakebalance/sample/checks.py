@@ -32,8 +32,8 @@ def check_groups(options: SyntheticOptions, name: str, available: int, target: i
         check_rows(options, f'group "{name}"', available, more)
 
 
-def check_all_stay(name: str, available: int, target: int, instead: str) -> None:
-    """Raise where rules want another number of rows than there are of a sampler that keeps all.
+def refused_target(name: str, available: int, target: int, instead: str) -> RecipeError:
+    """What to raise where rules want a number of rows of a group that a sampler cannot make.
 
     Parameters
     ----------
@@ -41,16 +41,10 @@ def check_all_stay(name: str, available: int, target: int, instead: str) -> None
     available : its rows.
     target : its rows in the output.
     instead : what the sampler does and what to write instead, for the message.
-
-    Raises
-    ------
-    RecipeError : with what to write instead.
     """
-    if target != available:
-        raise RecipeError(
-            f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
-            f"{instead}"
-        )
+    return RecipeError(
+        f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but {instead}'
+    )
 
 
 def check_rows(options: SyntheticOptions, what: str, available: int, more: str) -> None:

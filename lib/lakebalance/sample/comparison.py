@@ -15,7 +15,7 @@ from lakebalance.core.coordinates import NUMBERS, TIMES, coordinate
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import MethodOptions
 from lakebalance.core.sources import unite
-from lakebalance.sample.checks import check_all_stay
+from lakebalance.sample.checks import refused_target
 
 TREATED, CONTROL = 1, 0
 UNLABELLED, OTHER = -1, -2
@@ -138,14 +138,15 @@ def check_group(options: ComparisonOptions, name: str, available: int, target: i
     ------
     RecipeError : with what to write instead.
     """
-    check_all_stay(
-        name,
-        available,
-        target,
-        f"sample.method: {options.method} weighs all rows there are; leave out allocate, or "
-        "balance groups in a recipe of its own and weigh its output (for so many rows in all, "
-        "write sample.rows)",
-    )
+    if target != available:
+        raise refused_target(
+            name,
+            available,
+            target,
+            f"sample.method: {options.method} weighs all rows there are; leave out allocate, or "
+            "balance groups in a recipe of its own and weigh its output (for so many rows in all, "
+            "write sample.rows)",
+        )
 
 
 def arm_of(df: DataFrame, options: ComparisonOptions) -> Column:

@@ -261,12 +261,14 @@ def check_group(options: MLSmote, name: str, available: int, target: int) -> Non
     RecipeError : with what to write instead.
     """
     if target > available:
-        raise RecipeError(
-            f'allocate: group "{name}" has {available:,} rows and a target of {target:,}, but '
+        raise checks.refused_target(
+            name,
+            available,
+            target,
             "sample.method: mlsmote itself decides which rows are new, by their rare labels, and "
             "copies would be neighbours of each other; write method: none in allocate.balance, or "
             "a rule that only takes rows away, such as ml_rus, and say by sample.children how many "
-            "are made; or sample.method: smote, whose new rows have the label set of their group"
+            "are made; or sample.method: smote, whose new rows have the label set of their group",
         )
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakebalance.core.chance import GOLDEN
 from lakebalance.core.errors import AuditError, LakebalanceError
 from lakebalance.core.hashing import hash128
 from lakebalance.core.small_tables import small_table
@@ -34,7 +35,6 @@ COPIES, COPY = "__lb_copies", "__lb_copy"
 OURS = (GROUP, HASH, BASE, LIMIT, LAST, AT_LAST, COPIES, COPY)
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 WITHIN_BAND = 0.99
-GOLDEN = 0x9E3779B97F4A7C15
 # A value, how many are kept at it, and whether these are all.
 Cut = tuple[int, int, bool]
 Wanted = TypeVar("Wanted")
