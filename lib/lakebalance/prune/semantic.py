@@ -1,0 +1,204 @@
+"""``semantic``: of rows whose embeddings point the same way, keeps one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import Field
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance.core.columns import require
+from lakebalance.core.components import Scratch
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.sources import KEY
+from lakebalance.prune.embedded import (
+    AT,
+    PART,
+    PRODUCT,
+    Kind,
+    batches_of,
+    check_embedding,
+    counted,
+    in_parts,
+    kind_of,
+)
+from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.near_kept import Kept
+
+LINK = "hi bigint, lo bigint, to_hi bigint, to_lo bigint, similarity double"
+# Numbers of the rows that stay of one part, which its task holds twice.
+MOST = 200_000_000
+
+
+class Semantic(MethodOptions):
+    """Drop rows whose embedding points nearly the same way as that of one that is kept (SemDeDup).
+
+    Rows are compared within parts that k-means makes of them.
+    """
+
+    method: Literal["semantic"]
+    column: str = Field(min_length=1, description="Column of embeddings: arrays of numbers.")
+    epsilon: float = Field(
+        0.05,
+        ge=0,
+        lt=2,
+        description="A row goes whose cosine with one that stays is at least 1 - epsilon.",
+    )
+    clusters: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Parts that k-means makes; where left out, one for every thousand rows, at "
+        "most 1,000, and one in all up to 10,000 rows.",
+    )
+    max_iter: int = Field(10, ge=0, le=300, description="Most rounds of k-means.")
+    max_rows: int = Field(
+        50_000,
+        ge=1000,
+        description="Rows of a part, beyond which k-means divides it again.",
+    )
+    keep: Literal["far", "near"] | FirstBy = Field(
+        "far",
+        description="Which row stays: the one far from, or near to, the middle of its part, or the "
+        "one that comes first by a column.",
+    )
+
+
+def semantic(
+    df: DataFrame, options: Semantic, place: str, scratch: Scratch | None = None
+) -> DataFrame:
+    """The matches among rows whose embeddings point nearly the same way.
+
+    Rows of a part are taken in the order of who is to stay; each goes that is near one that stays
+    already, so that of every row that goes a row within ``epsilon`` is left. (The authors' code
+    also drops a row for one that has itself been dropped, of which none may be left that is near.)
+    Rows without an embedding, and those whose numbers are all 0, match nothing.
+
+    A task holds the embeddings of the rows that stay of a part: at most ``max_rows`` of them, but
+    where k-means cannot divide a part, as of rows that are almost equal, of which few stay.
+
+    Parameters
+    ----------
+    df : all rows, with ``__lb_key``.
+    options : the column, how near is near, and which row stays.
+    place : path in the recipe, for messages.
+    scratch : writes a frame under a name and returns it as written, so that nothing is done twice;
+        None where nothing may be written.
+
+    Returns
+    -------
+    Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
+    go), ``method``, ``similarity`` (cosine of the two, at least 1 - epsilon), ``cluster`` bigint
+    (the same number for all rows dropped for one row). Where rows are equal even in their key,
+    ``dropped`` equals ``kept``: one row of that key stays.
+
+    Raises
+    ------
+    RecipeError : the column is not there or holds no embeddings of one size and finite numbers.
+
+    References
+    ----------
+    Abbas, Tirumala, Simig, Ganguli, Morcos, "SemDeDup: Data-efficient learning at web-scale through
+    semantic deduplication", 2023, algorithm A.
+    """
+    check_columns(df, options, place)
+    known = counted(df, options.column, f"{place}.column")
+    if known.rows < 2:
+        return _matches(df.sparkSession.createDataFrame([], LINK))
+    of, by = options.keep, None if isinstance(options.keep, str) else options.keep
+    rows = in_parts(
+        df,
+        options.column,
+        rank(df, by, place),
+        known,
+        options.clusters,
+        options.max_iter,
+        options.max_rows,
+        scratch or (lambda frame, _: frame),
+    )
+    first = {"far": F.col(PRODUCT), "near": -F.col(PRODUCT)}
+    order = [first[of]] if isinstance(of, str) else []
+    named = [c.alias(f"o{i}") for i, c in enumerate([*order, F.col("rank")])]
+    sorted_rows = (
+        rows.select(PART, f"{KEY}.hi", f"{KEY}.lo", AT, *named)
+        .repartition(PART)
+        .sortWithinPartitions(PART, *[f"o{i}" for i in range(len(named))])
+        .select(PART, "hi", "lo", AT)
+    )
+    task = following(1 - options.epsilon, place, kind_of(df, options.column))
+    return _matches(sorted_rows.mapInArrow(task, LINK))
+
+
+def following(
+    least: float, place: str, kind: Kind, most: int = MOST
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """The task that finds, for rows that come part by part in order, who goes for whom."""
+
+    def follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        part, kept, keys = None, Kept(least), list[pa.Table]()
+        for own, at in batches_of(batches, kind):
+            number = own[PART][0].as_py()
+            if number != part:
+                part, kept, keys = number, Kept(least), []
+            near, cosine = kept.take(at)
+            if kept.numbers > most:
+                raise RecipeError(
+                    f"{place}: {len(kept):,} rows of one part stay, more than a task can hold; "
+                    f"write a smaller {place}.max_rows, or more clusters"
+                )
+            pair = pa.table([own["hi"], own["lo"]], ["to_hi", "to_lo"])
+            keys = [pa.concat_tables([*keys, pair.filter(pa.array(near < 0))])]
+            gone = pa.array(near >= 0)
+            left = pa.table([own["hi"], own["lo"]], ["hi", "lo"]).filter(gone)
+            to = keys[0].take(pa.array(near[near >= 0]))
+            whole = [*left.columns, *to.columns, pa.array(cosine[near >= 0])]
+            names = ["hi", "lo", "to_hi", "to_lo", "similarity"]
+            yield from pa.table(whole, names).to_batches()
+
+    return follow
+
+
+def _matches(links: DataFrame) -> DataFrame:
+    """A row for each key that is dropped; rows that share a key are equal, and go for one row."""
+    ends = [
+        F.struct(F.col(hi).alias("hi"), F.col(lo).alias("lo")).alias(name)
+        for name, hi, lo in (("dropped", "hi", "lo"), ("kept", "to_hi", "to_lo"))
+    ]
+    found = links.groupBy(*ends).agg(
+        F.count(F.lit(1)).alias("rows"), F.max("similarity").alias("similarity")
+    )
+    return found.select(
+        "dropped",
+        "kept",
+        "rows",
+        F.lit("semantic").alias("method"),
+        "similarity",
+        F.col("kept.hi").alias("cluster"),
+    )
+
+
+def check_columns(df: DataFrame, options: Semantic, place: str) -> None:
+    """Raise where a column is not there or holds no arrays of numbers.
+
+    Raises
+    ------
+    RecipeError : with the column and what to write instead.
+    """
+    check_embedding(df, options.column, f"{place}.column")
+    if not isinstance(options.keep, str):
+        require(df, [options.keep.first_by], f"{place}.keep.first_by")
+
+
+METHOD = Method(
+    "semantic",
+    Semantic,
+    semantic,
+    example="{method: semantic, column: embedding, epsilon: 0.05}",
+    check_columns=check_columns,
+    fate="semantic duplicate",
+    scratch=True,
+)
