@@ -88,6 +88,8 @@ PRUNES = {
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
     "minhash": "{method: minhash, columns: [carrier, tailnum, origin, dest], ngram: 1, "
     "threshold: 0.6}",
+    "prototypes": "{method: prototypes, column: place, share: 0.5, clusters: 8}",
+    "semantic": "{method: semantic, column: place, epsilon: 0.000001}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }

@@ -9,7 +9,7 @@ from lakebalance.core.directions import Floats, Singles, cosines, on_grid, scale
 
 Ints = NDArray[np.int64]
 Matrix = NDArray[np.floating]
-BLOCK = 1024
+BLOCK = 256
 # Pairs whose cosines are computed at once.
 PAIRS = 4096
 
