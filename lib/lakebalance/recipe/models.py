@@ -17,6 +17,7 @@ from pydantic import (
 from lakebalance.core.conditions import check_one_point_in_time, of_the_row
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
@@ -223,6 +224,16 @@ class Recipe(Part):
             raise ValueError(
                 f"allocate.bins: no rule has the bins {min(unused)!r} in by; leave them out"
             )
+        return self
+
+    @property
+    def pruning(self) -> list[PruneOptions]:
+        """What prunes, with the columns that ``short_of: balance`` means."""
+        return with_columns_of_rules(self)
+
+    @model_validator(mode="after")
+    def _keeps_mean_something(self) -> Recipe:
+        check_keeps(self)
         return self
 
     @property
