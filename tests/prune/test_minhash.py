@@ -132,7 +132,8 @@ def greedy(texts, threshold):
     return gone
 
 
-def test_without_transitivity_a_row_goes_only_for_a_near_one_that_stays(spark, tmp_path):
+def test_without_transitivity_a_row_goes_for_a_near_one_that_stays(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "__defaults__", (3,))
     texts, names = drifting(), []
 
     def scratch(df, name):
@@ -146,7 +147,7 @@ def test_without_transitivity_a_row_goes_only_for_a_near_one_that_stays(spark, t
     assert {i: kept for i, (kept, _, _) in found.items()} == wanted
     assert all(similarity >= 0.8 for _, similarity, _ in found.values())
     # Leaders of giant buckets went for texts of others, so that buckets were looked at again.
-    assert "led-1" in names and len(set(wanted.values())) > 15
+    assert "turn-1-ordered-0" in names and len(set(wanted.values())) > 8, names
 
 
 @pytest.mark.slow

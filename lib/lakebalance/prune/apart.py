@@ -53,17 +53,17 @@ def apart(
     keep = scratch or (lambda frame, _: frame)
     heads = keep(rows.groupBy(SET).agg(F.min(RANK).alias(RANK)), "heads")
     edges = keep(_in_order(verified(pairs, shingles, threshold), heads), "links")
-    gone = dependent(edges, place, _named(scratch, "pairs"))
-    turns = 0 if giant.isEmpty() else MOST_TURNS
-    for turn in range(turns):
-        # At first all sets are compared, then those that stay.
-        left = giant if turn == 0 else giant.join(_as_set(gone), SET, "left_anti")
+    left, gone = giant, None
+    for turn in range(0 if giant.isEmpty() else MOST_TURNS):
         more = led(left, shingles, threshold, place, heads)
         more = keep(more.select(F.col(A).alias(NODE), F.col(B).alias(TO)), f"led-{turn}")
         if turn and more.isEmpty():
             break
         edges = edges.union(more)
-        gone = dependent(edges, place, _named(scratch, f"led-{turn}"))
+        gone = dependent(edges, place, _named(scratch, f"turn-{turn}"))
+        left = giant.join(_as_set(gone), SET, "left_anti")
+    if gone is None:
+        gone = dependent(edges, place, scratch)
     return _placed(rows, heads, edges, gone)
 
 

@@ -161,6 +161,17 @@ class Publish(Part):
         return self
 
 
+class Report(Part):
+    """What the report shows of rows."""
+
+    excerpts: bool = Field(
+        True,
+        description="Whether the report and `run --json` have the beginnings of texts, up to 200 "
+        "characters of three rows of each of the ten largest clusters of duplicates. They are kept "
+        "nowhere else.",
+    )
+
+
 class Recipe(Part):
     """One balanced table: sources, gates, pruning, allocation, sampling, publication."""
 
@@ -183,6 +194,7 @@ class Recipe(Part):
     )
     sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
     publish: Publish = Field(description="Where the output goes.")
+    report: Report = Field(Report(), description="What the report shows of rows.")
 
     @model_validator(mode="after")
     def _names_agree(self) -> Recipe:
@@ -323,6 +335,6 @@ class Recipe(Part):
 
     @property
     def hash(self) -> str:
-        """A hash of what the recipe says, whatever its text looks like."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """A hash of what decides the output, whatever the recipe's text looks like."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"report"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
