@@ -133,6 +133,9 @@ def show_run(data: Mapping[str, Any]) -> None:
         f"{output['rows']:,} rows published as version {output['version']} and counted there.",
         soft_wrap=True,
     )
+    for step in data.get("duplicates") or []:
+        if step["clusters"]:
+            out.print(clusters_text(step), soft_wrap=True, markup=False, highlight=False)
     if data["repeated"]:
         out.print("This run was finished before: nothing was changed.")
     for name, path in data["paths"].items():
@@ -144,6 +147,16 @@ def pruned_text(data: Mapping[str, Any]) -> str:
     duplicates, *others = dropped_by_fate(data).items()
     more = [f", {rows:,} rows {fate}" for fate, rows in others]
     return f"{duplicates[1]:,} duplicates dropped{''.join(more)}"
+
+
+def clusters_text(step: Mapping[str, Any]) -> str:
+    """The clusters of a pruning step, and how many rows went for one of another source."""
+    across = sum(pair["rows"] for pair in step["between"] if pair["dropped"] != pair["kept"])
+    most = max(cluster["rows"] for cluster in step["largest"])
+    return (
+        f"prune.{step['step']} ({step['method']}): {step['clusters']:,} clusters, the largest of "
+        f"{most:,} rows; {across:,} of {step['rows']:,} rows went for one of another source."
+    )
 
 
 def show_fates(fates: list[dict[str, Any]]) -> None:

@@ -30,7 +30,7 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
-OF_EVERY_MATCH = ("rows", "method")
+OF_EVERY_MATCH = ("rows", "method", "dropped_source")
 
 
 def explain(
@@ -54,7 +54,8 @@ def explain(
     ``children`` (synthetic rows of which it is the first parent, where there can be any),
     ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
     ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
-    ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it.
+    ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it, what made that one stay
+    (``stayed_by``), of how many ``members`` of the cluster, and its source (``kept_source``).
 
     Raises
     ------

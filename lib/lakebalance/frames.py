@@ -31,6 +31,7 @@ from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.embedded import embedded_rules
+from lakebalance.recipe.keeps import short_of
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.sample.cuts import find_cuts
@@ -208,7 +209,7 @@ class Frames:
         self._check_order(rows)
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
-        for i, options in enumerate(recipe.prune):
+        for i, options in enumerate(recipe.pruning):
             check = method_of("prune", options).check_columns
             if check is not None:
                 check(self.for_training(self.branches[0]).drop(SOURCE, KEY), options, f"prune.{i}")
@@ -265,9 +266,11 @@ class Frames:
         """
         left = list(rows)
         self.said = []
-        for i, options in enumerate(self.recipe.prune):
+        for i, options in enumerate(self.recipe.pruning):
             method, united = method_of("prune", options), unite(left)
             given = self.for_training(united) if method.training_only else united
+            if not method.training_only and short_of(options) & {bins.name for bins in self.bins}:
+                given = self.binned(united)
             known = []
             if method.prepare is not None:
                 prepared = method.prepare(given, options, f"prune.{i}")

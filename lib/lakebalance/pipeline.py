@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -17,6 +18,7 @@ from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table
+from lakebalance.duplicates import duplicates_of
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Frames
 from lakebalance.planning import counted, planned, prepared
@@ -107,7 +109,11 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         beside.start(partial(_keys_checked, frames, watch, census))
         if any(group.left < group.rows for group in census.groups):
             beside.start(partial(_set_aside, frames, watch, state))
-        plan, left = _with_rows(frames, watch, state, census, verdicts)
+        plan, left, matches = _with_rows(frames, watch, state, census, verdicts)
+    duplicates: list[dict[str, Any]] = []
+    if plan.matches:
+        with watch.stage("sum up duplicates", plan.matches):
+            duplicates = duplicates_of(frames, plan, matches)
     with watch.stage("remember"):
         remember_plan(state, spark, plan)
     balanced, *others = publish(frames, plan, left, known, watch)
@@ -123,6 +129,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         repeated=not balanced.by_this_try,
         outputs=[written.to_dict() for written in others],
+        duplicates=duplicates,
     )
     remember(state, spark, result, started)
     return result
@@ -140,11 +147,12 @@ def _set_aside(frames: Frames, watch: Stopwatch, state: State) -> None:
 
 def _with_rows(
     frames: Frames, watch: Stopwatch, state: State, census: Census, verdicts: list[Verdict]
-) -> tuple[Plan, list[DataFrame]]:
-    """The plan with thresholds and what its sampler looked for, and the rows to sample."""
+) -> tuple[Plan, list[DataFrame], list[DataFrame]]:
+    """The plan with thresholds and what its sampler looked for, the rows to sample, the matches."""
 
     # Not shared with another try of the same run, which takes its own away when it is done.
     attempt, written = f"{frames.run_id}-{secrets.token_hex(4)}", list[str]()
+    steps: list[DataFrame] = []
 
     def scratch(rows: DataFrame, name: str) -> DataFrame:
         # A recipe may be changed under its name, and have other columns in the same step.
@@ -158,6 +166,7 @@ def _with_rows(
         found = state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
         while written:
             state.clear(frames.spark, written.pop(), attempt)
+        steps.append(found)
         return found
 
     frames.scratch = scratch
@@ -165,7 +174,7 @@ def _with_rows(
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
         plan = with_thresholds(frames, plan, left)
         entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
-    return prepared(frames, watch, plan, left), left
+    return prepared(frames, watch, plan, left), left, steps
 
 
 def _finished(frames: Frames, state: State, known: dict[str, int | None]) -> Result | None:

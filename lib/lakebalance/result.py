@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance import __version__
 from lakebalance.core.registry import method_of
+from lakebalance.duplicates import without_texts
 from lakebalance.plans import GroupUnits, Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import State
@@ -26,7 +27,8 @@ class Result:
     """A finished run: its plan, what was published and found there, and what each stage took.
 
     ``outputs`` say the same of the tables besides the balanced one: ``name``, ``version``,
-    ``published``.
+    ``published``. ``duplicates`` say of each pruning step that drops rows for others how large its
+    clusters are and between which sources.
     """
 
     plan: Plan
@@ -40,6 +42,7 @@ class Result:
     finished: str
     repeated: bool = False
     outputs: list[dict[str, Any]] = field(default_factory=list)
+    duplicates: list[dict[str, Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as ``run --json`` prints it."""
@@ -49,6 +52,7 @@ class Result:
         return {
             **plan,
             "outputs": outputs,
+            "duplicates": self.duplicates,
             "output": {"table": self.table, "version": self.version, "rows": self.rows},
             "published": self.published,
             "stages": self.stages,
@@ -129,7 +133,12 @@ def remember(state: State, spark: SparkSession, result: Result, started: dt.date
             "started": started,
             "plan": result.plan.summary(),
             "recipe": result.recipe,
-            "result": {"stages": result.stages, "paths": result.paths, "outputs": result.outputs},
+            "result": {
+                "stages": result.stages,
+                "paths": result.paths,
+                "outputs": result.outputs,
+                "duplicates": without_texts(result.duplicates),
+            },
         },
     )
 
@@ -159,4 +168,5 @@ def remembered(
         entry["finished"].replace(tzinfo=dt.timezone.utc).isoformat(),
         repeated=True,
         outputs=entry["result"].get("outputs", []),
+        duplicates=entry["result"].get("duplicates", []),
     )

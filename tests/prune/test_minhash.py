@@ -107,6 +107,49 @@ def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypa
     assert dropped(frame(spark, texts, 2)) == whole
 
 
+def drifting():
+    """A chain of texts, each near the two before it alone, and a template filled in many ways."""
+    rng = np.random.default_rng(3)
+    long, base = rng.integers(0, 10**4, 250), rng.integers(0, 10**4, 120)
+    chain = [long[4 * i : 4 * i + 100] for i in range(30)]
+    filled = [edited(rng, base, rng.uniform(0.85, 0.95), 5) for _ in range(60)]
+    texts = [" ".join(map(str, words)) for words in [*chain, *filled]]
+    copies = [texts[i].upper() for i in range(0, 90, 7)]
+    said = [*texts, *(f"{text} " for text in copies), "nothing like it"]
+    return [said[i] for i in rng.permutation(len(said))]
+
+
+def greedy(texts, threshold):
+    """For each text that goes the first that stays and is near it; by all pairs."""
+    sets, stays, gone = [shingled(text) for text in texts], [], {}
+    for i, own in enumerate(sets):
+        near = [j for j in stays if len(own & sets[j]) / len(own | sets[j]) >= threshold]
+        if near:
+            # A copy of what goes for another goes for that as well.
+            gone[i] = next((j for j in near if sets[j] == own), near[0])
+        else:
+            stays.append(i)
+    return gone
+
+
+def test_without_transitivity_a_row_goes_for_a_near_one_that_stays(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "__defaults__", (3,))
+    texts, names = drifting(), []
+
+    def scratch(df, name):
+        names.append(name)
+        df.repartition(3).write.parquet(str(tmp_path / name))
+        return spark.read.parquet(str(tmp_path / name))
+
+    options = {"link": "neighbours", "keep": {"first_by": "id"}, "bands": 40, "rows": 3}
+    found = dropped(frame(spark, texts), scratch, **options)
+    wanted = greedy(texts, 0.8)
+    assert {i: kept for i, (kept, _, _) in found.items()} == wanted
+    assert all(similarity >= 0.8 for _, similarity, _ in found.values())
+    # Leaders of giant buckets went for texts of others, so that buckets were looked at again.
+    assert "turn-1-ordered-0" in names and len(set(wanted.values())) > 8, names
+
+
 @pytest.mark.slow
 def test_characters_unverified_and_several_columns(spark):
     base = "春天来了花园里的花都开了小鸟在树上唱歌孩子们在草地上玩耍非常快乐"
@@ -198,6 +241,7 @@ def test_columns_that_cannot_be_compared(spark, options, message):
         ({"threshold": 1.5}, "less than or equal to 1"),
         ({"tokens": "letters"}, "'words' or 'characters'"),
         ({"columns": []}, "at least 1"),
+        ({"link": "neighbours", "verify": False}, "link: neighbours compares texts; leave verify"),
         ({"normalise": {"accents": True}}, "accents"),
     ],
 )

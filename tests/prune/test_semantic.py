@@ -10,9 +10,9 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import hash128
 from lakebalance.core.kmeans import assign, kmeans
 from lakebalance.prune.embedded import counted, in_parts, matrix
-from lakebalance.prune.keep import rank
 from lakebalance.prune.near_kept import Kept
 from lakebalance.prune.prototypes import Prototypes, prototypes
+from lakebalance.prune.rank import Ranking
 from lakebalance.prune.semantic import Semantic, semantic
 from neighbourly import keyed
 
@@ -133,7 +133,7 @@ def test_parts_are_divided_until_small_and_compared_within(spark):
     at = families(4000, 6)
     df = frame(spark, at)
     known = counted(df, "e", "prune.0.column")
-    asked = (rank(df, None, "prune.0"), known, 3, 10, 1000)
+    asked = (Ranking(df, None, "prune.0").column, known, 3, 10, 1000)
     parts = in_parts(df, "e", *asked, lambda frame, _: frame)
     other = in_parts(df.repartition(5), "e", *asked, lambda frame, _: frame)
     columns = [F.col("__lb_key.hi").alias("hi"), "at", "part", "product"]

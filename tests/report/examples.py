@@ -21,6 +21,23 @@ def group(
     }
 
 
+def duplicates(*sources: str, text: str = "a text", method: str = "minhash") -> dict[str, Any]:
+    """A step that dropped rows, one of each source for each source; one cluster has texts."""
+    of = {"source": sources[0], "text": text}
+    shown = {"kept": of, "dropped": [of | {"similarity": 0.8125}, of | {"similarity": None}]}
+    pairs = [{"dropped": a, "kept": b, "rows": 1} for a in sources for b in sources]
+    return {
+        "step": 0,
+        "method": method,
+        "fate": "near-duplicate",
+        "clusters": 1,
+        "rows": len(pairs),
+        "sizes": [{"from": 4, "to": 7, "clusters": 1, "rows": len(pairs) + 1}],
+        "between": pairs,
+        "largest": [{"key": "0f", "rows": len(pairs) + 1, **shown}],
+    }
+
+
 def result(groups: list[dict[str, Any]], **parts: Any) -> dict[str, Any]:
     """A finished run with these groups; keywords replace its parts."""
     rows = sum(g["target"] for g in groups)
@@ -57,6 +74,7 @@ def result(groups: list[dict[str, Any]], **parts: Any) -> dict[str, Any]:
         "quarantined": 0,
         "pruned": [{"method": "exact", "dropped": 0}],
         "matches": 0,
+        "duplicates": [duplicates("s", "t")],
         "warnings": [{"code": "max_epochs", "message": "a group is capped"}],
         "output": {"table": "lake/out", "version": 0, "rows": rows},
         "published": [

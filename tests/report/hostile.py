@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from examples import group, result
+from examples import duplicates, group, result
 
 TEXT = "\"'><script>alert(1)</script></style></title></pre><img src=x onerror=a()>{{ 7*7 }}&lt;"
 
@@ -17,6 +17,7 @@ def hostile() -> dict[str, Any]:
         gate |= {"source": TEXT, "expectation": TEXT, "on_fail": TEXT}
     made["sources"] = [{"name": TEXT, "table": TEXT, "version": TEXT, "rows": 300}]
     made["pruned"] = [{"method": TEXT, "dropped": 1}]
+    made["duplicates"] = [duplicates(TEXT, f"{TEXT}1", text=TEXT, method=TEXT)]
     made["warnings"] = [{"code": TEXT, "message": TEXT}]
     made["output"] |= {"table": TEXT, "version": TEXT}
     made["stages"] = [{"name": TEXT, "rows_in": 1, "rows_out": 1, "seconds": 1.0}]

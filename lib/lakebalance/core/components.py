@@ -57,7 +57,7 @@ def components(
     Kiveris, Lattanzi, Mirrokni, Rastogi, Vassilvitskii, "Connected Components in MapReduce and
     Beyond", 2014: large-star and small-star in turn, O(log² n) rounds.
     """
-    left = _flat(edges).mapInArrow(_contracting(at_once), EDGE)
+    left = flat_ends(edges).mapInArrow(_contracting(at_once), EDGE)
     if scratch is not None:
         left = scratch(left, "edges")
         if left.count() > at_once:
@@ -67,7 +67,8 @@ def components(
     return _ends(left.repartition(1).mapInArrow(_solving(at_once, place), EDGE))
 
 
-def _flat(edges: DataFrame) -> DataFrame:
+def flat_ends(edges: DataFrame) -> DataFrame:
+    """Edges as Arrow compares them: their ends in halves."""
     return edges.select(
         "node.hi", "node.lo", F.col("to.hi").alias("to_hi"), F.col("to.lo").alias("to_lo")
     )
@@ -82,7 +83,7 @@ def _rounds(left: DataFrame, scratch: Scratch, at_once: int) -> tuple[DataFrame,
     """The edges when one task can hold them, or when each leads to its component's least node."""
     before = None
     for turn in itertools.count(1):
-        starred = _flat(_small_star(_large_star(_ends(left))))
+        starred = flat_ends(_small_star(_large_star(_ends(left))))
         left = scratch(starred.mapInArrow(_contracting(at_once), EDGE), f"edges-{turn}")
         count, marks = left.agg(F.count(F.lit(1)), F.bit_xor(F.xxhash64(*ENDS))).collect()[0]
         if count <= at_once:
@@ -123,7 +124,13 @@ class _Forest(NamedTuple):
         return pa.RecordBatch.from_arrays([pa.array(column) for column in columns], ENDS)
 
 
-def _forest(edges: pa.Table) -> _Forest:
+def numbered(edges: pa.Table) -> tuple[Ints, Ints, Ints, Ints]:
+    """The nodes of some edges in order of their hashes, in halves, and each edge's ends as numbers.
+
+    Parameters
+    ----------
+    edges : columns ``hi``, ``lo``, ``to_hi`` and ``to_lo``.
+    """
     hi, lo, to_hi, to_lo = (edges[name].to_numpy() for name in ENDS)
     hi, lo = np.concatenate([hi, to_hi]), np.concatenate([lo, to_lo])
     order = np.lexsort((lo, hi))
@@ -133,7 +140,12 @@ def _forest(edges: pa.Table) -> _Forest:
     number = np.empty(len(hi), np.int64)
     number[order] = np.cumsum(new) - 1
     a, b = np.split(number, 2)
-    return _Forest(hi[new], lo[new], graph.components(a, b, int(new.sum())))
+    return hi[new], lo[new], a, b
+
+
+def _forest(edges: pa.Table) -> _Forest:
+    hi, lo, a, b = numbered(edges)
+    return _Forest(hi, lo, graph.components(a, b, len(hi)))
 
 
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]

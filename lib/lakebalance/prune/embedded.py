@@ -26,6 +26,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import salted
 from lakebalance.core.kmeans import assign, kmeans
 from lakebalance.core.sources import KEY
+from lakebalance.prune.rank import RANK
 
 PART, PRODUCT, AT = "part", "product", "at"
 FINE, NULL, ZERO, BAD = range(4)
@@ -131,13 +132,13 @@ def in_parts(
 
     Returns
     -------
-    Frame ``__lb_key``, ``rank``, ``at`` (binary, the numbers of the embedding), ``part`` int and
-    ``product`` float, which is greater the nearer a row is to its part's centroid.
+    Frame ``__lb_key``, ``__lb_rank``, ``at`` (binary, the numbers of the embedding), ``part`` int
+    and ``product`` float, which is greater the nearer a row is to its part's centroid.
     """
     packed = arrow_udf(packing(kind_of(df, name)), "binary").asNondeterministic()
     rows = df.select(
         KEY,
-        rank.alias("rank"),
+        rank.alias(RANK),
         packed(_doubles(df, name)).alias(AT),
         F.lit(0).alias(PART),
         F.lit(0).cast("float").alias(PRODUCT),
@@ -313,8 +314,8 @@ def _placed(
 
     placing = arrow_udf(place, f"struct<{PART}: int, {PRODUCT}: float>").asNondeterministic()
     said = placing(F.col(AT), F.col(PART), F.col(PRODUCT)).alias("said")
-    placed = rows.select(KEY, "rank", AT, said)
-    return placed.select(KEY, "rank", AT, f"said.{PART}", f"said.{PRODUCT}")
+    placed = rows.select(KEY, RANK, AT, said)
+    return placed.select(KEY, RANK, AT, f"said.{PART}", f"said.{PRODUCT}")
 
 
 def batches_of(batches: Iterator[pa.RecordBatch], kind: Kind) -> Iterator[tuple[pa.Table, Matrix]]:

@@ -14,11 +14,12 @@ from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
-from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
+from lakebalance.prune.rank import RANK, Ranking, check_keep
 from lakebalance.prune.texts import normalised
 
-CONTENT, RANK = "__lb_content", "__lb_rank"
+CONTENT = "__lb_content"
 
 
 class Exact(MethodOptions):
@@ -32,9 +33,7 @@ class Exact(MethodOptions):
         None,
         description=f"{DIFFERENCES} Where left out, all of them count; `{{}}` for defaults.",
     )
-    keep: FirstBy | None = Field(
-        None, description="Which row stays; the one of smallest key hash where left out."
-    )
+    keep: Keeps | None = Field(None, description=KEEP)
 
 
 def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
@@ -49,33 +48,53 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     Returns
     -------
     Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
-    go), ``method``, ``similarity``. Where rows are equal even in their key, ``dropped`` equals
-    ``kept``: one row of that key stays. Two shuffles of narrow columns.
+    go), ``method``, ``similarity``, ``members`` bigint (rows of the cluster, the kept one too),
+    ``stayed_by`` (what tells the kept row from the dropped one), ``dropped_source`` and
+    ``kept_source`` where rows have sources. Where rows are equal even in their key, ``dropped``
+    equals ``kept``: one row of that key stays. Two shuffles of narrow columns; two more for each
+    ``short_of``.
+
+    Raises
+    ------
+    RecipeError : a column is not there, or ``keep`` cannot put rows in order by it.
     """
-    compared = options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
+    compared = _names(df, options)
     require(df, compared, f"{place}.columns")
-    order = rank(df, options.keep, place).alias(RANK)
-    given = df.select(KEY, order, *_compared(df, compared, options.normalise))
-    narrow = given.select(hash128(given, compared, "exact").alias(CONTENT), KEY, RANK)
+    ranking = Ranking(df, options.keep, f"{place}.keep", compared)
+    given = df.select(KEY, ranking.column, *_compared(df, compared, options.normalise))
+    narrow = given.select(hash128(given, compared, "exact").alias(CONTENT), RANK)
+    narrow = ranking.counted(narrow, CONTENT)
     clusters = (
         narrow.groupBy(CONTENT)
         .agg(F.count(F.lit(1)).alias("members"), F.min(RANK).alias("first"))
         .where(F.col("members") > 1)
-        .select(CONTENT, F.col(f"first.{KEY}").alias("kept"))
     )
-    members = narrow.groupBy(CONTENT, KEY).agg(F.count(F.lit(1)).alias("rows"))
-    same = F.col(KEY) == F.col("kept")
+    members = narrow.groupBy(CONTENT, RANK).agg(F.count(F.lit(1)).alias("rows"))
+    mine, kept = F.col(f"{RANK}.{KEY}"), F.col(f"first.{KEY}")
     return (
         members.join(clusters, CONTENT)
-        .where(~same | (F.col("rows") > 1))
+        .where((mine != kept) | (F.col("rows") > 1))
         .select(
-            F.col(KEY).alias("dropped"),
-            "kept",
-            (F.col("rows") - same.cast("bigint")).alias("rows"),
+            mine.alias("dropped"),
+            kept.alias("kept"),
+            (F.col("rows") - (mine == kept).cast("bigint")).alias("rows"),
             F.lit("exact").alias("method"),
             F.lit(1.0).alias("similarity"),
+            "members",
+            *ranking.said(F.col(RANK), F.col("first")),
         )
     )
+
+
+def check_columns(df: DataFrame, options: Exact, place: str) -> None:
+    """Raise where a column is not there, or ``keep`` cannot put rows in order by it."""
+    compared = _names(df, options)
+    require(df, compared, f"{place}.columns")
+    check_keep(df, options.keep, f"{place}.keep", compared)
+
+
+def _names(df: DataFrame, options: Exact) -> list[str]:
+    return options.columns or [c for c in df.columns if not c.startswith(RESERVED)]
 
 
 def _compared(df: DataFrame, names: Sequence[str], form: Normalise | None) -> list[Column]:
@@ -90,5 +109,9 @@ def _compared(df: DataFrame, names: Sequence[str], form: Normalise | None) -> li
 
 
 METHOD = Method(
-    "exact", Exact, exact, example="{method: exact, columns: [text], keep: {first_by: created}}"
+    "exact",
+    Exact,
+    exact,
+    example="{method: exact, columns: [text], keep: {first_by: created}}",
+    check_columns=check_columns,
 )

@@ -14,12 +14,14 @@ from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
+from lakebalance.prune.apart import apart
 from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
-from lakebalance.prune.keep import FirstBy, rank
-from lakebalance.prune.leaders import FOUND, following
+from lakebalance.prune.keep import KEEP, Keeps
+from lakebalance.prune.near_pairs import FIRST, LEAST, led, matches, verified
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
-from lakebalance.prune.texts import Shingling, described, numbers, similarity, valid
+from lakebalance.prune.rank import RANK, Ranking, check_keep
+from lakebalance.prune.texts import Shingling, described, numbers, valid
 
 # What a missed pair weighs against one that is looked at in vain.
 VERIFIED, NOT_VERIFIED = 0.95, 0.5
@@ -29,7 +31,7 @@ class MinHash(MethodOptions):
     """Drop texts that are nearly the same as one that is kept, by the Jaccard index of shingles.
 
     Candidates are found by MinHash signatures and compared exactly; near-duplicates of
-    near-duplicates are one cluster, of which one row stays.
+    near-duplicates are one cluster, of which one row stays, unless ``link`` says otherwise.
     """
 
     method: Literal["minhash"]
@@ -63,14 +65,24 @@ class MinHash(MethodOptions):
         description="Compare candidates exactly; without, texts that share a band are taken for "
         "near-duplicates.",
     )
-    keep: FirstBy | None = Field(
-        None, description="Which row stays; the one of smallest key hash where left out."
+    link: Literal["connected", "neighbours"] = Field(
+        "connected",
+        description="connected: near-duplicates of near-duplicates are one cluster. neighbours: a "
+        "row goes only if it is itself a near-duplicate of one that stays; rows are taken in the "
+        "order of keep.",
     )
+    keep: Keeps | None = Field(None, description=KEEP)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> MinHash:
         if (self.bands is None) != (self.rows is None):
             raise ValueError("write bands and rows, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _neighbours_are_compared(self) -> MinHash:
+        if self.link == "neighbours" and not self.verify:
+            raise ValueError("link: neighbours compares texts; leave verify: false out")
         return self
 
     @property
@@ -110,8 +122,9 @@ def minhash(
     Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
     go), ``method``, ``similarity`` (exact, of the two rows' texts: under the threshold where they
     are linked by others; null where nothing is verified and texts differ), ``cluster`` bigint (the
-    same number for all rows of a cluster). Where rows are equal even in their key, ``dropped``
-    equals ``kept``: one row of that key stays.
+    same number for all rows of a cluster), and as of ``exact`` ``members``, ``stayed_by`` and both
+    rows' sources. Where rows are equal even in their key, ``dropped`` equals ``kept``: one row of
+    that key stays.
 
     Raises
     ------
@@ -126,21 +139,28 @@ def minhash(
     check_columns(df, options, place)
     keep = scratch or (lambda frame, _: frame)
     text = _text(df, options.columns)
-    rows = _rows(df, text, options, place)
-    rows = keep(rows, "signatures")
+    ranking = Ranking(df, options.keep, f"{place}.keep", options.columns)
+    rows = keep(_rows(df, text, ranking, options), "signatures")
+    rows = ranking.counted(rows, SET)
     found = keep(candidates(_sets(rows)), "candidates")
     pairs = pairs_of(found).select(_set(A), _set(B))
     giant = giants_of(found).select(BAND, _set(SET))
-    if not options.verify:
-        edges, compared = pairs.union(stars(giant)), None
+    shingles = None
+    if options.verify:
+        shingles = keep(_shingled(df, text, options, found), "shingles")
+    if options.link == "neighbours" and shingles is not None:
+        placed = apart(rows, pairs, giant, shingles, options.threshold, place, scratch)
+        return matches(placed, shingles, ranking)
+    if shingles is None:
+        edges = pairs.union(stars(giant))
     else:
-        compared = keep(_shingled(df, text, options, found), "shingles")
-        edges = _verified(pairs, compared, options).union(_led(giant, compared, options, place))
+        edges = verified(pairs, shingles, options.threshold)
+        edges = edges.union(led(giant, shingles, options.threshold, place))
     ends = edges.select(F.col(A).alias(NODE), F.col(B).alias(TO))
     # There are no more edges than candidates, which are counted sooner.
     few = scratch is not None and found.count() <= AT_ONCE
     clusters = components(ends, place, None if few else scratch)
-    return _matches(rows, clusters, compared)
+    return matches(_connected(rows, clusters), shingles, ranking)
 
 
 def _text(df: DataFrame, names: list[str]) -> Column:
@@ -148,17 +168,17 @@ def _text(df: DataFrame, names: list[str]) -> Column:
     return texts[0] if len(texts) == 1 else F.concat_ws("\n", *texts)
 
 
-def _rows(df: DataFrame, text: Column, options: MinHash, place: str) -> DataFrame:
+def _rows(df: DataFrame, text: Column, ranking: Ranking, options: MinHash) -> DataFrame:
     """Each row that has shingles: its key and rank, the hash of its set, and of its bands."""
     said = described(text, options.shingling, options.cut)
-    rows = df.select(KEY, rank(df, options.keep, place).alias("rank"), said.alias("said"))
+    rows = df.select(ranking.column, said.alias("said"))
     same = F.struct("said.hi", "said.lo").alias(SET)
-    return rows.where(F.col("said.hi").isNotNull()).select(KEY, "rank", same, "said.bands")
+    return rows.where(F.col("said.hi").isNotNull()).select(RANK, same, "said.bands")
 
 
 def _sets(rows: DataFrame) -> DataFrame:
     """Each set of shingles once, with the key of its first row, and the hashes of its bands."""
-    once = rows.groupBy(SET).agg(F.min("rank").alias("first"), F.any_value("bands").alias("bands"))
+    once = rows.groupBy(SET).agg(F.min(RANK).alias("first"), F.any_value("bands").alias("bands"))
     known = F.struct("set.hi", "set.lo", F.col(f"first.{KEY}").alias("key"))
     return once.select(known.alias(SET), "bands")
 
@@ -178,66 +198,13 @@ def _shingled(df: DataFrame, text: Column, options: MinHash, found: DataFrame) -
     return texts.select(SET, numbers(F.col("text"), options.shingling).alias("numbers"))
 
 
-def _compared(
-    pairs: DataFrame, compared: DataFrame, one: str, other: str, how: str = "inner"
-) -> DataFrame:
-    """The pairs with a column of their similarity: nought where a side has no set."""
-    for name in (one, other):
-        side = compared.select(F.col(SET).alias(name), F.col("numbers").alias(f"of_{name}"))
-        pairs = pairs.join(side, name, how)
-    similar = similarity(F.col(f"of_{one}"), F.col(f"of_{other}"))
-    return pairs.withColumn("similarity", similar)
-
-
-def _verified(pairs: DataFrame, compared: DataFrame, options: MinHash) -> DataFrame:
-    near = F.col("similarity") >= F.lit(options.threshold)
-    return _compared(pairs, compared, A, B).where(near).select(A, B)
-
-
-def _led(giant: DataFrame, compared: DataFrame, options: MinHash, place: str) -> DataFrame:
-    """The links of giant buckets' sets to their leaders."""
-    members = giant.join(compared, SET).select(BAND, "set.hi", "set.lo", "numbers")
-    in_order = members.repartition(BAND).sortWithinPartitions(BAND, "hi", "lo")
-    links = in_order.mapInArrow(following(options.threshold, place), FOUND)
-    ends = [
-        F.struct(F.col(f"{end}_hi").alias("hi"), F.col(f"{end}_lo").alias("lo")).alias(end)
-        for end in (A, B)
-    ]
-    return links.select(*ends)
-
-
-def _matches(rows: DataFrame, found: DataFrame, compared: DataFrame | None) -> DataFrame:
-    """What is dropped of each cluster, from the least set of each set that has near-duplicates."""
-    linked = found.select(F.col(NODE).alias(SET), F.col(TO).alias("least"))
-    placed = rows.select(KEY, "rank", SET).join(linked, SET, "left")
-    placed = placed.withColumn("least", F.coalesce("least", SET))
-    whole = Window.partitionBy("least")
-    seen = placed.select(
-        KEY,
-        SET,
-        "least",
-        F.count(F.lit(1)).over(whole).alias("members"),
-        F.min(F.struct("rank", SET)).over(whole).alias("first"),
-    ).where(F.col("members") > 1)
-    kept, to = F.col(f"first.rank.{KEY}").alias("kept"), F.col("first.set").alias("to")
-    members = seen.groupBy("least", SET, KEY, kept, to).agg(F.count(F.lit(1)).alias("rows"))
-    same = F.col(KEY) == F.col("kept")
-    dropped = members.where(~same | (F.col("rows") > 1))
-    apart = F.col(SET) != F.col("to")
-    measured = F.when(~apart, F.lit(1.0))
-    if compared is not None:
-        sides = [F.when(apart, F.col(name)) for name in (SET, "to")]
-        dropped = dropped.select("*", sides[0].alias("mine"), sides[1].alias("theirs"))
-        dropped = _compared(dropped, compared, "mine", "theirs", "left")
-        measured = measured.otherwise(F.col("similarity"))
-    return dropped.select(
-        F.col(KEY).alias("dropped"),
-        "kept",
-        (F.col("rows") - same.cast("bigint")).alias("rows"),
-        F.lit("minhash").alias("method"),
-        measured.alias("similarity"),
-        F.col("least.hi").alias("cluster"),
-    )
+def _connected(rows: DataFrame, found: DataFrame) -> DataFrame:
+    """Each row with the least set of its cluster, and the row that stays of that."""
+    linked = found.select(F.col(NODE).alias(SET), F.col(TO).alias(LEAST))
+    placed = rows.select(RANK, SET).join(linked, SET, "left")
+    placed = placed.withColumn(LEAST, F.coalesce(LEAST, SET))
+    first = F.min(F.struct(RANK, SET)).over(Window.partitionBy(LEAST))
+    return placed.withColumn(FIRST, first)
 
 
 def check_columns(df: DataFrame, options: MinHash, place: str) -> None:
@@ -256,8 +223,7 @@ def check_columns(df: DataFrame, options: MinHash, place: str) -> None:
     require(df, options.columns, f"{place}.columns")
     for name in options.columns:
         require_kind(df, name, (T.StringType,), f"{place}.columns", "name columns of text")
-    if options.keep is not None:
-        require(df, [options.keep.first_by], f"{place}.keep.first_by")
+    check_keep(df, options.keep, f"{place}.keep", options.columns)
 
 
 METHOD = Method(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 from pydantic import Field
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from lakebalance.core.columns import require
+from lakebalance.core.columns import kinds
 from lakebalance.core.components import Scratch
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import Method, MethodOptions
@@ -26,12 +28,14 @@ from lakebalance.prune.embedded import (
     in_parts,
     kind_of,
 )
-from lakebalance.prune.keep import FirstBy, rank
+from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_kept import Kept
+from lakebalance.prune.rank import RANK, Ranking, check_keep
 
-LINK = "hi bigint, lo bigint, to_hi bigint, to_lo bigint, similarity double"
+FIRST, SAID = "first", "__lb_said"
 # Numbers of the rows that stay of one part, which its task holds twice.
 MOST = 200_000_000
+STAYED = {"far": "far from the middle of its part", "near": "near the middle of its part"}
 
 
 class Semantic(MethodOptions):
@@ -61,10 +65,10 @@ class Semantic(MethodOptions):
         ge=1000,
         description="Rows of a part, beyond which k-means divides it again.",
     )
-    keep: Literal["far", "near"] | FirstBy = Field(
+    keep: Literal["far", "near"] | Keeps = Field(
         "far",
-        description="Which row stays: the one far from, or near to, the middle of its part, or the "
-        "one that comes first by a column.",
+        description="Which row stays: the one far from, or near to, the middle of its part; or a "
+        f"reason. {KEEP}",
     )
 
 
@@ -93,8 +97,9 @@ def semantic(
     -------
     Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
     go), ``method``, ``similarity`` (cosine of the two, at least 1 - epsilon), ``cluster`` bigint
-    (the same number for all rows dropped for one row). Where rows are equal even in their key,
-    ``dropped`` equals ``kept``: one row of that key stays.
+    (the same number for all rows dropped for one row), ``members``, ``stayed_by`` and the sources
+    of both, as ``exact`` has them. Where rows are equal even in their key, ``dropped`` equals
+    ``kept``: one row of that key stays.
 
     Raises
     ------
@@ -107,30 +112,35 @@ def semantic(
     """
     check_columns(df, options, place)
     known = counted(df, options.column, f"{place}.column")
-    if known.rows < 2:
-        return _matches(df.sparkSession.createDataFrame([], LINK))
-    of, by = options.keep, None if isinstance(options.keep, str) else options.keep
+    reason = None if isinstance(options.keep, str) else options.keep
+    ranking = Ranking(df, reason, f"{place}.keep")
+    if not known.rows:
+        ranked = df.select(ranking.column, F.lit(None).cast("double").alias("similarity"))
+        nothing = ranked.withColumn(FIRST, F.col(RANK)).where(F.lit(False))
+        return _matches(nothing, ranking, options)
     rows = in_parts(
         df,
         options.column,
-        rank(df, by, place),
+        ranking.column,
         known,
         options.clusters,
         options.max_iter,
         options.max_rows,
         scratch or (lambda frame, _: frame),
     )
-    first = {"far": F.col(PRODUCT), "near": -F.col(PRODUCT)}
-    order = [first[of]] if isinstance(of, str) else []
-    named = [c.alias(f"o{i}") for i, c in enumerate([*order, F.col("rank")])]
-    sorted_rows = (
-        rows.select(PART, f"{KEY}.hi", f"{KEY}.lo", AT, *named)
+    if any(order.counts for order in ranking.orders):
+        rows = ranking.counted(rows.withColumn(SAID, F.xxhash64(AT)), SAID)
+    order = {"far": F.col(PRODUCT), "near": -F.col(PRODUCT)}.get(str(options.keep), F.lit(0))
+    in_order = (
+        rows.select(PART, RANK, AT, order.alias("order"))
         .repartition(PART)
-        .sortWithinPartitions(PART, *[f"o{i}" for i in range(len(named))])
-        .select(PART, "hi", "lo", AT)
+        .sortWithinPartitions(PART, "order", RANK)
+        .select(PART, RANK, AT)
     )
+    ranks = kinds(in_order)[RANK]
+    link = T.StructType().add(RANK, ranks).add(FIRST, ranks).add("similarity", "double")
     task = following(1 - options.epsilon, place, kind_of(df, options.column))
-    return _matches(sorted_rows.mapInArrow(task, LINK))
+    return _matches(in_order.mapInArrow(task, link), ranking, options)
 
 
 def following(
@@ -139,45 +149,55 @@ def following(
     """The task that finds, for rows that come part by part in order, who goes for whom."""
 
     def follow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        part, kept, keys = None, Kept(least), list[pa.Table]()
+        part, kept, keys = None, Kept(least), None
         for own, at in batches_of(batches, kind):
             number = own[PART][0].as_py()
             if number != part:
-                part, kept, keys = number, Kept(least), []
+                part, kept, keys = number, Kept(least), None
             near, cosine = kept.take(at)
             if kept.numbers > most:
                 raise RecipeError(
                     f"{place}: {len(kept):,} rows of one part stay, more than a task can hold; "
                     f"write a smaller {place}.max_rows, or more clusters"
                 )
-            pair = pa.table([own["hi"], own["lo"]], ["to_hi", "to_lo"])
-            keys = [pa.concat_tables([*keys, pair.filter(pa.array(near < 0))])]
-            gone = pa.array(near >= 0)
-            left = pa.table([own["hi"], own["lo"]], ["hi", "lo"]).filter(gone)
-            to = keys[0].take(pa.array(near[near >= 0]))
-            whole = [*left.columns, *to.columns, pa.array(cosine[near >= 0])]
-            names = ["hi", "lo", "to_hi", "to_lo", "similarity"]
-            yield from pa.table(whole, names).to_batches()
+            stays = pa.array(near < 0)
+            keys = pa.concat_arrays(
+                [*([keys] if keys is not None else []), own[RANK].filter(stays)]
+            )
+            gone = np.flatnonzero(near >= 0)
+            if len(gone):
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        own[RANK].take(pa.array(gone)),
+                        keys.take(pa.array(near[gone])),
+                        pa.array(cosine[gone]),
+                    ],
+                    [RANK, FIRST, "similarity"],
+                )
 
     return follow
 
 
-def _matches(links: DataFrame) -> DataFrame:
+def _matches(links: DataFrame, ranking: Ranking, options: Semantic) -> DataFrame:
     """A row for each key that is dropped; rows that share a key are equal, and go for one row."""
-    ends = [
-        F.struct(F.col(hi).alias("hi"), F.col(lo).alias("lo")).alias(name)
-        for name, hi, lo in (("dropped", "hi", "lo"), ("kept", "to_hi", "to_lo"))
-    ]
-    found = links.groupBy(*ends).agg(
+    kept = F.col(f"{FIRST}.{KEY}")
+    found = links.groupBy(RANK, FIRST).agg(
         F.count(F.lit(1)).alias("rows"), F.max("similarity").alias("similarity")
     )
+    members = F.sum("rows").over(Window.partitionBy(kept)) + 1
+    stayed_by, *sources = ranking.said(F.col(RANK), F.col(FIRST))
+    if isinstance(options.keep, str):
+        stayed_by = F.lit(STAYED[options.keep]).alias("stayed_by")
     return found.select(
-        "dropped",
-        "kept",
+        F.col(f"{RANK}.{KEY}").alias("dropped"),
+        kept.alias("kept"),
         "rows",
         F.lit("semantic").alias("method"),
         "similarity",
-        F.col("kept.hi").alias("cluster"),
+        kept.getField("hi").alias("cluster"),
+        members.alias("members"),
+        stayed_by,
+        *sources,
     )
 
 
@@ -190,7 +210,7 @@ def check_columns(df: DataFrame, options: Semantic, place: str) -> None:
     """
     check_embedding(df, options.column, f"{place}.column")
     if not isinstance(options.keep, str):
-        require(df, [options.keep.first_by], f"{place}.keep.first_by")
+        check_keep(df, options.keep, f"{place}.keep", [])
 
 
 METHOD = Method(

@@ -17,6 +17,7 @@ from pydantic import (
 from lakebalance.core.conditions import check_one_point_in_time, of_the_row
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
@@ -160,6 +161,17 @@ class Publish(Part):
         return self
 
 
+class Report(Part):
+    """What the report shows of rows."""
+
+    excerpts: bool = Field(
+        True,
+        description="Whether the report and `run --json` have the beginnings of texts, up to 200 "
+        "characters of three rows of each of the ten largest clusters of duplicates. They are kept "
+        "nowhere else.",
+    )
+
+
 class Recipe(Part):
     """One balanced table: sources, gates, pruning, allocation, sampling, publication."""
 
@@ -182,6 +194,7 @@ class Recipe(Part):
     )
     sample: SampleOptions = Field(default_factory=Repeat, description="How targets become rows.")
     publish: Publish = Field(description="Where the output goes.")
+    report: Report = Field(Report(), description="What the report shows of rows.")
 
     @model_validator(mode="after")
     def _names_agree(self) -> Recipe:
@@ -223,6 +236,16 @@ class Recipe(Part):
             raise ValueError(
                 f"allocate.bins: no rule has the bins {min(unused)!r} in by; leave them out"
             )
+        return self
+
+    @property
+    def pruning(self) -> list[PruneOptions]:
+        """What prunes, with the columns that ``short_of: balance`` means."""
+        return with_columns_of_rules(self)
+
+    @model_validator(mode="after")
+    def _keeps_mean_something(self) -> Recipe:
+        check_keeps(self)
         return self
 
     @property
@@ -312,6 +335,6 @@ class Recipe(Part):
 
     @property
     def hash(self) -> str:
-        """A hash of what the recipe says, whatever its text looks like."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """A hash of what decides the output, whatever the recipe's text looks like."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"report"}), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from lakebalance.report import numbers, pruned, values
 from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison, gate_lines
+from lakebalance.report.clusters import cluster_views
 from lakebalance.report.curve import size_curve
 from lakebalance.report.facts import epoch_classes, facts
 from lakebalance.report.flow import flow
@@ -126,6 +127,7 @@ def _view(result: Mapping[str, Any]) -> dict[str, Any]:
         "heavy_epochs": HEAVY_EPOCHS,
         "gates": gate_lines(result.get("gates") or []),
         "outputs": output_lines(result),
+        "duplicates": cluster_views(result),
         "comparison": comparison(result.get("published")),
         "stages": stages,
         "total_seconds": _total(stages),

@@ -1,0 +1,117 @@
+"""Which candidates are near-duplicates, by their shingles, and how similar dropped rows are."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakebalance.core.sources import KEY
+from lakebalance.prune.candidates import BAND, SET, A, B
+from lakebalance.prune.leaders import FOUND, following
+from lakebalance.prune.rank import RANK, Ranking
+from lakebalance.prune.texts import similarity
+
+LEAST, FIRST = "least", "first"
+
+
+def compare(
+    pairs: DataFrame, shingles: DataFrame, one: str, other: str, how: str = "inner"
+) -> DataFrame:
+    """The pairs with a column of their similarity: nought where a side has no set.
+
+    Parameters
+    ----------
+    pairs : frame with two columns of sets.
+    shingles : frame ``set`` and ``numbers``, of each set that may be compared.
+    one, other : the names of the columns.
+    how : left, to keep pairs that are no pairs.
+    """
+    for name in (one, other):
+        side = shingles.select(F.col(SET).alias(name), F.col("numbers").alias(f"of_{name}"))
+        pairs = pairs.join(side, name, how)
+    similar = similarity(F.col(f"of_{one}"), F.col(f"of_{other}"))
+    return pairs.withColumn("similarity", similar)
+
+
+def verified(pairs: DataFrame, shingles: DataFrame, threshold: float) -> DataFrame:
+    """The pairs of at least this similarity: frame ``a`` and ``b``."""
+    near = F.col("similarity") >= F.lit(threshold)
+    return compare(pairs, shingles, A, B).where(near).select(A, B)
+
+
+def led(
+    giant: DataFrame,
+    shingles: DataFrame,
+    threshold: float,
+    place: str,
+    order: DataFrame | None = None,
+) -> DataFrame:
+    """The links of giant buckets' sets to their leaders: frame ``a``, the leader, and ``b``.
+
+    Parameters
+    ----------
+    giant : frame ``band`` and ``set``.
+    shingles : frame ``set`` and ``numbers``.
+    threshold : least similarity of near-duplicates.
+    place : path in the recipe, for messages.
+    order : frame ``set`` and ``__lb_rank``, in whose order sets may lead; by their hashes if None.
+    """
+    members = giant.join(shingles, SET)
+    by = ["set.hi", "set.lo"]
+    if order is not None:
+        members, by = members.join(order, SET), [RANK]
+    in_order = members.repartition(BAND).sortWithinPartitions(BAND, *by)
+    flat = in_order.select(BAND, "set.hi", "set.lo", "numbers")
+    links = flat.mapInArrow(following(threshold, place), FOUND)
+    ends = [
+        F.struct(F.col(f"{end}_hi").alias("hi"), F.col(f"{end}_lo").alias("lo")).alias(end)
+        for end in (A, B)
+    ]
+    return links.select(*ends)
+
+
+def matches(placed: DataFrame, shingles: DataFrame | None, ranking: Ranking) -> DataFrame:
+    """What is dropped of each cluster.
+
+    Parameters
+    ----------
+    placed : frame ``__lb_rank`` and ``set`` of each row, ``least``, which is the same for all rows
+        of a cluster, and ``first``, the rank and set of the row that stays of it.
+    shingles : frame ``set`` and ``numbers``; None where nothing is compared.
+    ranking : what makes rows stay.
+
+    Returns
+    -------
+    The frame that ``minhash`` returns.
+    """
+    count = F.count(F.lit(1)).over(Window.partitionBy(LEAST))
+    seen = placed.withColumn("members", count).where(F.col("members") > 1)
+    mine, kept, to = F.col(f"{RANK}.{KEY}"), F.col(f"{FIRST}.{RANK}.{KEY}"), F.col(f"{FIRST}.set")
+    said = ranking.said(F.col(RANK), F.col(f"{FIRST}.{RANK}"))
+    known = [mine.alias("dropped"), kept.alias("kept"), to.alias("to"), *said]
+    members = seen.groupBy(LEAST, SET, "members", *known).agg(F.count(F.lit(1)).alias("rows"))
+    same = F.col("dropped") == F.col("kept")
+    found = members.where(~same | (F.col("rows") > 1))
+    found, measured = _measured(found, shingles)
+    return found.select(
+        "dropped",
+        "kept",
+        (F.col("rows") - same.cast("bigint")).alias("rows"),
+        F.lit("minhash").alias("method"),
+        measured.alias("similarity"),
+        F.col(f"{LEAST}.hi").alias("cluster"),
+        "members",
+        *[name for name in members.columns if name == "stayed_by" or name.endswith("_source")],
+    )
+
+
+def _measured(found: DataFrame, shingles: DataFrame | None) -> tuple[DataFrame, Column]:
+    """The similarity of each row to the one that stays; null where it is not known."""
+    apart = F.col(SET) != F.col("to")
+    measured = F.when(~apart, F.lit(1.0))
+    if shingles is None:
+        return found, measured
+    sides = [F.when(apart, F.col(name)) for name in (SET, "to")]
+    found = found.select("*", sides[0].alias("mine"), sides[1].alias("theirs"))
+    found = compare(found, shingles, "mine", "theirs", "left")
+    return found, measured.otherwise(F.col("similarity"))
