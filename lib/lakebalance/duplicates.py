@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import kinds
@@ -30,10 +31,15 @@ def duplicates_of(frames: Frames, plan: Plan, matches: Sequence[DataFrame]) -> l
     matches : of each step, as they were written.
     """
     return [
-        _of_step(frames, i, plan.pruned[i], found)
+        _of_step(frames, i, plan.pruned[i], _whole_rows(found))
         for i, found in enumerate(matches)
         if "kept" in found.columns
     ]
+
+
+def _whole_rows(matches: DataFrame) -> DataFrame:
+    """The matches without those that take a part out of a row that stays."""
+    return matches.where(F.col("rows") > 0)
 
 
 def _of_step(

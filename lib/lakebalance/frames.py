@@ -280,6 +280,8 @@ class Frames:
             matches = method.function(given, options, f"prune.{i}", *known, **more)
             kept = found(i, matches)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
+            if method.edit is not None:
+                left = [method.edit(frame, options, kept) for frame in left]
         return left
 
     def _scratch_of(self, step: int) -> Scratch | None:

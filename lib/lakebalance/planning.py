@@ -24,6 +24,7 @@ from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
+from lakebalance.prune.matches import LEFT
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.recipe.rules import Rules
@@ -168,6 +169,9 @@ def _pruned(
         {"method": options.method, "dropped": n, "fate": method_of("prune", options).fate}
         for options, n in zip(recipe.prune, dropped, strict=True)
     ]
+    for options, step, own in zip(recipe.prune, steps, said, strict=True):
+        if method_of("prune", options).edit is not None:
+            own["edited"] = step.agg(F.sum(LEFT)).collect()[0][0] or 0
     return left, groups, said
 
 

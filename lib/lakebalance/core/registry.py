@@ -71,6 +71,8 @@ class Method:
     a sampler keeps rows as they are counted in such a unit.
     ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
     name and returns it as written, or None where nothing may be written, as while planning.
+    ``edit(df, options, matches)``, for pruning, takes out of rows what its matches say goes of them,
+    where not the whole row does.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -95,6 +97,7 @@ class Method:
     training_only: bool = False
     any_unit: bool = False
     scratch: bool = False
+    edit: Callable[..., Any] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""
