@@ -16,7 +16,7 @@ from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import KEY, SOURCE, unite
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
@@ -48,13 +48,15 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``near-duplicate``, ``cleaned``, ``undersampled``, ``not selected``,
-    ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the copies in an ordered
-    table, the first 100; null where the version that the run wrote is not there any more),
+    ``duplicate``, ``near-duplicate``, ``contaminated``, ``cleaned``, ``undersampled``,
+    ``not selected``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the
+    copies in an ordered table, the first 100; null where the version that the run wrote is not
+    there any more),
     ``children`` (synthetic rows of which it is the first parent, where there can be any),
     ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
     ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
-    ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it.
+    ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it. A contaminated one has
+    the ``evaluation`` table, the ``test`` row's key hash, ``test_row``, and an ``ngram`` of both.
 
     Raises
     ------
@@ -135,7 +137,8 @@ class Inquiry:
     def frames(self) -> Frames:
         """The stages at the versions of that run."""
         plan = self.entry["plan"]
-        versions = {s["name"]: s["version"] for s in plan["sources"]}
+        tables = [*plan["sources"], *plan.get("evaluation", [])]
+        versions = {table["name"]: table["version"] for table in tables}
         clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
         return Frames(self.recipe, self.spark, versions, clusters)
 
@@ -169,8 +172,8 @@ class Inquiry:
             return {
                 "fate": method_of("prune", options).fate,
                 "by": f"prune.{step} ({options.method})",
+                **(self._evaluated(**numbers) if "test" in numbers else numbers),
                 **self._in_favour_of(other),
-                **numbers,
                 "copies": 0,
             }
         return self._sampled(key)
@@ -179,6 +182,12 @@ class Inquiry:
         if other is None:
             return {}
         return {"of": key_text(other), "of_row": self.other_rows.get(other)}
+
+    def _evaluated(self, evaluation: str, test: Any, **numbers: Any) -> dict[str, Any]:
+        """The evaluation row that a row was dropped for."""
+        key = _key(test)
+        row = self.evaluation_rows.get((evaluation, key))
+        return {"evaluation": evaluation, "test": key_text(key), "test_row": row, **numbers}
 
     def _sampled(self, key: Key) -> dict[str, Any]:
         (first, *others) = [o for o in self.frames.outputs if o.name in self.after_filter[key]]
@@ -321,6 +330,23 @@ class Inquiry:
             _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
             for r in found
         }
+
+    @cached_property
+    def evaluation_rows(self) -> dict[tuple[str, Key], dict[str, Any]]:
+        """The rows of evaluation tables that picked ones were dropped for."""
+        asked: dict[str, set[Key]] = {}
+        for _, _, numbers in self.dropped_for.values():
+            if "test" in numbers:
+                asked.setdefault(numbers["evaluation"], set()).add(_key(numbers["test"]))
+        found: dict[tuple[str, Key], dict[str, Any]] = {}
+        for table in self.frames.evaluation:
+            if keys := asked.get(table.name):
+                rows = table.pinned.df.withColumn(KEY, table.pinned.key_hash)
+                rows = rows.where(_is_one_of(KEY, keys)).drop(ROW_ID)
+                for row in rows.dropDuplicates([KEY]).limit(MOST).collect():
+                    values = {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
+                    found[table.name, _key(row[KEY])] = values
+        return found
 
     @cached_property
     def weighed(self) -> dict[Key, dict[str, Any]]:

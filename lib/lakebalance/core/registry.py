@@ -71,6 +71,9 @@ class Method:
     a sampler keeps rows as they are counted in such a unit.
     ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
     name and returns it as written, or None where nothing may be written, as while planning.
+    ``evaluation``, for pruning, says that the function, ``prepare`` and ``check_columns`` take by
+    this name the tables that a model is evaluated on; ``summarise(matches, options, place)`` then,
+    too. It says of what was dropped what a run's report is to show, as a list of ``Diagnostic``.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -95,6 +98,8 @@ class Method:
     training_only: bool = False
     any_unit: bool = False
     scratch: bool = False
+    evaluation: bool = False
+    summarise: Callable[..., list[Diagnostic]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""
