@@ -1,6 +1,7 @@
 """What tests of contamination share: texts with parts of others in them, and what overlaps."""
 
 import re
+import unicodedata
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -15,7 +16,7 @@ WORD = re.compile(r"\w+")
 
 def grams(text, n, shortest, inside):
     """The n-grams of a text, in plain Python, as what is looked for or as where it is."""
-    words = tuple(WORD.findall((text or "").lower()))
+    words = tuple(WORD.findall(unicodedata.normalize("NFKC", text or "").lower()))
     if not inside:
         sizes = [min(n, len(words))] if words else []
     else:
@@ -37,7 +38,8 @@ def random_texts(rng, count, words=300, length=(0, 40)):
 def spliced(rng, texts, others, length=20):
     """Texts, a third of which hold a piece of another."""
     made = []
-    for text in texts:
+    for own in texts:
+        text = own
         if rng.random() < 0.33 and others:
             words = others[rng.integers(len(others))].split()
             at = rng.integers(0, max(len(words), 1))

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import yaml
 
 import lakebalance as lb
 from evaluated import evaluation, found, frame, grams, overlap, random_texts, spliced
-from lakebalance.core.errors import RecipeError
+from lakebalance.core.errors import LakebalanceError, RecipeError
+from lakebalance.frames import Frames
 from lakebalance.prune.contamination import Contamination
+from lakebalance.recipe.load import loads
 from neighbourly import keyed
 
 ODD = [None, "", " … ", "x", "x y", "\u202eabc שלום עולם", "e\u0301 a", b"a \xed\xa0\x80 c d e"]
@@ -45,9 +48,7 @@ def test_what_overlaps_is_found_and_nothing_else_however_rows_lie(spark, texts, 
 
     options = {"ngram": 5, "shortest": 3}
     matches = found(frame(spark, rows), evaluation(spark, tests), **options)
-    again = found(
-        frame(spark, rows, 1), evaluation(spark, tests, 3), scratch, **options
-    )
+    again = found(frame(spark, rows, 1), evaluation(spark, tests, 3), scratch, **options)
     assert again == matches and written == ["n-gram-rows", "n-gram-tests"]
     known = truth(rows, tests, 5, 3)
     # The last is no UTF-8, and equal in both.
@@ -63,6 +64,7 @@ def test_what_overlaps_is_found_and_nothing_else_however_rows_lie(spark, texts, 
         assert match["rows"] == 1 and match["left"] == 0
 
 
+@pytest.mark.slow
 def test_shares_near_duplicates_and_boilerplate(spark, texts):
     rows, tests = texts
     options = {"ngram": 3, "shortest": 2}
@@ -76,13 +78,11 @@ def test_shares_near_duplicates_and_boilerplate(spark, texts):
     copy, half = base.replace("t9", "other"), " ".join(base.split()[:9])
     df = frame(spark, [copy, half, *["who is who at the end of the day " + w for w in "abcd"]])
     tables = evaluation(spark, {"quiz": [base, "who is who at the end of the day today and so"]})
-    assert set(found(df, tables, ngram=10, shortest=10)) == set()
-    (match,) = found(df, tables, near=0.4, near_ngram=3).items()
+    (match,) = found(df, tables, near=0.65, near_ngram=3).items()
     # 13 of the 16 shingles of each are in both.
     assert match[0] == 0 and match[1]["similarity"] == 13 / 19 and match[1]["share"] == 13 / 16
-    assert set(found(df, tables, ngram=9)) == {1, 2, 3, 4, 5}
-    assert set(found(df, tables, ngram=9, boilerplate=3)) == {1}
-    assert set(found(df, tables, ngram=9, boilerplate=4)) == {1, 2, 3, 4, 5}
+    assert set(found(df, tables, ngram=9)) == {0, 1, 2, 3, 4, 5}
+    assert set(found(df, tables, ngram=9, boilerplate=3)) == {0, 1}
 
 
 TEXT = "which of these cities is the capital of the country that lies to the north"
@@ -95,8 +95,14 @@ def made(spark, table, recipe):
     rows += [(i, f"another text that says {i} and nothing of what was asked at all", "ab"[i % 2])
              for i in range(3, 30)]  # fmt: skip
     source = table("s", rows, "id long, text string, c string")
-    quiz = table("quiz", [(7, TEXT.split(" that")[0], ["that lies to the north?"]),
-                          (8, "Yes", ["of course"])], "n int, ask string, options array<string>")
+    quiz = table(
+        "quiz",
+        [
+            (7, TEXT.removesuffix(" that lies to the north"), ["that lies to the north?"]),
+            (8, "Yes", ["of course"]),
+        ],
+        "n int, ask string, options array<string>",
+    )
     nothing = table("nothing", [], "n int, ask string")
 
     def make(**parts):
@@ -112,7 +118,8 @@ def made(spark, table, recipe):
 
 def test_a_recipe_with_evaluation_tables_publishes_nothing_of_them(spark, made):
     asked = made()
-    plan = lb.plan(asked, spark).to_dict()
+    written = lb.run(asked, spark)
+    plan = written.plan.to_dict()
     assert [(s["method"], s["dropped"], s["fate"]) for s in plan["pruned"]] == [
         ("contamination", 3, "contaminated")
     ]
@@ -122,7 +129,6 @@ def test_a_recipe_with_evaluation_tables_publishes_nothing_of_them(spark, made):
     compared = plan["diagnostics"][0]
     assert [row[3:] for row in compared["rows"]] == [[2, 2, 4], [0, 0, 0]]
     # Published are copies of rows, none of which overlaps a test.
-    written = lb.run(asked, spark)
     out = [r["text"] for r in spark.read.format("delta").load(asked.publish.table).collect()]
     assert len(out) == written.rows > 27
     tests = [f"{TEXT}?", "Yes\nof course"]
@@ -138,35 +144,52 @@ def test_a_recipe_with_evaluation_tables_publishes_nothing_of_them(spark, made):
     assert said[3]["fate"] == "kept"
 
 
-def test_tables_that_are_off_are_warned_of_and_others_change_the_run(spark, made, table):
+WRONG = [
+    ({"columns": {"txt": ["ask"]}}, {}, 'evaluation.0.columns: no column "txt"; did you mean'),
+    ({"columns": {"id": ["ask"]}}, {}, 'column "id" is of type bigint; name columns of text'),
+    ({"columns": {"text": ["asks"]}}, {}, 'evaluation.0.columns.text: no column "asks"'),
+    ({"columns": {"text": ["n"]}}, {}, 'evaluation.0.columns.text: column "n" is of type int'),
+    ({"table": "./none"}, {}, "evaluation.0.table: ./none is not a Delta table"),
+    ({}, {"tables": ["quis"]}, 'prune.0.tables: no evaluation table "quis"; did you mean'),
+]
+
+
+def test_tables_that_are_off_are_warned_of_and_wrong_ones_refused(spark, made):
     tables = made().model_dump()["evaluation"]
     off = [{**t, "contamination": False} for t in tables]
     asked = made(evaluation=off)
     assert asked.prune == []
     plan = lb.plan(asked, spark)
     assert [w["code"] for w in plan.warnings].count("evaluation_not_compared") == 2
-    assert plan.run_id != lb.plan(made(evaluation=[]), spark).run_id
-    with pytest.raises(RecipeError, match="prune.0: there is no evaluation table to compare"):
+    assert plan.run_id != Frames(made(evaluation=[]), spark).run_id
+    with pytest.raises(RecipeError, match=r"prune.0: there is no evaluation table to compare"):
         lb.plan(made(evaluation=off, prune=[{"method": "contamination"}]), spark)
+    for change, option, message in WRONG:
+        changed = [{**tables[0], **change}, tables[1]]
+        steps = [{"method": "contamination", **option}]
+        with pytest.raises(LakebalanceError) as refused:
+            lb.plan(made(evaluation=changed, prune=steps), spark)
+        assert message in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("evaluation", "prune", "message"),
-    [
-        ({"columns": {"txt": ["ask"]}}, {}, 'evaluation.0.columns: no column "txt"; did you mean'),
-        ({"columns": {"id": ["ask"]}}, {}, 'column "id" is of type bigint; name columns of text'),
-        ({"columns": {"text": ["asks"]}}, {}, 'evaluation.0.columns.text: no column "asks"'),
-        ({"columns": {"text": ["n"]}}, {}, 'evaluation.0.columns.text: column "n" is of type int'),
-        ({"table": "./none"}, {}, r"evaluation.0.table: ./none is not a Delta table"),
-        ({}, {"tables": ["quis"]}, 'prune.0.tables: no evaluation table "quis"; did you mean'),
-    ],
-)
-def test_tables_and_columns_that_are_not_there(spark, made, evaluation, prune, message):
-    tables = made().model_dump()["evaluation"]
-    tables[0] |= evaluation
-    steps = [{"method": "contamination", **prune}]
-    with pytest.raises(lb.core.errors.LakebalanceError, match=message):
-        lb.plan(made(evaluation=tables, prune=steps), spark)
+def test_the_step_is_added_where_there_is_none():
+    base = {"name": "n", "sources": [{"name": "s", "table": "a/b"}], "publish": {"table": "a/c"}}
+    table = {"name": "e", "table": "a/e", "columns": {"text": ["q"]}}
+    said = yaml.safe_dump({**base, "evaluation": [table]})
+    assert [step.method for step in loads(said).prune] == ["contamination"]
+    assert loads(loads(said).to_yaml()) == loads(said)
+    exact = {"method": "exact"}
+    (first, last) = loads(said, sets=["prune=[{method: exact}]"]).prune
+    assert (first.method, last.method) == ("exact", "contamination")
+    own = {"method": "contamination", "ngram": 8}
+    given = loads(yaml.safe_dump({**base, "evaluation": [table], "prune": [own, exact]}))
+    assert [step.method for step in given.prune] == ["contamination", "exact"]
+    assert loads(said, sets=["evaluation.e.contamination=off"]).prune == []
+    wrong = {**base, "evaluation": [{**table, "name": "s"}]}
+    with pytest.raises(RecipeError, match="another table has the name 's', too"):
+        loads(yaml.safe_dump(wrong))
+    with pytest.raises(RecipeError, match=r"evaluation.0.columns: text: name at least one column"):
+        loads(said, sets=["evaluation.e.columns={text: []}"])
 
 
 @pytest.mark.parametrize(

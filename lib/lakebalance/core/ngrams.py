@@ -19,11 +19,11 @@ from lakebalance.core.text_form import TextForm
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-Asked = Callable[[Ints, Words], Bools]
+Asked = Callable[[Words], Bools]
 
-# At 16 bits for each n-gram that is looked for, one in sixteen others passes. 16 MiB are the most:
-# with over 8 million n-grams, more pass, which costs time and changes nothing.
-BITS_EACH = 16
+# At 32 bits and four marks for each n-gram that is looked for, two in 10,000 others pass. 16 MiB
+# are the most: with over four million n-grams, more pass, which costs time and changes nothing.
+BITS_EACH = 8
 MOST_BITS = 2**27
 FEWEST_BITS = 2**12
 
@@ -61,7 +61,7 @@ class NGrams(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Marks of hashes: what is not marked is none of them, and a few others are marked too."""
+    """Marks of hashes: what has not all of its four is none of them, and few others have them."""
 
     bits: Words
 
@@ -76,15 +76,19 @@ class Filter(NamedTuple):
         """
         marks = np.zeros(MOST_BITS // 64, np.uint64)
         marks[words] = bits
+        # Each mark has as many bits.
         wanted = int(np.unpackbits(bits.view(np.uint8)).sum()) * BITS_EACH
         while len(marks) * 64 > FEWEST_BITS and len(marks) * 32 >= wanted:
             half = len(marks) // 2
             marks = marks[:half] | marks[half:]
         return cls(marks)
 
-    def holds(self, hashes: Words) -> Bools:
-        """Which hashes are marked."""
-        place = hashes & np.uint64(len(self.bits) * 64 - 1)
+    def holds(self, half: Words) -> Bools:
+        """Which hashes have the marks of one half of theirs."""
+        return self._has(half) & self._has(half >> np.uint64(32))
+
+    def _has(self, mark: Words) -> Bools:
+        place = mark & np.uint64(len(self.bits) * 64 - 1)
         word = self.bits[place >> np.uint64(6)]
         marked: Bools = (word >> (place & np.uint64(63))) & np.uint64(1) == 1
         return marked
@@ -121,7 +125,7 @@ def of_rows(
     cut : how texts become n-grams.
     salt : as of the texts that are looked for.
     lengths : how many tokens those have that have fewer than ``cut.n``.
-    asked : which n-grams to keep, by owner and half of their hash; all where left out.
+    asked : which n-grams to keep, by each half of their hash; all where left out.
     """
     found = tokenised(texts, cut.tokens)
     inside = {cut.n} | {length for length in lengths if length >= cut.shortest}
@@ -153,10 +157,11 @@ def _grams(
                 continue
             hi = mix(rolled[at] ^ np.uint64(salt_of("n-gram", salt, length)))
             if asked is not None:
-                kept = asked(owner[at], hi)
+                kept = asked(hi)
                 at, hi = at[kept], hi[kept]
             lo = _other(found.hashes, at, length, salt)
-            parts.append(NGrams(owner[at], at, np.full(len(at), length), hi, lo))
+            grams = NGrams(owner[at], at, np.full(len(at), length), hi, lo)
+            parts.append(grams if asked is None else grams.where(asked(lo)))
     if not parts:
         none = np.empty(0, np.int64)
         return NGrams(none, none, none, none.astype(np.uint64), none.astype(np.uint64))

@@ -116,7 +116,7 @@ def contamination(
     Of the evaluation texts that a row overlaps, the match has the one with which it shares most
     n-grams; of those with as many, the one of the greatest share, then of the least hash. Where one
     n-gram is enough, an n-gram that several evaluation texts have stands for one of them. N-grams
-    are compared by 128 bits of hash, and the one in the match as text.
+    are compared by 128 bits of hash, as keys are: 64 that find them and 64 others that verify.
 
     A task holds a filter of 16 MiB at most and the batch of texts that it reads. Only n-grams that
     pass the filter are shuffled, and rows of the same n-grams are compared once. With ``share`` or

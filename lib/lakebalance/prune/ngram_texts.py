@@ -1,4 +1,4 @@
-"""What tasks make of texts that are looked for in others: n-grams as hashes, and as text."""
+"""What tasks make of texts that are looked for, and of those that they are looked for in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import Column
 
 # Missing in PySpark's own list of what the module holds.
@@ -14,9 +15,10 @@ from pyspark.sql.functions import arrow_udf  # type: ignore[attr-defined]
 from lakebalance.core.ngrams import Cut, Filter, NGrams, of_rows, of_tests, once
 from lakebalance.core.shingles import chunks
 
-GRAM = pa.struct([("hi", pa.int64()), ("lo", pa.int64())])
-SAID = pa.struct([("number", pa.int32()), ("grams", pa.list_(GRAM))])
+GRAM = [("hi", pa.int64()), ("lo", pa.int64())]
 NUMBERED = "number int, grams array<struct<hi: bigint, lo: bigint>>"
+SAID_GRAM = [*GRAM, ("said", pa.string())]
+AS_TEXT = "number int, grams array<struct<hi: bigint, lo: bigint, said: string>>"
 
 
 def tests_grams(texts: Column, cut: Cut, salt: int) -> Column:
@@ -41,7 +43,7 @@ def tests_grams(texts: Column, cut: Cut, salt: int) -> Column:
             length = np.zeros(len(chunk), np.int32)
             length[grams.owner] = grams.length
             parts.append(_said(grams, length))
-        return pa.concat_arrays(parts or [pa.array([], SAID)])
+        return pa.concat_arrays(parts or [pa.array([], said_of(GRAM))])
 
     # Else Spark would compute it once more for each filter that it moves below.
     column: Column = arrow_udf(describe, NUMBERED).asNondeterministic()(texts)
@@ -64,73 +66,43 @@ def rows_grams(
     Returns
     -------
     Column of a struct: ``number`` of different n-grams, 0 where not counted, and ``grams``, each
-    once, in order.
+    once, in order, with what they say.
     """
 
     def describe(batch: pa.Array) -> pa.Array:
         parts = []
         for chunk in chunks(cut.form.apply(batch)):
             sizes = np.zeros(len(chunk), np.int32)
+            grams, found = of_rows(chunk, cut, salt, lengths, None if counted else among.holds)
+            grams = once(grams)
             if counted:
-                grams = once(of_rows(chunk, cut, salt, lengths)[0])
                 sizes += np.bincount(grams.owner, minlength=len(chunk)).astype(np.int32)
-                grams = grams.where(among.holds(grams.hi))
-            else:
-                grams = once(of_rows(chunk, cut, salt, lengths, lambda _, hi: among.holds(hi))[0])
-            parts.append(_said(grams, sizes))
-        return pa.concat_arrays(parts or [pa.array([], SAID)])
+                grams = grams.where(among.holds(grams.hi) & among.holds(grams.lo))
+            said = [
+                cut.joint.join(found.texts(at, length))
+                for at, length in zip(grams.at.tolist(), grams.length.tolist(), strict=True)
+            ]
+            parts.append(_said(grams, sizes, said))
+        return pa.concat_arrays(parts or [pa.array([], said_of(SAID_GRAM))])
 
-    column: Column = arrow_udf(describe, NUMBERED).asNondeterministic()(texts)
+    column: Column = arrow_udf(describe, AS_TEXT).asNondeterministic()(texts)
     return column
 
 
-def _said(grams: NGrams, numbers: np.ndarray[tuple[int], np.dtype[np.int32]]) -> pa.Array:
+def said_of(gram: list[tuple[str, pa.DataType]]) -> pa.DataType:
+    """The type of what is said of texts."""
+    return pa.struct([("number", pa.int32()), ("grams", pa.list_(pa.struct(gram)))])
+
+
+def _said(
+    grams: NGrams, numbers: NDArray[np.int32], said: list[str] | None = None
+) -> pa.StructArray:
     ends = np.zeros(len(numbers) + 1, np.int32)
     np.cumsum(np.bincount(grams.owner, minlength=len(numbers)), out=ends[1:])
-    halves = [pa.array(half.view(np.int64)) for half in (grams.hi, grams.lo)]
-    listed = pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays(halves, fields=list(GRAM)))
-    return pa.StructArray.from_arrays([pa.array(numbers), listed], fields=list(SAID))
-
-
-def shown(texts: Column, gram: Column, salt: Column, cut: Cut, lengths: Collection[int]) -> Column:
-    """The tokens of an n-gram as text, from where it first stands in each text; null if it doesn't.
-
-    Parameters
-    ----------
-    texts : column of valid texts.
-    gram : the n-gram's hash in each.
-    salt : that of its hash.
-    cut, lengths : as for the rows.
-    """
-
-    def show(batch: pa.Array, his: pa.Array, los: pa.Array, salts: pa.Array) -> pa.Array:
-        which = salts.to_numpy(zero_copy_only=False)
-        hi, lo = (half.to_numpy(zero_copy_only=False).view(np.uint64) for half in (his, los))
-        said: list[str | None] = [None] * len(batch)
-        for own in np.unique(which):
-            places = np.flatnonzero(which == own)
-            start = 0
-            for chunk in chunks(cut.form.apply(batch.take(pa.array(places)))):
-                here = places[start : start + len(chunk)]
-                for at, text in _found(chunk, cut, int(own), lengths, hi[here], lo[here]).items():
-                    said[here[at]] = text
-                start += len(chunk)
-        return pa.array(said, pa.string())
-
-    column: Column = arrow_udf(show, "string")(
-        texts, gram.getField("hi"), gram.getField("lo"), salt
-    )
-    return column
-
-
-def _found(
-    texts: pa.Array, cut: Cut, salt: int, lengths: Collection[int], *halves: np.ndarray
-) -> dict[int, str]:
-    """By the number of a text the n-gram in it that has a hash."""
-    hi, lo = halves
-    grams, found = of_rows(texts, cut, salt, lengths, lambda owner, own: own == hi[owner])
-    grams = once(grams.where(grams.lo == lo[grams.owner]))
-    return {
-        int(owner): cut.joint.join(found.texts(int(at), int(length)))
-        for owner, at, length in zip(grams.owner, grams.at, grams.length, strict=True)
-    }
+    fields = [pa.array(half.view(np.int64)) for half in (grams.hi, grams.lo)]
+    kind = GRAM if said is None else SAID_GRAM
+    if said is not None:
+        fields.append(pa.array(said, pa.string()))
+    each = pa.StructArray.from_arrays(fields, fields=list(pa.struct(kind)))
+    listed = pa.ListArray.from_arrays(ends, each)
+    return pa.StructArray.from_arrays([pa.array(numbers), listed], fields=list(said_of(kind)))

@@ -22,7 +22,7 @@ from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import mixed
 from lakebalance.core.ngrams import MOST_BITS, Cut, Filter
 from lakebalance.core.sources import KEY, unite
-from lakebalance.prune.ngram_texts import rows_grams, shown, tests_grams
+from lakebalance.prune.ngram_texts import rows_grams, tests_grams
 from lakebalance.prune.texts import valid
 
 # What is looked for: a set of n-grams, the first row that has it, and how many there are.
@@ -89,14 +89,22 @@ def sought(tests: DataFrame) -> Sought:
     ----------
     tests : as ``tests_of`` makes them.
     """
-    grams = tests.select("number", F.explode("grams.hi").alias("hi"))
-    place = F.col("hi").bitwiseAND(MOST_BITS - 1)
+    grams = tests.select("number", F.explode("grams").alias(GRAM))
+    halves = [F.col(f"{GRAM}.{half}") for half in ("hi", "lo")]
+    marks = F.array(*[F.shiftrightunsigned(half, n) for half in halves for n in (0, 32)])
+    place = F.col("mark").bitwiseAND(MOST_BITS - 1)
     one = F.lit(1).cast("bigint")
-    marks = grams.groupBy(F.shiftright(place, 6).alias("word")).agg(
-        F.bit_or(F.call_function("shiftleft", one, place.bitwiseAND(63).cast("int"))).alias("bits"),
-        F.bit_or(F.call_function("shiftleft", one, F.col("number"))).alias("lengths"),
+    words = (
+        grams.select("number", F.explode(marks).alias("mark"))
+        .groupBy(F.shiftright(place, 6).alias("word"))
+        .agg(
+            F.bit_or(F.call_function("shiftleft", one, place.bitwiseAND(63).cast("int"))).alias(
+                "bits"
+            ),
+            F.bit_or(F.call_function("shiftleft", one, F.col("number"))).alias("lengths"),
+        )
     )
-    table = marks.toArrow()
+    table = words.toArrow()
     lengths = int(np.bitwise_or.reduce(table["lengths"].to_numpy(), initial=0))
     bits = table["bits"].to_numpy().view(np.uint64)
     return Sought(
@@ -134,10 +142,10 @@ def overlaps(
         F.count(F.lit(1)).alias("members"),
         F.any_value("number").alias("number"),
         F.any_value("grams").alias("grams"),
-        F.min(F.struct(KEY, COLUMN)).alias("first"),
     )
-    hits = texts.select(TEXT, "members", F.explode("grams").alias(GRAM))
-    parts = tests.select(TEST, SIZE, F.explode("grams").alias(GRAM))
+    hits = texts.select(TEXT, "members", "number", F.explode("grams").alias("held"))
+    hits = hits.select(TEXT, "members", "number", _gram("held"), F.col("held.said").alias("said"))
+    parts = tests.select(TEST, WITNESS, SIZE, F.explode("grams").alias(GRAM))
     if search.boilerplate is not None:
         common = hits.groupBy(GRAM).agg(F.sum("members").alias("in"))
         common = common.where(F.col("in") > search.boilerplate)
@@ -145,9 +153,13 @@ def overlaps(
         whole = Window.partitionBy(TEST)
         parts = parts.join(common, GRAM, "left_anti")
         parts = parts.withColumn(SIZE, F.count(F.lit(1)).over(whole))
-    best = _best(texts, hits, parts, search)
-    best = best.join(tests.select(TEST, WITNESS), TEST)
-    return _shown(df, rows, best, tables, search.cut, known)
+    best = _best(hits, parts, search)
+    counted = rows.groupBy(KEY, COLUMN, TEXT).agg(F.count(F.lit(1)).alias("rows"))
+    return counted.join(best, TEXT).drop(TEXT)
+
+
+def _gram(of: str) -> Column:
+    return F.struct(f"{of}.hi", f"{of}.lo").alias(GRAM)
 
 
 def _rows(df: DataFrame, names: Sequence[str], search: Search, known: Sought) -> DataFrame:
@@ -181,33 +193,45 @@ def _sets(tests: DataFrame) -> DataFrame:
     return once.select("*", F.size("grams").cast("bigint").alias(SIZE))
 
 
-def _best(texts: DataFrame, hits: DataFrame, parts: DataFrame, search: Search) -> DataFrame:
+def _best(hits: DataFrame, parts: DataFrame, search: Search) -> DataFrame:
     """Of each text the evaluation text of which it holds most, and the first n-gram of it."""
-    hits = hits.select(TEXT, GRAM)
+    held = F.collect_set(F.struct(GRAM, "said")).alias("held")
+    number = F.any_value("number").alias("number")
     if search.share is None:
         index = parts.groupBy(GRAM).agg(F.min(TEST).alias(TEST))
-        counted = hits.join(index, GRAM).groupBy(TEXT, TEST).agg(F.count(F.lit(1)).alias("n"))
-        most = F.min(F.struct(-F.col("n"), F.col(TEST))).alias("most")
-        pairs = counted.groupBy(TEXT).agg(most).select(TEXT, f"most.{TEST}")
+        # Of those with as many the least.
+        most = F.mode(TEST, True).alias(TEST)
+        pairs = hits.join(index, GRAM).groupBy(TEXT).agg(held, number, most)
     else:
-        pairs = hits.join(_rarest(parts, search.share), GRAM).select(TEXT, TEST).distinct()
-    held = pairs.join(hits, TEXT).join(parts, [TEST, GRAM])
-    told = held.groupBy(TEXT, TEST).agg(
-        F.count(F.lit(1)).alias(SHARED), F.min(GRAM).alias(GRAM), F.any_value(SIZE).alias(SIZE)
+        several = F.collect_set(TEST).alias("tests")
+        index = _rarest(parts, search.share)
+        pairs = hits.join(index, GRAM, "left").groupBy(TEXT).agg(held, number, several)
+        pairs = pairs.select("*", F.explode("tests").alias(TEST))
+    pairs = pairs.select(TEXT, TEST, "number", F.inline("held"))
+    told = (
+        pairs.join(parts, [TEST, GRAM])
+        .groupBy(TEXT, TEST)
+        .agg(
+            F.count(F.lit(1)).alias(SHARED),
+            F.min(F.struct(GRAM, F.col("said").alias("ngram"))).alias("first"),
+            *[F.any_value(name).alias(name) for name in (SIZE, WITNESS, "number")],
+        )
     )
-    told = told.withColumn("share", F.col(SHARED) / F.col(SIZE))
-    similarity = F.lit(None).cast("double")
-    if search.jaccard:
-        told = told.join(texts.select(TEXT, "number"), TEXT)
-        similarity = F.col(SHARED) / (F.col(SIZE) + F.col("number") - F.col(SHARED))
-    told = told.withColumn("similarity", similarity)
+    share = F.col(SHARED) / F.col(SIZE)
+    jaccard = F.col(SHARED) / (F.col(SIZE) + F.col("number") - F.col(SHARED))
+    told = told.withColumns(
+        {
+            "share": share,
+            "similarity": jaccard if search.jaccard else F.lit(None).cast("double"),
+            "ngram": F.col("first.ngram"),
+        }
+    )
     if search.share is not None:
-        enough = F.col("similarity" if search.jaccard else "share")
-        told = told.where(enough >= F.lit(search.share))
-    names = [SHARED, "share", "similarity", GRAM]
-    first = F.struct(-F.col(SHARED), -F.col("share"), F.col(TEST), *map(F.col, names))
-    found = told.groupBy(TEXT).agg(F.min(first).alias("told")).select(TEXT, "told.*")
-    return found.select(TEXT, TEST, *names).join(texts.select(TEXT, "first"), TEXT)
+        told = told.where(F.col("similarity" if search.jaccard else "share") >= search.share)
+    names = [WITNESS, SHARED, "share", "similarity", "ngram"]
+    order = [-F.col(SHARED), -F.col("share"), F.col(TEST)]
+    first = F.min(F.struct(*order, *map(F.col, names))).alias("told")
+    return told.groupBy(TEXT).agg(first).select(TEXT, *[f"told.{name}" for name in names])
 
 
 def _rarest(parts: DataFrame, share: float) -> DataFrame:
@@ -218,46 +242,3 @@ def _rarest(parts: DataFrame, share: float) -> DataFrame:
     # A little less, so that rounding makes them one too many at most, never one too few.
     least = F.ceil(F.lit(share * (1 - 1e-9)) * F.col(SIZE))
     return placed.where(F.col("place") <= F.col(SIZE) - least + 1).select(GRAM, TEST)
-
-
-def _shown(
-    df: DataFrame,
-    rows: DataFrame,
-    best: DataFrame,
-    tables: Sequence[EvaluationTable],
-    cut: Cut,
-    known: Sought,
-) -> DataFrame:
-    """The rows of the texts found, where both have the n-gram as text, not by its hash alone."""
-    names = columns_of(tables)
-
-    def gram(texts: Column, salt: Column) -> Column:
-        return shown(texts, F.col(GRAM), salt, cut, known.lengths)
-
-    asked = best.select(TEXT, GRAM, F.col("first.*"))
-    theirs = df.select(KEY, F.array(*[joined([name]) for name in names]).alias("texts"))
-    theirs = theirs.join(asked, KEY)
-    # Rows that share a key are equal.
-    own = theirs.groupBy(TEXT).agg(
-        F.any_value(KEY).alias(KEY), *[F.any_value(n).alias(n) for n in ("texts", GRAM, COLUMN)]
-    )
-    own = own.select(
-        TEXT, gram(F.element_at("texts", F.col(COLUMN) + 1), F.col(COLUMN)).alias("ngram")
-    )
-    wanted = best.select(GRAM, WITNESS).distinct()
-    looked_up = []
-    for i, table in enumerate(tables):
-        for name, columns in table.columns.items():
-            at = F.struct(
-                F.lit(i).alias(TABLE),
-                table.pinned.key_hash.alias("key"),
-                F.lit(names.index(name)).alias(COLUMN),
-            )
-            looked_up.append(table.pinned.df.select(at.alias(WITNESS), joined(columns).alias("t")))
-    tests = unite(looked_up).join(wanted, WITNESS)
-    tests = tests.groupBy(WITNESS, GRAM).agg(F.any_value("t").alias("t"))
-    tests = tests.select(WITNESS, GRAM, gram(F.col("t"), F.col(f"{WITNESS}.{COLUMN}")).alias("as"))
-    both = best.join(own, TEXT).join(tests, [WITNESS, GRAM]).where(F.col("ngram") == F.col("as"))
-    counted = rows.groupBy(KEY, COLUMN, TEXT).agg(F.count(F.lit(1)).alias("rows"))
-    told = [WITNESS, SHARED, "share", "similarity", "ngram"]
-    return counted.join(both.select(TEXT, *told), TEXT).select(KEY, "rows", COLUMN, *told)
