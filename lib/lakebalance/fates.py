@@ -48,7 +48,7 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``near-duplicate``, ``contaminated``, ``cleaned``, ``undersampled``,
+    ``duplicate``, ``near-duplicate``, ``contaminated``, ``leaked``, ``cleaned``, ``undersampled``,
     ``not selected``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the
     copies in an ordered table, the first 100; null where the version that the run wrote is not
     there any more),

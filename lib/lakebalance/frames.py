@@ -229,7 +229,7 @@ class Frames:
         for i, options in enumerate(recipe.prune):
             method = method_of("prune", options)
             if method.check_columns is not None:
-                given = self.for_training(self.branches[0]).drop(SOURCE, KEY)
+                given = self._given(self.branches[0], method, check=True).drop(SOURCE, KEY)
                 method.check_columns(given, options, f"prune.{i}", **self._compared_with(method))
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
@@ -286,7 +286,7 @@ class Frames:
         self.said = []
         for i, options in enumerate(self.recipe.prune):
             method, united = method_of("prune", options), unite(left)
-            given = self.for_training(united) if method.training_only else united
+            given = self._given(united, method)
             known, place = [], f"prune.{i}"
             more: dict[str, Any] = self._compared_with(method)
             if method.prepare is not None:
@@ -301,6 +301,12 @@ class Frames:
                 self.said += method.summarise(kept, options, place, **more)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left
+
+    def _given(self, rows: DataFrame, method: Method, *, check: bool = False) -> DataFrame:
+        """What a pruning method sees of the rows, or what its columns are checked in."""
+        if method.sides:
+            return self.grouped(rows)
+        return self.for_training(rows) if method.training_only or check else rows
 
     def _compared_with(self, method: Method) -> dict[str, list[EvaluationTable]]:
         return {"evaluation": self.evaluation} if method.evaluation else {}

@@ -71,6 +71,7 @@ class Method:
     a sampler keeps rows as they are counted in such a unit.
     ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
     name and returns it as written, or None where nothing may be written, as while planning.
+    ``sides``, for pruning, says that rows come with the part of the split that they belong to.
     ``evaluation``, for pruning, says that the function, ``prepare`` and ``check_columns`` take by
     this name the tables that a model is evaluated on; ``summarise(matches, options, place)`` then,
     too. It says of what was dropped what a run's report is to show, as a list of ``Diagnostic``.
@@ -99,6 +100,7 @@ class Method:
     any_unit: bool = False
     scratch: bool = False
     evaluation: bool = False
+    sides: bool = False
     summarise: Callable[..., list[Diagnostic]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
