@@ -3,7 +3,6 @@
 import re
 import unicodedata
 
-import numpy as np
 from pyspark.sql import functions as F
 
 from lakebalance.core.evaluation import EvaluationTable
@@ -82,7 +81,3 @@ def found(df, tables, scratch=None, **options):
         }
         for r in matches.collect()
     }
-
-
-def seeded(seed):
-    return np.random.default_rng(seed)

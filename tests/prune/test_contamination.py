@@ -73,6 +73,9 @@ def test_shares_near_duplicates_and_boilerplate(spark, texts):
     matches = found(df, tables, **options, share=0.5)
     assert set(matches) == {i for i, share in known.items() if share >= 0.5} and len(matches) > 9
     assert {i: m["share"] for i, m in matches.items()}.items() <= known.items()
+    # Rows that share a key are equal, and go together.
+    twice = found(df.union(df), tables, **options, share=0.5)
+    assert {i: m["rows"] for i, m in twice.items()} == dict.fromkeys(matches, 2)
     # One word of eighteen differs in the first; the second shares half, and no run of thirteen.
     base = " ".join(f"t{i}" for i in range(18))
     copy, half = base.replace("t9", "other"), " ".join(base.split()[:9])

@@ -84,7 +84,10 @@ class Contamination(MethodOptions):
         description="N-grams in more rows than this are common phrases, and do not count; all "
         "count if left out. GPT-3 took 10.",
     )
-    normalise: Normalise = Field(Normalise(punctuation=True), description=DIFFERENCES)
+    normalise: Normalise = Field(
+        Normalise(punctuation=True),
+        description=f"{DIFFERENCES} Where left out, it counts as white space, too.",
+    )
 
     @property
     def searches(self) -> dict[str, Search]:
@@ -118,8 +121,9 @@ def contamination(
     n-gram is enough, an n-gram that several evaluation texts have stands for one of them. N-grams
     are compared by 128 bits of hash, as keys are: 64 that find them and 64 others that verify.
 
-    A task holds a filter of 16 MiB at most and the batch of texts that it reads. Only n-grams that
-    pass the filter are shuffled, and rows of the same n-grams are compared once. With ``share`` or
+    A task holds a filter of 16 MiB at most and the batch of texts that it reads, with those of
+    their n-grams that pass the filter. Only these are shuffled, and rows of the same n-grams are
+    compared once. With ``share`` or
     ``near``, a row is compared with each evaluation text that has one of its rarest n-grams in it:
     many where many evaluation texts are made of common phrases alone.
 

@@ -48,8 +48,8 @@ class Leakage(MethodOptions):
     time: str | None = Field(
         None,
         description="Column of numbers, dates or timestamps: rows for training must come before "
-        "those held out. With entity, before those of their own entity, and such rows stay: a past "
-        "may be learned from.",
+        "those held out. With entity, before those of their own entity, whose past stays. A null "
+        "or NaN is never late.",
     )
     columns: list[str] | None = Field(
         None,
@@ -133,8 +133,8 @@ def leakage(
     References
     ----------
     Kapoor, Narayanan, "Leakage and the reproducibility crisis in machine-learning-based science",
-    Patterns 2023: duplicates on both sides (L1.4), temporal leakage (L3.1), rows that are not
-    independent of each other (L3.2).
+    Patterns 2023: of its kinds of leakage duplicates on both sides, data of a later time, and rows
+    that are not independent of each other.
     """
     check_columns(df, options, place)
     rows = _sided(df, options)
