@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import TRAIN
 from lakebalance.expect.gate import Verdict
@@ -41,6 +42,7 @@ def cautions(
         *_one_group(recipe.by, groups),
         *copies_without_split(recipe, groups),
         *_equal_rows_apart(frames),
+        *_not_compared(frames),
         *_missing_groups(groups, outputs),
     ]
     return [{"code": code, "message": message} for code, message in found]
@@ -114,6 +116,29 @@ def _equal_rows_apart(frames: Frames) -> Iterable[tuple[str, str]]:
             "rows that are equal but for their key may be in training and in a part that is held "
             "out; write prune: [{method: exact, columns: […]}]",
         )
+
+
+def steps_against(recipe: Recipe, table: EvaluationTable) -> list[str]:
+    """The pruning steps that take out rows which overlap an evaluation table."""
+    found = []
+    for i, options in enumerate(recipe.prune):
+        if method_of("prune", options).evaluation:
+            named: Sequence[str] | None = getattr(options, "tables", None)
+            if table.prunes if named is None else table.name in named:
+                found.append(f"prune.{i}")
+    return found
+
+
+def _not_compared(frames: Frames) -> Iterable[tuple[str, str]]:
+    """Where rows may overlap a table that a model is evaluated on."""
+    for table in frames.evaluation:
+        if not steps_against(frames.recipe, table):
+            yield (
+                "evaluation_not_compared",
+                f'rows may overlap the evaluation table "{table.name}": no pruning step compares '
+                "them with it; write prune: [{method: contamination}]"
+                + ("" if table.prunes else f" and leave out {table.place}.contamination"),
+            )
 
 
 def _missing_groups(

@@ -146,6 +146,8 @@ def pruned_text(data: Mapping[str, Any]) -> str:
     """How many rows pruning dropped as what."""
     duplicates, *others = dropped_by_fate(data).items()
     more = [f", {rows:,} rows {fate}" for fate, rows in others]
+    if shorter := sum(step.get("edited", 0) for step in data.get("pruned") or []):
+        more.append(f", {shorter:,} rows shortened")
     return f"{duplicates[1]:,} duplicates dropped{''.join(more)}"
 
 

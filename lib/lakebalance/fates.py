@@ -16,7 +16,7 @@ from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import KEY, SOURCE, unite
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
@@ -30,7 +30,7 @@ from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
 
 Key = tuple[int, int]
 MOST = 1000
-OF_EVERY_MATCH = ("rows", "method", "dropped_source")
+OF_EVERY_MATCH = ("dropped", "kept", "neighbour", "rows", LEFT, "method", "dropped_source")
 
 
 def explain(
@@ -48,14 +48,17 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``near-duplicate``, ``cleaned``, ``undersampled``, ``not selected``,
-    ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the copies in an ordered
-    table, the first 100; null where the version that the run wrote is not there any more),
+    ``duplicate``, ``near-duplicate``, ``contaminated``, ``leaked``, ``cleaned``, ``undersampled``,
+    ``not selected``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the
+    copies in an ordered table, the first 100; null where the version that the run wrote is not
+    there any more),
     ``children`` (synthetic rows of which it is the first parent, where there can be any),
     ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
     ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
     ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it, what made that one stay
-    (``stayed_by``), of how many ``members`` of the cluster, and its source (``kept_source``).
+    (``stayed_by``), of how many ``members`` of the cluster, and its source (``kept_source``). A
+    contaminated one has the ``evaluation`` table, the ``test`` row's key hash, ``test_row``, and an
+    ``ngram`` of both. A row that parts were taken out of has them in ``edited``.
 
     Raises
     ------
@@ -136,7 +139,8 @@ class Inquiry:
     def frames(self) -> Frames:
         """The stages at the versions of that run."""
         plan = self.entry["plan"]
-        versions = {s["name"]: s["version"] for s in plan["sources"]}
+        tables = [*plan["sources"], *plan.get("evaluation", [])]
+        versions = {table["name"]: table["version"] for table in tables}
         clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
         return Frames(self.recipe, self.spark, versions, clusters)
 
@@ -170,8 +174,8 @@ class Inquiry:
             return {
                 "fate": method_of("prune", options).fate,
                 "by": f"prune.{step} ({options.method})",
+                **(self._evaluated(**numbers) if "test" in numbers else numbers),
                 **self._in_favour_of(other),
-                **numbers,
                 "copies": 0,
             }
         return self._sampled(key)
@@ -181,6 +185,12 @@ class Inquiry:
             return {}
         return {"of": key_text(other), "of_row": self.other_rows.get(other)}
 
+    def _evaluated(self, evaluation: str, test: Any, **numbers: Any) -> dict[str, Any]:
+        """The evaluation row that a row was dropped for."""
+        key = _key(test)
+        row = self.evaluation_rows.get((evaluation, key))
+        return {"evaluation": evaluation, "test": key_text(key), "test_row": row, **numbers}
+
     def _sampled(self, key: Key) -> dict[str, Any]:
         (first, *others) = [o for o in self.frames.outputs if o.name in self.after_filter[key]]
         fate = self._in_output(key, first)
@@ -188,6 +198,8 @@ class Inquiry:
             fate |= {"fate": "held out", "part": first.part, "table": first.table}
         if others:
             fate["outputs"] = {output.name: self._in_output(key, output) for output in others}
+        if key in self.edited:
+            fate["edited"] = self.edited[key]
         return fate
 
     def _in_output(self, key: Key, output: Output) -> dict[str, Any]:
@@ -246,7 +258,12 @@ class Inquiry:
     @cached_property
     def contents(self) -> dict[Key, Key]:
         """A hash of all that each picked row is published with."""
-        hashed = contents_of(self._of_picked(self.frames.all_rows), self.recipe).distinct()
+        rows = self._of_picked(self.frames.all_rows)
+        for i, options in enumerate(self.recipe.prune):
+            if (edit := method_of("prune", options).edit) is not None:
+                name = f"matches-{self.recipe.name}-{i}"
+                rows = edit(rows, options, self.state.read(self.spark, name, self.entry["run_id"]))
+        hashed = contents_of(rows, self.recipe).distinct()
         return {_key(r[KEY]): _key(r[CONTENT]) for r in hashed.collect()}
 
     @cached_property
@@ -293,23 +310,35 @@ class Inquiry:
         Of rows that share a key, some may stay: those have the fate of the ones that do.
         """
         found: dict[Key, tuple[int, Key | None, dict[str, Any]]] = {}
+        for step, match in self.matches:
+            other = match.get("kept") or match.get("neighbour")
+            if match["dropped"] != other and not match.get(LEFT):
+                favoured = None if other is None else _key(other)
+                found.setdefault(_key(match["dropped"]), (step, favoured, _numbers(match)))
+        return found
+
+    @cached_property
+    def edited(self) -> dict[Key, list[dict[str, Any]]]:
+        """For each row that parts were taken out of, by which steps, and which parts."""
+        found: dict[Key, list[dict[str, Any]]] = {}
+        for step, match in self.matches:
+            options = self.recipe.prune[step]
+            if method_of("prune", options).edit is not None and not match["rows"]:
+                said = {"by": f"prune.{step} ({options.method})", **_numbers(match)}
+                said["of"] = key_text(_key(match["kept"]))
+                found.setdefault(_key(match["dropped"]), []).append(said)
+        return found
+
+    @cached_property
+    def matches(self) -> list[tuple[int, dict[str, Any]]]:
+        """What each pruning step found of the picked rows."""
+        found = []
         for i in range(len(self.recipe.prune)):
             matches = self.state.read(
                 self.spark, f"matches-{self.recipe.name}-{i}", self.entry["run_id"]
             )
-            for row in matches.where(_is_one_of("dropped", self.picked)).collect():
-                match = row.asDict()
-                dropped, stay = match.pop("dropped"), match.pop(LEFT, 0)
-                other = match.pop("kept", None) or match.pop("neighbour", None)
-                if dropped != other and not stay:
-                    # Those that are null are other methods', which wrote to the table before.
-                    numbers = {
-                        name: value
-                        for name, value in match.items()
-                        if value is not None and name not in OF_EVERY_MATCH
-                    }
-                    favoured = None if other is None else _key(other)
-                    found.setdefault(_key(dropped), (i, favoured, numbers))
+            of_picked = matches.where(_is_one_of("dropped", self.picked)).collect()
+            found += [(i, row.asDict()) for row in of_picked]
         return found
 
     @cached_property
@@ -322,6 +351,23 @@ class Inquiry:
             _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
             for r in found
         }
+
+    @cached_property
+    def evaluation_rows(self) -> dict[tuple[str, Key], dict[str, Any]]:
+        """The rows of evaluation tables that picked ones were dropped for."""
+        asked: dict[str, set[Key]] = {}
+        for _, _, numbers in self.dropped_for.values():
+            if "test" in numbers:
+                asked.setdefault(numbers["evaluation"], set()).add(_key(numbers["test"]))
+        found: dict[tuple[str, Key], dict[str, Any]] = {}
+        for table in self.frames.evaluation:
+            if keys := asked.get(table.name):
+                rows = table.pinned.df.withColumn(KEY, table.pinned.key_hash)
+                rows = rows.where(_is_one_of(KEY, keys)).drop(ROW_ID)
+                for row in rows.dropDuplicates([KEY]).limit(MOST).collect():
+                    values = {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
+                    found[table.name, _key(row[KEY])] = values
+        return found
 
     @cached_property
     def weighed(self) -> dict[Key, dict[str, Any]]:
@@ -360,6 +406,12 @@ class Inquiry:
         run = self.entry["run_id"]
         groups = remembered_groups(self.state, self.spark, self.recipe, run, ids)
         return {(output, group.id): group for output, own in groups.items() for group in own}
+
+
+def _numbers(match: Mapping[str, Any]) -> dict[str, Any]:
+    """What a match says besides of which row it is and for which other."""
+    # Those that are null are other methods', which wrote to the table before.
+    return {n: v for n, v in match.items() if v is not None and n not in OF_EVERY_MATCH}
 
 
 def _key(value: Any) -> Key:

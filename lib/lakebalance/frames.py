@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,8 +22,9 @@ from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import method_of
+from lakebalance.core.registry import Method, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
@@ -84,6 +86,7 @@ class Frames:
         """The id of the run that these sources and this recipe make."""
         versions = {source.name: source.version for source in self.pinned}
         versions |= {f"{place}.embeddings": t.version for place, t in self.targets.items()}
+        versions |= {table.name: table.pinned.version for table in self.evaluation}
         return run_id(self.recipe.hash, versions, __version__)
 
     @cached_property
@@ -93,6 +96,21 @@ class Frames:
             place: pin_one(self.spark, spec.target, f"{place}.embeddings.target")
             for place, spec in embedded_rules(self.recipe).items()
         }
+
+    @cached_property
+    def evaluation(self) -> list[EvaluationTable]:
+        """The tables that a model is evaluated on, at their versions."""
+        earlier = self.versions or {}
+        specs = [(f"evaluation.{i}", spec) for i, spec in enumerate(self.recipe.evaluation)]
+        return [
+            EvaluationTable(
+                place,
+                pin_one(self.spark, spec, place, earlier.get(spec.name)),
+                spec.columns,
+                spec.contamination,
+            )
+            for place, spec in specs
+        ]
 
     @cached_property
     def branches(self) -> list[DataFrame]:
@@ -210,9 +228,10 @@ class Frames:
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
         for i, options in enumerate(recipe.pruning):
-            check = method_of("prune", options).check_columns
-            if check is not None:
-                check(self.for_training(self.branches[0]).drop(SOURCE, KEY), options, f"prune.{i}")
+            method = method_of("prune", options)
+            if method.check_columns is not None:
+                given = self._given(self.branches[0], method, check=True).drop(SOURCE, KEY)
+                method.check_columns(given, options, f"prune.{i}", **self._compared_with(method))
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
             divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
@@ -268,21 +287,34 @@ class Frames:
         self.said = []
         for i, options in enumerate(self.recipe.pruning):
             method, united = method_of("prune", options), unite(left)
-            given = self.for_training(united) if method.training_only else united
+            given = self._given(united, method)
             if not method.training_only and short_of(options) & {bins.name for bins in self.bins}:
                 given = self.binned(united)
-            known = []
+            known, place = [], f"prune.{i}"
+            more: dict[str, Any] = self._compared_with(method)
             if method.prepare is not None:
-                prepared = method.prepare(given, options, f"prune.{i}")
+                prepared = method.prepare(given, options, place, **more)
                 known.append(prepared.state)
                 self.said += prepared.diagnostics
-            more = {"scratch": self._scratch_of(i)} if method.scratch else {}
-            matches = method.function(given, options, f"prune.{i}", *known, **more)
+            scratch = {"scratch": self._scratch_of(i)} if method.scratch else {}
+            matches = method.function(given, options, place, *known, **scratch, **more)
             kept = found(i, matches)
+            if method.summarise is not None and self.scratch is not None:
+                # A plan has no matches that are written: it would look for them once more.
+                self.said += method.summarise(kept, options, place, **more)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
             if method.edit is not None:
                 left = [method.edit(frame, options, kept) for frame in left]
         return left
+
+    def _given(self, rows: DataFrame, method: Method, *, check: bool = False) -> DataFrame:
+        """What a pruning method sees of the rows, or what its columns are checked in."""
+        if method.sides:
+            return self.grouped(rows)
+        return self.for_training(rows) if method.training_only or check else rows
+
+    def _compared_with(self, method: Method) -> dict[str, list[EvaluationTable]]:
+        return {"evaluation": self.evaluation} if method.evaluation else {}
 
     def _scratch_of(self, step: int) -> Scratch | None:
         scratch = self.scratch

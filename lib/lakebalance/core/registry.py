@@ -71,8 +71,12 @@ class Method:
     a sampler keeps rows as they are counted in such a unit.
     ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
     name and returns it as written, or None where nothing may be written, as while planning.
-    ``edit(df, options, matches)``, for pruning, takes out of rows what its matches say goes of them,
-    where not the whole row does.
+    ``edit(df, options, matches)``, for pruning, takes out of rows what its matches say goes of
+    them, where not the whole row does.
+    ``sides``, for pruning, says that rows come with the part of the split that they belong to.
+    ``evaluation``, for pruning, says that the function, ``prepare`` and ``check_columns`` take by
+    this name the tables that a model is evaluated on; ``summarise(matches, options, place)`` then,
+    too. It says of what was dropped what a run's report is to show, as a list of ``Diagnostic``.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -98,6 +102,9 @@ class Method:
     any_unit: bool = False
     scratch: bool = False
     edit: Callable[..., Any] | None = None
+    evaluation: bool = False
+    sides: bool = False
+    summarise: Callable[..., list[Diagnostic]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

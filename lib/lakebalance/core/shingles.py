@@ -44,6 +44,24 @@ class Sets(NamedTuple):
         return np.diff(self.starts)
 
 
+class Tokenised(NamedTuple):
+    """The tokens of a chunk's texts: where each begins and has ended, and its hash.
+
+    ``counts`` says how many each text has.
+    """
+
+    codes: Codes
+    begin: Ints
+    end: Ints
+    counts: Ints
+    hashes: Words
+
+    def texts(self, at: int, length: int) -> list[str]:
+        """The texts of so many tokens from one on."""
+        spans = zip(self.begin[at : at + length], self.end[at : at + length], strict=True)
+        return [self.codes[first:last].tobytes().decode("utf-32-le") for first, last in spans]
+
+
 def chunks(texts: pa.Array) -> Iterator[pa.Array]:
     """The texts in runs of few enough texts and characters; a longer one is a run of its own."""
     ends = np.cumsum(pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False))
@@ -74,14 +92,35 @@ def shingles(texts: pa.Array, tokens: Tokens, n: int) -> Sets:
     >>> shingles(texts, "words", 3).sizes.tolist()
     [3, 1, 0, 0]
     """
+    found = tokenised(texts, tokens)
+    with np.errstate(over="ignore"):
+        owners, values = _runs(found.hashes, found.counts, n)
+    return _sets(owners, values, len(texts))
+
+
+def tokenised(texts: pa.Array, tokens: Tokens) -> Tokenised:
+    """The tokens of a chunk's texts, in order.
+
+    Parameters
+    ----------
+    texts : large_string, in the form in which they are compared.
+    tokens : what a token is.
+
+    Examples
+    --------
+    >>> found = tokenised(pa.array(["a rose is", None, "b"], pa.large_string()), "words")
+    >>> found.counts.tolist(), found.texts(1, 2)
+    ([3, 0, 1], ['rose', 'is'])
+    """
     codes, bounds = _code_points(texts)
     with np.errstate(over="ignore"):
         if tokens == "words":
-            hashes, counts = _words(codes, bounds)
-        else:
-            hashes, counts = mix(codes.astype(np.uint64) * np.uint64(STEP)), np.diff(bounds)
-        owners, values = _runs(hashes, counts, n)
-    return _sets(owners, values, len(texts))
+            begin, end = _words(codes, bounds)
+            counts = np.diff(np.searchsorted(begin, bounds))
+            return Tokenised(codes, begin, end, counts, _hashes(codes, begin, end))
+        begin = np.arange(len(codes))
+        hashes = mix(codes.astype(np.uint64) * np.uint64(STEP))
+        return Tokenised(codes, begin, begin + 1, np.diff(bounds), hashes)
 
 
 def _code_points(texts: pa.Array) -> tuple[Codes, Ints]:
@@ -121,10 +160,10 @@ def _powers() -> tuple[Words, Words]:
     return both[0], both[1]
 
 
-def _words(codes: Codes, bounds: Ints) -> tuple[Words, Ints]:
-    """The hash of each word, and how many words each text has."""
+def _words(codes: Codes, bounds: Ints) -> tuple[Ints, Ints]:
+    """Where each word begins, and where it has ended."""
     if not len(codes):
-        return np.empty(0, np.uint64), np.zeros(len(bounds) - 1, np.int64)
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     inside = _in_words(int(codes.max()) // PLANE + 1)[codes]
     first, last = inside.copy(), inside.copy()
     first[1:] &= ~inside[:-1]
@@ -133,8 +172,11 @@ def _words(codes: Codes, bounds: Ints) -> tuple[Words, Ints]:
     edges = edges[(edges > 0) & (edges < len(codes))]
     first[edges] = inside[edges]
     last[edges - 1] = inside[edges - 1]
-    begin, end = np.flatnonzero(first), np.flatnonzero(last) + 1
-    counts = np.diff(np.searchsorted(begin, bounds))
+    return np.flatnonzero(first), np.flatnonzero(last) + 1
+
+
+def _hashes(codes: Codes, begin: Ints, end: Ints) -> Words:
+    """The hash of each word."""
     hashes = np.empty(len(begin), np.uint64)
     done = 0
     while done < len(begin):
@@ -149,7 +191,7 @@ def _words(codes: Codes, bounds: Ints) -> tuple[Words, Ints]:
             own = slice(done, upto)
             hashes[own] = _polynomials(codes[low:high], begin[own] - low, end[own] - low)
         done = upto
-    return hashes, counts
+    return hashes
 
 
 def _polynomials(codes: Codes, begin: Ints | list[int], end: Ints | list[int]) -> Words:

@@ -65,9 +65,9 @@ def containment(
     """The matches of rows whose lines or paragraphs other rows have before them.
 
     A unit stays where it is first: in the row that ``keep`` puts first, at its first place there.
-    Where units go, a row goes with its last one. Where rows go, at least ``share`` of the characters
-    of each are in rows that stay: those which would lose more because several rows that quote each
-    other go at once are put back.
+    Where units go, a row goes with its last one. Where rows go, at least ``share`` of the
+    characters of each are in rows that stay: those which would lose more because several rows that
+    quote each other go at once are put back.
 
     Three shuffles of hashes, a line for each unit; tasks hold a batch of rows and no more.
 

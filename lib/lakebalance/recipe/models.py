@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import (
     Field,
@@ -14,43 +14,18 @@ from pydantic import (
     model_validator,
 )
 
-from lakebalance.core.conditions import check_one_point_in_time, of_the_row
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.evaluation import Evaluation, with_contamination
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
 from lakebalance.recipe.rules import Allocate, Phase, Rules
+from lakebalance.recipe.sources import Source
 from lakebalance.sample.repeat import Repeat
 
 OnFail = Literal["quarantine", "warn", "stop"]
-
-
-class Source(Part):
-    """One table, read at one pinned version, optionally filtered."""
-
-    name: str = Field(min_length=1, description="What the recipe and the plan call this source.")
-    table: str = Field(min_length=1, description="Path or catalog name of the table.")
-    format: Literal["delta", "parquet"] = Field("delta", description="What the table is.")
-    version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
-    timestamp: str | None = Field(None, description="Delta version as of this time.")
-    where: str | None = Field(None, description="Spark SQL condition; other rows are filtered.")
-    key: Literal["row_id"] | Annotated[list[str], Field(min_length=1)] | None = Field(
-        None,
-        description="Columns that identify a row, or row_id for Delta's row tracking; all columns "
-        "if left out.",
-    )
-    nan_as_null: bool = Field(
-        False, description="Read NaN in float and double columns as null, as pandas means it."
-    )
-
-    _of_the_row = field_validator("where")(of_the_row)
-
-    @model_validator(mode="after")
-    def _one_point_in_time(self) -> Source:
-        check_one_point_in_time(self.format, self.version, self.timestamp)
-        return self
 
 
 class Expectation(Part):
@@ -178,6 +153,11 @@ class Recipe(Part):
     name: str = Field(min_length=1, description="Names the run in ledger and reports.")
     seed: int = Field(0, description="Another seed picks other rows of the same numbers.")
     sources: list[Source] = Field(min_length=1, description="The tables that are read.")
+    evaluation: list[Evaluation] = Field(
+        default_factory=list,
+        description="Tables that a model is evaluated on: rows for training that overlap them are "
+        "dropped, and they are only read.",
+    )
     expect: Expect = Field(Expect(), description="The quality gate.")
     prune: list[PruneOptions] = Field(
         default_factory=list, description="How redundant rows are found, in order."
@@ -196,11 +176,16 @@ class Recipe(Part):
     publish: Publish = Field(description="Where the output goes.")
     report: Report = Field(Report(), description="What the report shows of rows.")
 
+    _with_contamination = model_validator(mode="before")(with_contamination)
+
     @model_validator(mode="after")
     def _names_agree(self) -> Recipe:
         names = [source.name for source in self.sources]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two sources have the name {min(twice)!r}")
+        every = [*names, *[table.name for table in self.evaluation]]
+        if twice := {name for name in every if every.count(name) > 1}:
+            raise ValueError(f"evaluation: another table has the name {min(twice)!r}, too")
         for expectation in self.expect.expectations:
             if expectation.source is not None and expectation.source not in names:
                 raise ValueError(

@@ -77,7 +77,8 @@ def flow(result: Mapping[str, Any], sampler: str) -> list[Step]:
 
 def _dropped_as(step: Mapping[str, Any]) -> str:
     words = pruned.in_words(pruned.fate_of(step))
-    return f"{words} ({step['method']})" if step["method"] else words
+    shorter = f"; {step['edited']:,} rows shortened" if step.get("edited") else ""
+    return f"{words} ({step['method']}{shorter})" if step["method"] else words
 
 
 def _held_out(result: Mapping[str, Any]) -> int:
