@@ -22,7 +22,7 @@ from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import method_of
+from lakebalance.core.registry import MethodOptions, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
@@ -267,10 +267,7 @@ class Frames:
         left = list(rows)
         self.said = []
         for i, options in enumerate(self.recipe.pruning):
-            method, united = method_of("prune", options), unite(left)
-            given = self.for_training(united) if method.training_only else united
-            if not method.training_only and short_of(options) & {bins.name for bins in self.bins}:
-                given = self.binned(united)
+            method, given = method_of("prune", options), self.given_to(options, unite(left))
             known = []
             if method.prepare is not None:
                 prepared = method.prepare(given, options, f"prune.{i}")
@@ -281,6 +278,13 @@ class Frames:
             kept = found(i, matches)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
         return left
+
+    def given_to(self, options: MethodOptions, rows: DataFrame) -> DataFrame:
+        """What a pruning method sees of the rows."""
+        if method_of("prune", options).training_only:
+            return self.for_training(rows)
+        made = {bins.name for bins in self.bins}
+        return self.binned(rows) if short_of(options) & made else rows
 
     def _scratch_of(self, step: int) -> Scratch | None:
         scratch = self.scratch
