@@ -8,8 +8,8 @@ import lakebalance as lb
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.tables import newest_version
 from lakebalance.prune.minhash import MinHash
-from lakebalance.publish.state import State
 from lakebalance.pruning_quality import Counted, said_of
+from lakebalance.publish.state import State
 from tests.prune.planted import planted
 
 OWN = {"method": "minhash", "columns": ["text"], "threshold": 0.8}

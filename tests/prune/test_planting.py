@@ -22,7 +22,7 @@ def test_copies_of_words_are_between_seven_and_nineteen_twentieths(ngram):
         assert edit_one(text, key, "words", ngram, 0) == copy
         assert len(copy.split()) == len(text.split())
         similar.append(similarity(text, copy, ngram))
-    assert 0.6 < min(similar) and max(similar) < 0.98
+    assert min(similar) > 0.6 and max(similar) < 0.995
     assert sum(0.68 <= s <= 0.97 for s in similar) > 180
     assert np.std(similar) > 0.05 and edit_one(texts[0], 1, "words", ngram, 0) != edit_one(
         texts[0], 2, "words", ngram, 0
