@@ -25,12 +25,15 @@ def test_planted_copies_are_found_and_nothing_is_left_behind(spark, table, recip
     assert said["rows"] / 4 < said["planted"] < said["rows"] / 2
     near = [b for b in said["bands"] if b["from"] >= 0.8]
     assert said["recall"] == sum(b["found"] for b in near) / sum(b["planted"] for b in near) > 0.9
-    assert said["precision"] > 0.9
+    # Some rows are linked to the one that stays by others alone.
+    dropped = {b["from"]: b["dropped"] for b in said["bands"]}
+    matched = sum(rows for least, rows in dropped.items() if least >= 0.8)
+    assert 0.8 < said["precision"] == matched / sum(dropped.values()) < 1
     assert {b["from"] for b in said["bands"] if b["planted"]} >= {0.7, 0.75, 0.8, 0.85, 0.9}
     below = [b for b in said["bands"] if 0.7 <= b["from"] < 0.75]
     assert sum(b["found"] for b in below) < sum(b["planted"] for b in below)
     # Near-duplicates that the texts had before are dropped, too.
-    assert sum(b["dropped"] for b in said["bands"]) > sum(b["found"] for b in near)
+    assert sum(dropped.values()) > sum(b["found"] for b in near)
     folder = State.beside(made.publish.table, None).folder
     names = [p.name for p in Path(folder).iterdir()]
     assert names and all(name.startswith("scratch-test-eval") for name in names)
