@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import lakebalance as lb
+from lakebalance.console import show_quality
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.tables import newest_version
 from lakebalance.prune.minhash import MinHash
@@ -54,7 +55,7 @@ def test_what_cannot_be_measured(recipe):
         lb.prune_eval(recipe("a/b", prune=[OWN]), None, rows=0)
 
 
-def test_a_threshold_inside_a_band_cuts_it():
+def test_a_threshold_inside_a_band_cuts_it(capsys):
     options = MinHash(**{**OWN, "threshold": 0.82})
     pairs = [Counted(16, False, 10, 3), Counted(16, True, 20, 19), Counted(18, True, 5, 5)]
     dropped = [Counted(16, True, 19, 19), Counted(14, False, 1, 1)]
@@ -66,5 +67,8 @@ def test_a_threshold_inside_a_band_cuts_it():
         (0.9, 5, 5, 0),
     ]
     assert said["bands"][0]["recall"] is None
+    show_quality({"step": 1, "rows": 100, **said})
+    shown = capsys.readouterr().out
+    assert "0.80 to 0.85" in shown and "recall 0.96, precision 0.95." in shown
     empty = said_of(options, [], [])
     assert empty["recall"] is None and empty["precision"] is None and empty["bands"] == []
