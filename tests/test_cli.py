@@ -16,7 +16,8 @@ sources: [{name: s, table: TABLE, key: [id]}]
 allocate: {balance: {by: [label], method: equal}, rows: 4}
 publish: {table: OUT}
 """
-VERBS = ["demo", "init", "validate", "profile", "plan", "run", "runs", "explain", "methods"]
+VERBS = ["demo", "init", "validate", "profile", "plan", "run", "runs", "explain",
+         "prune-eval", "methods"]  # fmt: skip
 
 
 @pytest.fixture

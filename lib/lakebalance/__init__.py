@@ -6,6 +6,7 @@ recipe = lb.Recipe.load("recipe.yaml")
 plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
 lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
@@ -23,6 +24,7 @@ __all__ = [
     "plan",
     "profile",
     "project",
+    "prune_eval",
     "recalibrate",
     "run",
 ]
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
     from lakebalance.projections import project
+    from lakebalance.pruning_quality import prune_eval
     from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
 
@@ -43,6 +46,7 @@ HOMES = {
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
     "project": "lakebalance.projections",
+    "prune_eval": "lakebalance.pruning_quality",
     "recalibrate": "lakebalance.priors",
     "run": "lakebalance.pipeline",
 }

@@ -278,6 +278,29 @@ def explain(
         console.show_fates(fates)
 
 
+@app.command("prune-eval")
+def prune_eval(
+    recipe: RecipeArg,
+    rows: Annotated[int, typer.Option(help="About how many rows are sampled.")] = 20_000,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Plant near-duplicates, say how many are found. Example: lakebalance prune-eval r.yaml"""
+    loaded = _load(recipe, sets)
+    with (
+        console.progress(as_json) as show,
+        _session(show, gates=_gated(loaded), archive=True) as spark,
+    ):
+        from lakebalance.pruning_quality import prune_eval as measured
+
+        steps = measured(loaded, spark, rows, show)
+    if as_json:
+        _print_json({"steps": steps})
+    else:
+        for step in steps:
+            console.show_quality(step)
+
+
 @app.command()
 def methods(
     as_json: Json = False,

@@ -161,6 +161,29 @@ def clusters_text(step: Mapping[str, Any]) -> str:
     )
 
 
+def show_quality(step: Mapping[str, Any]) -> None:
+    """How many of the near-duplicates planted for a pruning step it finds."""
+    table_of(
+        "Jaccard", "planted", "found", "recall", "found by chance", "dropped",
+        rows=[
+            (
+                f"{b['from']:.2f} to {b['to']:.2f}", f"{b['planted']:,}", f"{b['found']:,}",
+                cell(b["recall"]), cell(b["expected"]), f"{b['dropped']:,}",
+            )
+            for b in step["bands"]
+        ],
+    )  # fmt: skip
+    out.print(
+        f"prune.{step['step']}: {step['rows']:,} rows sampled, {step['planted']:,} copies planted. "
+        f"At {step['threshold']:g} or above, recall {cell(step['recall'])}, precision "
+        f"{cell(step['precision'])}. Found by chance: that signatures agree in a band. Dropped: "
+        "rows so similar to the one that stays, planted or not. Nothing was published.",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+
+
 def show_fates(fates: list[dict[str, Any]]) -> None:
     """Each row's fate with the numbers that decided it."""
     for fate in fates:

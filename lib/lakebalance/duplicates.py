@@ -22,7 +22,8 @@ def duplicates_of(frames: Frames, plan: Plan, matches: Sequence[DataFrame]) -> l
     """A summary of each pruning step that drops rows for others: JSON for result and report.
 
     Steps that dropped nothing cost nothing. Each other one costs an action over its matches, and,
-    unless the recipe has ``report: {excerpts: false}``, a scan of the columns of text compared.
+    unless the recipe has ``report: {excerpts: false}``, another one and a scan of the columns of
+    text compared.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import Method, method_of
+from lakebalance.core.registry import Method, MethodOptions, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
@@ -230,7 +230,7 @@ class Frames:
         for i, options in enumerate(recipe.pruning):
             method = method_of("prune", options)
             if method.check_columns is not None:
-                given = self._given(self.branches[0], method, check=True).drop(SOURCE, KEY)
+                given = self.given_to(options, self.branches[0], check=True).drop(SOURCE, KEY)
                 method.check_columns(given, options, f"prune.{i}", **self._compared_with(method))
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
@@ -286,10 +286,7 @@ class Frames:
         left = list(rows)
         self.said = []
         for i, options in enumerate(self.recipe.pruning):
-            method, united = method_of("prune", options), unite(left)
-            given = self._given(united, method)
-            if not method.training_only and short_of(options) & {bins.name for bins in self.bins}:
-                given = self.binned(united)
+            method, given = method_of("prune", options), self.given_to(options, unite(left))
             known, place = [], f"prune.{i}"
             more: dict[str, Any] = self._compared_with(method)
             if method.prepare is not None:
@@ -307,11 +304,16 @@ class Frames:
                 left = [method.edit(frame, options, kept) for frame in left]
         return left
 
-    def _given(self, rows: DataFrame, method: Method, *, check: bool = False) -> DataFrame:
+    def given_to(
+        self, options: MethodOptions, rows: DataFrame, *, check: bool = False
+    ) -> DataFrame:
         """What a pruning method sees of the rows, or what its columns are checked in."""
+        method, made = method_of("prune", options), {bins.name for bins in self.bins}
         if method.sides:
             return self.grouped(rows)
-        return self.for_training(rows) if method.training_only or check else rows
+        if method.training_only or check:
+            return self.for_training(rows)
+        return self.binned(rows) if short_of(options) & made else rows
 
     def _compared_with(self, method: Method) -> dict[str, list[EvaluationTable]]:
         return {"evaluation": self.evaluation} if method.evaluation else {}

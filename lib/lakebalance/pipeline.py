@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import secrets
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,6 +32,7 @@ from lakebalance.sample.thresholds import (
     find_thresholds,
     find_thresholds_together,
 )
+from lakebalance.scratch import ScratchTables
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -150,22 +149,13 @@ def _with_rows(
 ) -> tuple[Plan, list[DataFrame], list[DataFrame]]:
     """The plan with thresholds and what its sampler looked for, the rows to sample, the matches."""
 
-    # Not shared with another try of the same run, which takes its own away when it is done.
-    attempt, written = f"{frames.run_id}-{secrets.token_hex(4)}", list[str]()
+    scratch = ScratchTables(state, frames.spark, frames.recipe.name, frames.run_id)
     steps: list[DataFrame] = []
-
-    def scratch(rows: DataFrame, name: str) -> DataFrame:
-        # A recipe may be changed under its name, and have other columns in the same step.
-        kind = hashlib.sha256(rows.schema.json().encode()).hexdigest()[:8]
-        written.append(f"scratch-{frames.recipe.name}-{name}-{kind}")
-        state.add(rows, written[-1], attempt)
-        return state.read(frames.spark, written[-1], attempt)
 
     def kept(i: int, matches: DataFrame) -> DataFrame:
         # Written once, so that counting, thresholds and output all see the same matches.
         found = state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
-        while written:
-            state.clear(frames.spark, written.pop(), attempt)
+        scratch.clear()
         steps.append(found)
         return found
 

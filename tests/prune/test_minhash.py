@@ -146,8 +146,8 @@ def test_without_transitivity_a_row_goes_for_a_near_one_that_stays(spark, tmp_pa
     wanted = greedy(texts, 0.8)
     assert {i: kept for i, (kept, _, _) in found.items()} == wanted
     assert all(similarity >= 0.8 for _, similarity, _ in found.values())
-    # Leaders of giant buckets went for texts of others, so that buckets were looked at again.
-    assert "turn-1-ordered-0" in names and len(set(wanted.values())) > 8, names
+    # Most buckets were giant, and were looked at again.
+    assert "led-1" in names and len(set(wanted.values())) > 8
 
 
 @pytest.mark.slow

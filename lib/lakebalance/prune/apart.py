@@ -32,7 +32,8 @@ def apart(
 
     In a giant bucket, sets are compared with its leaders, those taken first. Where a leader goes
     for a set of another bucket, those that followed it are compared anew, until among the sets that
-    stay none is a near-duplicate of another one in its bucket; ten times at most.
+    stay none is a near-duplicate of another one in its bucket; ten times at most. Each turn costs a
+    few actions, and where nothing may be written, all that comes before them once more.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_pairs import FIRST, LEAST, led, matches, verified
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.rank import RANK, Ranking, check_keep
-from lakebalance.prune.texts import Shingling, described, numbers, valid
+from lakebalance.prune.texts import Shingling, described, joined, numbers, valid
 
 # What a missed pair weighs against one that is looked at in vain.
 VERIFIED, NOT_VERIFIED = 0.95, 0.5
@@ -138,7 +138,7 @@ def minhash(
     """
     check_columns(df, options, place)
     keep = scratch or (lambda frame, _: frame)
-    text = _text(df, options.columns)
+    text = joined([valid(column(name)) for name in options.columns])
     ranking = Ranking(df, options.keep, f"{place}.keep", options.columns)
     rows = keep(_rows(df, text, ranking, options), "signatures")
     rows = ranking.counted(rows, SET)
@@ -161,11 +161,6 @@ def minhash(
     few = scratch is not None and found.count() <= AT_ONCE
     clusters = components(ends, place, None if few else scratch)
     return matches(_connected(rows, clusters), shingles, ranking)
-
-
-def _text(df: DataFrame, names: list[str]) -> Column:
-    texts = [valid(column(name)) for name in names]
-    return texts[0] if len(texts) == 1 else F.concat_ws("\n", *texts)
 
 
 def _rows(df: DataFrame, text: Column, ranking: Ranking, options: MinHash) -> DataFrame:

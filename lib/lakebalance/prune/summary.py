@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
@@ -95,8 +95,9 @@ def excerpts(
 ) -> list[dict[str, Any]]:
     """The beginnings of texts of some clusters: of the row that stays, and of two that go for it.
 
-    Those that go are the ones least like it. One action: a scan of the texts, of which at most
-    three rows of each cluster reach the driver, 200 characters of each.
+    Those that go are the ones least like it. Two actions: over the matches, of which at most two
+    keys of each cluster reach the driver, and a scan of the texts, of which those rows' 200
+    characters do.
 
     Parameters
     ----------
@@ -112,31 +113,34 @@ def excerpts(
     """
     if not kept:
         return []
-    keys = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in kept]
-    own = matches.where(F.col("kept").isin(keys))
+    own = matches.where(_is_one_of("kept", kept)).where(F.col("dropped") != F.col("kept"))
     least = Window.partitionBy("kept").orderBy(F.col("similarity").asc_nulls_last(), "dropped")
     turn = F.row_number().over(least).alias("turn")
-    others = own.where(F.col("dropped") != F.col("kept"))
-    gone = others.select("kept", "dropped", "similarity", turn).where(F.col("turn") <= GONE_SHOWN)
-    stays = own.select(
-        "kept", F.col("kept").alias("dropped"), F.lit(None).cast("double"), F.lit(0)
-    ).distinct()
-    asked = stays.union(gone).toDF("kept", KEY, "similarity", "turn")
+    gone = own.select("kept", "dropped", "similarity", turn).where(F.col("turn") <= GONE_SHOWN)
+    found: dict[Key, list[Any]] = {key: [] for key in kept}
+    for row in sorted(gone.collect(), key=lambda row: row["turn"]):
+        found[tuple(row["kept"])].append((tuple(row["dropped"]), row["similarity"]))
+    keys = {*kept, *(key for gone in found.values() for key, _ in gone)}
     text = F.concat_ws("\n", *[valid(column(name)) for name in columns])
-    said = rows.select(KEY, SOURCE, F.substring(text, 1, CHARACTERS + 1).alias("text"))
-    # Rows that share a key are equal.
-    found = said.join(F.broadcast(asked), KEY).dropDuplicates([KEY, "kept"]).collect()
-    clusters: dict[Key, list[Any]] = {key: [] for key in kept}
-    for row in sorted(found, key=lambda row: row["turn"]):
-        clusters[tuple(row["kept"])].append(row)
-    return [_shown(members) for members in clusters.values()]
+    said = rows.where(_is_one_of(KEY, sorted(keys)))
+    said = said.select(KEY, SOURCE, F.substring(text, 1, CHARACTERS + 1).alias("text"))
+    # Rows that share a key are equal, and there may be many of them.
+    texts = {
+        tuple(row[KEY]): {"source": row[SOURCE], "text": _clipped(row["text"])}
+        for row in said.dropDuplicates([KEY]).collect()
+    }
+    return [
+        {
+            "kept": texts[key],
+            "dropped": [texts[other] | {"similarity": similar} for other, similar in gone],
+        }
+        for key, gone in found.items()
+    ]
 
 
-def _shown(members: Sequence[Any]) -> dict[str, Any]:
-    texts = [{"source": row[SOURCE], "text": _clipped(row["text"])} for row in members]
-    similar = [{"similarity": row["similarity"]} for row in members]
-    dropped = [text | own for text, own in zip(texts[1:], similar[1:], strict=True)]
-    return {"kept": texts[0], "dropped": dropped}
+def _is_one_of(name: str, keys: Sequence[Key]) -> Column:
+    pairs = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in keys]
+    return F.col(f"{name}.hi").isin([hi for hi, _ in keys]) & F.col(name).isin(pairs)
 
 
 def _clipped(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +42,11 @@ class Shingling(NamedTuple):
 def valid(texts: Column) -> Column:
     """Texts that tasks can read: bytes that are no UTF-8, lone surrogates too, become U+FFFD."""
     return F.make_valid_utf8(texts)
+
+
+def joined(texts: Sequence[Column]) -> Column:
+    """Several texts as one, line after line; nulls of several are left out."""
+    return texts[0] if len(texts) == 1 else F.concat_ws("\n", *texts)
 
 
 def normalised(texts: Column, form: TextForm) -> Column:

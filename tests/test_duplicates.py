@@ -7,8 +7,7 @@ from lakebalance.duplicates import duplicates_of
 from lakebalance.frames import Frames
 from lakebalance.publish.state import State
 from lakebalance.report.html import render
-from neighbourly import keyed
-from test_cost import jobs_of
+from tests.test_cost import jobs_of
 
 BASE = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 SCHEMA = "id long, text string"
@@ -21,7 +20,11 @@ def three_sources(table):
         "forum": [BASE, "short", "x" * 500, "nobody else says it"],
     }
     return [
-        keyed(table(name, list(enumerate(said, 10 * i)), SCHEMA)) | {"name": name}
+        {
+            "name": name,
+            "table": table(name, list(enumerate(said, 10 * i)), SCHEMA),
+            "key": ["id"],
+        }
         for i, (name, said) in enumerate(texts.items())
     ]
 
@@ -71,5 +74,5 @@ def test_a_run_says_where_duplicates_between_sources_are(spark, table, recipe):
             jobs_of(spark, lambda own=own: found.append(duplicates_of(own, result.plan, matches)))
         )
     print(f"jobs without excerpts {jobs[0]}, with them {jobs[1]}")
-    assert jobs[0] <= 10 and jobs[1] - jobs[0] <= 6
+    assert jobs[0] <= 8 and jobs[1] - jobs[0] <= 10  # Delta looks at each source's log, too
     assert found[1] == [said] and found[0] == again
