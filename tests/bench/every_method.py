@@ -92,6 +92,8 @@ PRUNES = {
     "threshold: 0.6}",
     "prototypes": "{method: prototypes, column: place, share: 0.5, clusters: 8}",
     "semantic": "{method: semantic, column: place, epsilon: 0.000001}",
+    "variance_horizon": "{method: variance_horizon, by: [carrier], time: time_hour, "
+    "values: [dep_delay]}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }
