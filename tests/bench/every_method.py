@@ -80,6 +80,7 @@ BUDGETS = {
 PRUNED_BY = f"by: [carrier], {FEATURES}"
 PRUNES = {
     "contamination": "{method: contamination, near: 0.8}",
+    "containment": "{method: containment, column: text, min_chars: 40}",
     "enn": f"{{method: enn, {PRUNED_BY}}}",
     "exact": "{method: exact, columns: [carrier, flight, origin, dest]}",
     "explore_exploit": "{method: explore_exploit, query: [carrier, day], setting: [origin], "
@@ -199,7 +200,7 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
     """The recipe that shows a method."""
     if stage == "mixtures":
         return mixture_for(name, source, target)
-    if name == "contamination":
+    if name in ("contamination", "containment"):
         return docstrings_for(name, source.parent / "texts", target)
     given: dict[str, Any] = {"name": "table", "publish": {"table": str(target)}}
     where, sample = None, {"method": "repeat"}
@@ -233,15 +234,24 @@ def recipe_for(stage: str, name: str, source: Path, target: Path) -> dict[str, A
 
 
 def docstrings_for(name: str, texts: Path, target: Path) -> dict[str, Any]:
-    """The recipe that takes out of docstrings what manuals, data sets and licences say."""
+    """The recipe that takes out of docstrings what manuals, descriptions and licences say.
+
+    Or out of all of these what others of them say.
+    """
     tables = {
         kind: {"name": kind, "table": str(texts / kind), "format": "parquet", "key": ["id"]}
         for kind in (*DOCSTRINGS, *EVALUATED)
     }
+    given: dict[str, Any] = {"sources": list(tables.values())}
+    if name == "contamination":
+        columns = {"columns": {"text": ["text"]}}
+        given = {
+            "sources": [tables[kind] for kind in DOCSTRINGS],
+            "evaluation": [{**tables[kind], **columns} for kind in EVALUATED],
+        }
     return {
         "name": "table",
-        "sources": [tables[kind] for kind in DOCSTRINGS],
-        "evaluation": [{**tables[kind], "columns": {"text": ["text"]}} for kind in EVALUATED],
+        **given,
         "prune": [yaml.safe_load(PRUNES[name])],
         "publish": {"table": str(target), "source_column": "kind"},
     }
