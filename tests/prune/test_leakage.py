@@ -62,6 +62,7 @@ def test_entities_and_times(spark):
     assert found(empty, entity=["who"], time="hour") == {}
 
 
+@pytest.mark.slow
 def test_near_duplicates_of_rows_held_out_and_the_first_of_several_reasons(spark):
     df = parted(spark)
     assert found(df, columns=["text"], threshold=0.6) == {

@@ -122,10 +122,10 @@ def contamination(
     are compared by 128 bits of hash, as keys are: 64 that find them and 64 others that verify.
 
     A task holds a filter of 16 MiB at most and the batch of texts that it reads, with those of
-    their n-grams that pass the filter. Only these are shuffled, and rows of the same n-grams are
-    compared once. With ``share`` or ``near``, a row is compared with each evaluation text that has
-    one of its rarest n-grams in it: many where many evaluation texts are made of common phrases
-    alone.
+    their n-grams that pass the filter; later ones hold the hashes of those of one text. Only these
+    are shuffled, and rows of the same n-grams are compared once. With ``share`` or
+    ``near``, a row is compared with each evaluation text that has one of its rarest n-grams in it:
+    many where many evaluation texts are made of common phrases alone.
 
     Parameters
     ----------

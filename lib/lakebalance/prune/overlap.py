@@ -144,7 +144,7 @@ def overlaps(
         F.any_value("grams").alias("grams"),
     )
     hits = texts.select(TEXT, "members", "number", F.explode("grams").alias("held"))
-    hits = hits.select(TEXT, "members", "number", _gram("held"), F.col("held.said").alias("said"))
+    hits = hits.select(TEXT, "members", "number", F.struct("held.hi", "held.lo").alias(GRAM))
     parts = tests.select(TEST, WITNESS, SIZE, F.explode("grams").alias(GRAM))
     if search.boilerplate is not None:
         common = hits.groupBy(GRAM).agg(F.sum("members").alias("in"))
@@ -154,12 +154,16 @@ def overlaps(
         parts = parts.join(common, GRAM, "left_anti")
         parts = parts.withColumn(SIZE, F.count(F.lit(1)).over(whole))
     best = _best(hits, parts, search)
-    counted = rows.groupBy(KEY, COLUMN, TEXT).agg(F.count(F.lit(1)).alias("rows"))
-    return counted.join(best, TEXT).drop(TEXT)
-
-
-def _gram(of: str) -> Column:
-    return F.struct(f"{of}.hi", f"{of}.lo").alias(GRAM)
+    hi, lo = F.col(f"{GRAM}.hi"), F.col(f"{GRAM}.lo")
+    held = F.filter("grams", lambda own: (own.getField("hi") == hi) & (own.getField("lo") == lo))
+    told = [WITNESS, SHARED, "share", "similarity", "ngram"]
+    # Rows that share a key are equal.
+    return (
+        rows.join(best, TEXT)
+        .withColumn("ngram", F.element_at(held, 1).getField("said"))
+        .groupBy(KEY, COLUMN)
+        .agg(F.count(F.lit(1)).alias("rows"), *[F.any_value(name).alias(name) for name in told])
+    )
 
 
 def _rows(df: DataFrame, names: Sequence[str], search: Search, known: Sought) -> DataFrame:
@@ -195,7 +199,7 @@ def _sets(tests: DataFrame) -> DataFrame:
 
 def _best(hits: DataFrame, parts: DataFrame, search: Search) -> DataFrame:
     """Of each text the evaluation text of which it holds most, and the first n-gram of it."""
-    held = F.collect_set(F.struct(GRAM, "said")).alias("held")
+    held = F.collect_set(GRAM).alias("held")
     number = F.any_value("number").alias("number")
     if search.share is None:
         index = parts.groupBy(GRAM).agg(F.min(TEST).alias(TEST))
@@ -207,13 +211,13 @@ def _best(hits: DataFrame, parts: DataFrame, search: Search) -> DataFrame:
         index = _rarest(parts, search.share)
         pairs = hits.join(index, GRAM, "left").groupBy(TEXT).agg(held, number, several)
         pairs = pairs.select("*", F.explode("tests").alias(TEST))
-    pairs = pairs.select(TEXT, TEST, "number", F.inline("held"))
+    pairs = pairs.select(TEXT, TEST, "number", F.explode("held").alias(GRAM))
     told = (
         pairs.join(parts, [TEST, GRAM])
         .groupBy(TEXT, TEST)
         .agg(
             F.count(F.lit(1)).alias(SHARED),
-            F.min(F.struct(GRAM, F.col("said").alias("ngram"))).alias("first"),
+            F.min(GRAM).alias(GRAM),
             *[F.any_value(name).alias(name) for name in (SIZE, WITNESS, "number")],
         )
     )
@@ -223,12 +227,11 @@ def _best(hits: DataFrame, parts: DataFrame, search: Search) -> DataFrame:
         {
             "share": share,
             "similarity": jaccard if search.jaccard else F.lit(None).cast("double"),
-            "ngram": F.col("first.ngram"),
         }
     )
     if search.share is not None:
         told = told.where(F.col("similarity" if search.jaccard else "share") >= search.share)
-    names = [WITNESS, SHARED, "share", "similarity", "ngram"]
+    names = [WITNESS, SHARED, "share", "similarity", GRAM]
     order = [-F.col(SHARED), -F.col("share"), F.col(TEST)]
     first = F.min(F.struct(*order, *map(F.col, names))).alias("told")
     return told.groupBy(TEXT).agg(first).select(TEXT, *[f"told.{name}" for name in names])
