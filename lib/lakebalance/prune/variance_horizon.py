@@ -90,7 +90,9 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
         rows = rows.withColumn(f"d{i}", moved)
         mean = F.avg(f"d{i}").over(so_far)
         square = F.avg(F.col(f"d{i}") * F.col(f"d{i}")).over(so_far)
-        rows = rows.withColumn(f"var{i}", F.greatest(square - mean * mean, F.lit(0.0)))
+        # Rounding may take it below nought; null where no value has been seen.
+        variance = F.when(mean.isNotNull(), F.greatest(square - mean * mean, F.lit(0.0)))
+        rows = rows.withColumn(f"var{i}", variance)
         asked = F.lit(options.share) * F.last(f"var{i}", ignorenulls=True).over(whole)
         rows = rows.withColumn(f"less{i}", F.coalesce(F.col(f"var{i}") < asked, F.lit(True)))
         last = F.max(F.when(F.col(f"less{i}"), F.col(RANK))).over(whole)
