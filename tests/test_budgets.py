@@ -225,6 +225,7 @@ def test_the_rows_are_those_of_a_sort_by_hand(spark, path, tmp_path, budget, amo
         assert lb.run(recipe, spark).plan.to_dict()["groups"] == plan.to_dict()["groups"]
 
 
+@pytest.mark.slow
 def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp_path):
     moved = str(tmp_path / "moved")
     read = spark.read.format("delta").load(path)

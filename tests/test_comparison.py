@@ -75,6 +75,7 @@ def test_training_rows_are_weighed_and_each_can_say_so(spark, table, recipe):
     assert again.repeated and again.plan.prepared == planned.prepared
 
 
+@pytest.mark.slow
 def test_rows_instead_of_weights_are_exactly_as_many_as_asked(spark, table, recipe):
     asked = recipe(
         keyed(table("s", ROWS, SCHEMA)),

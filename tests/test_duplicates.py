@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import lakebalance as lb
 from lakebalance.duplicates import duplicates_of
 from lakebalance.frames import Frames
@@ -29,6 +31,7 @@ def three_sources(table):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_says_where_duplicates_between_sources_are(spark, table, recipe):
     keep = [{"sources": ["curated", "web"]}, {"longest": "text"}]
     prune = [{"method": "minhash", "columns": ["text"], "threshold": 0.7, "keep": keep}]

@@ -341,6 +341,7 @@ def test_a_hundred_thousand_groups_are_planned_met_and_explained(spark, recipe, 
     assert sum(f["copies"] for f in explain(r, spark, "label = 4")) == 2
 
 
+@pytest.mark.slow
 def test_another_method_of_pruning_than_the_last_run_had(spark, table, recipe):
     rows = [(i, "a" if i < 40 else "b", float(i), i % 20) for i in range(60)]
     path = table("t", rows, "id long, label string, x double, y int")

@@ -210,6 +210,7 @@ def test_children_have_parents_in_training_only(spark, table, recipe, by_key):
     assert parents and not {by_key(path)[parent].id for parent in parents} & held
 
 
+@pytest.mark.slow
 def test_no_table_stays_where_one_cannot_be_written(spark, table, recipe, monkeypatch, made):
     source = {"name": "s", "table": table("s", ROWS, SCHEMA), "key": ["id"]}
     asked = recipe(source, split=SHARES, allocate=BALANCE)

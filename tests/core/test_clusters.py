@@ -161,6 +161,7 @@ def divided(recipe, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_parts_are_balanced_published_and_explained_and_held_out_rows_decide_nothing(
     spark, table, divided, tmp_path
 ):

@@ -30,7 +30,8 @@ def at_once(recipes, spark):
         return list(pool.map(one, recipes))
 
 
-@pytest.mark.parametrize("exists", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("exists", [False, True])
 def test_of_two_different_runs_one_wins(spark, made, published, tmp_path, exists):
     lake = copied(published if exists else made, tmp_path)
     target = tmp_path / "out" / "balanced"

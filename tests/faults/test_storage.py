@@ -45,6 +45,7 @@ def test_a_disk_that_fills_up_midway(spark, lake, tmp_path):
             subprocess.run(["umount", out], check=True)
 
 
+@pytest.mark.slow
 def test_a_target_that_may_not_be_written(lake, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

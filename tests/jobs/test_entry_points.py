@@ -39,7 +39,12 @@ def test_no_job_hides_a_module_of_python():
     ("override", "code", "message"),
     [
         ("allocate.balance.methd=equal", 2, 'unknown field; did you mean "method"?'),
-        ("sources.small.table=/not/there", 4, "/not/there is not a Delta table"),
+        pytest.param(
+            "sources.small.table=/not/there",
+            4,
+            "/not/there is not a Delta table",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             f"expect.expectations={json.dumps(STOP)}",
             3,
@@ -80,6 +85,7 @@ def test_plan_only_writes_nothing(job, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"job.log", "job.out", "spark-warehouse"}
 
 
+@pytest.mark.slow
 def test_profile_counts_what_plain_spark_counts(job, spark, lake):
     code, out, log = job("profile_sources.py", "--json")
     assert code == 0, out + log[-3000:]

@@ -118,6 +118,7 @@ def test_of_equal_copies_the_row_of_a_group_that_is_short_stays(spark):
     }
 
 
+@pytest.mark.slow
 def test_explain_says_why_a_row_stayed_and_short_of_takes_columns_of_rules(spark, table, recipe):
     rows = [
         *[(0, "a b c", 5.0, "x"), (1, "a b c", 7.5, "x"), (2, "a  b c", 9.0, "y")],

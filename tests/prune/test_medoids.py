@@ -81,6 +81,7 @@ def rows():
     return [(i, label, *map(float, chance.normal(size=2))) for i, label in enumerate(labels)]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_exactly_as_many_rows_each_of_them_near(spark, table, recipe, rows, tmp_path):
     prune = [{**PLACES, "max_rows": 150, "sampling_strategy": ["many", "some"], "rows": 30}]
     made, found = [], []

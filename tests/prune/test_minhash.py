@@ -195,6 +195,7 @@ def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
         assert spark.read.format("delta").load(f"{folder}/{name}").count() == 0
 
 
+@pytest.mark.slow
 def test_no_training_row_is_nearly_one_that_is_held_out(spark, table, recipe):
     base = "one two three four five six seven eight nine ten eleven twelve"
     rows = [(i, f"{base} {i}" if i < 12 else f"nothing of the kind {i}") for i in range(20)]

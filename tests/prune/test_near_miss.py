@@ -67,6 +67,7 @@ def test_the_same_rows_however_the_source_lies_and_in_many_tasks(
     assert len(found[0]) == 141 - 19 or version == 3
 
 
+@pytest.mark.slow
 def test_a_run_keeps_exactly_as_many_as_asked_of_equal_rows_too(spark, table, recipe, tmp_path):
     # No key: five equal rows at 1, of which two stay, beside all at 0.5.
     rows = [(0, 1, 0.0), (0, 1, 0.1), *[(7, 0, 0.5)] * 2, *[(8, 0, 1.0)] * 5, (9, 0, 30.0)]

@@ -101,6 +101,7 @@ def test_columns_that_are_no_series_are_refused(spark):
     assert found(df)[0] == {} == found(df.where("false"))[0]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_newest_rows(spark, table, recipe):
     rows = [row for row in series() if row[1] in ("noise", "same")]
     made = recipe(keyed(table("t", rows, SCHEMA)), prune=[ASKED])

@@ -80,7 +80,8 @@ def test_thresholds_are_the_moments_of_a_plain_sort_ties_among_them(spark):
     assert not found[3].whole and found[5] == Threshold(0)
 
 
-@pytest.mark.parametrize("target", [30, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [30, 2000])
 def test_the_table_has_exactly_the_rows_and_each_can_say_why(spark, table, recipe, target):
     # Each row is there twice, so that both have one key and all moments in common.
     rows = [(i // 2, "ab"[i // 2 % 10 == 0], 0.5) for i in range(1000)]

@@ -261,6 +261,7 @@ def test_the_plan_counts_new_label_sets_and_the_run_meets_them(spark, table, rec
     assert {i: (f["children"], f["copies"]) for i, f in fates.items()} == {0: (0, 1), 50: (2, 1)}
 
 
+@pytest.mark.slow
 def test_columns_of_labels_held_out_rows_and_other_groups(spark, table, recipe, by_key):
     """Rows with a 1 in the rare column, three regions of two sources, one part held out."""
     kinds = [(True, 0, 0)] * 60 + [(False, 1, 0)] * 40 + [(True, None, 1), (False, 0, 1)] * 8
@@ -314,6 +315,7 @@ def test_columns_that_cannot_be_what_they_are_named_for_are_refused(spark, sampl
         check_columns(df, asked, ["n", "m"])
 
 
+@pytest.mark.slow
 def test_rules_may_take_rows_away_first(spark, table, recipe, by_key):
     """What is left is what mlsmote sees: rare labels, bags and neighbours are of it alone."""
     sets = [["1"]] * 60 + [["1", "2"]] * 20 + [["2"]] * 12 + [["1", "3"]] * 7
