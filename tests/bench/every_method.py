@@ -95,6 +95,7 @@ PRUNES = {
     "semantic": "{method: semantic, column: place, epsilon: 0.000001}",
     "variance_horizon": "{method: variance_horizon, by: [carrier], time: time_hour, "
     "values: [dep_delay]}",
+    "neighbours": f"{{method: neighbours, {PRUNED_BY}, rows: 500, validation_rows: 200}}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",
 }
