@@ -215,6 +215,22 @@ def test_no_training_row_is_nearly_one_that_is_held_out(spark, table, recipe):
 
 
 @pytest.mark.slow
+def test_a_million_copies_and_a_text_of_ten_megabytes(spark):
+    same = spark.range(10**6).select("id", F.lit("all of them say the very same").alias("text"))
+    options = MinHash(**EXACT, threshold=1)
+    found = minhash(with_keys(same), options, "prune.0").agg(
+        F.sum("rows"), F.count_distinct("kept")
+    )
+    assert found.collect() == [(999_999, 1)]
+    long = F.concat_ws(" ", F.sequence(F.lit(0), F.lit(1_500_000)).cast("array<string>"))
+    ends = spark.range(3).select("id", F.concat(long, F.lit(" "), F.col("id") % 2).alias("text"))
+    assert ends.select(F.min(F.length("text"))).collect()[0][0] > 10**7
+    # The first and the last are equal, the other differs in one shingle of a million.
+    assert len(dropped(ends, threshold=1)) == 1
+    assert len(dropped(ends, threshold=0.999)) == 2
+
+
+@pytest.mark.slow
 def test_equal_rows_without_a_key_leave_one(spark, table, recipe):
     path = table("s", [("a b c",)] * 5 + [("d e f",)], "text string")
     made = recipe(path, prune=[EXACT])
@@ -238,8 +254,8 @@ def test_columns_that_cannot_be_compared(spark, options, message):
     ("options", "message"),
     [
         ({"bands": 3}, "write bands and rows, or neither"),
-        ({"threshold": 0}, "greater than 0"),
         ({"threshold": 1.5}, "less than or equal to 1"),
+        ({"threshold": 0}, "greater than 0"),
         ({"tokens": "letters"}, "'words' or 'characters'"),
         ({"columns": []}, "at least 1"),
         ({"link": "neighbours", "verify": False}, "link: neighbours compares texts; leave verify"),
