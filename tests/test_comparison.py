@@ -47,6 +47,7 @@ def difference(rows, weight):
     return means[0] - means[1]
 
 
+@pytest.mark.slow
 def test_training_rows_are_weighed_and_each_can_say_so(spark, table, recipe):
     asked = recipe(
         keyed(table("s", ROWS, SCHEMA)),

@@ -16,6 +16,7 @@ from tests.prune.planted import planted
 OWN = {"method": "minhash", "columns": ["text"], "threshold": 0.8}
 
 
+@pytest.mark.slow
 def test_planted_copies_are_found_and_nothing_is_left_behind(spark, table, recipe):
     texts, _ = planted(400)
     path = table("s", [*enumerate(texts), (400, None)], "id long, text string")

@@ -194,6 +194,7 @@ def test_a_held_out_row_has_its_fate(spark, published, made):
     assert (fate["fate"], fate["copies"]) == ("kept", trained.count(trained[0]))
 
 
+@pytest.mark.slow
 def test_children_have_parents_in_training_only(spark, table, recipe, by_key):
     rows = [(i, "a" if i % 5 else "b", float(i % 37)) for i in range(500)]
     path = table("s", rows, "id long, label string, x double")

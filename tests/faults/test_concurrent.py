@@ -51,6 +51,7 @@ def test_of_two_different_runs_one_wins(spark, made, published, tmp_path, exists
     assert rows_of(spark, target, won[0].version) == published
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_at_once_is_one_run(spark, lake, tmp_path):
     first, second = at_once([Recipe.load(lake)] * 2, spark)
     assert not isinstance(first, TableError), first

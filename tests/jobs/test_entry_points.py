@@ -70,6 +70,7 @@ def test_debug_shows_the_stack_trace(job):
     assert "Traceback" in out
 
 
+@pytest.mark.slow
 def test_a_session_without_delta_says_how_to_submit(job):
     code, out, _ = job("balance.py", options=())
     assert code == 1

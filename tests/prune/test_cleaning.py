@@ -148,6 +148,7 @@ def test_of_equal_rows_some_can_go_and_others_stay(spark):
     assert sorted(r["id"] for r in left.collect()) == [1, 3]
 
 
+@pytest.mark.slow
 def test_held_out_and_quarantined_rows_are_no_neighbours_and_stay(
     spark, path, recipe, rows, tmp_path
 ):

@@ -124,6 +124,7 @@ def test_the_same_rows_stay_however_they_lie(spark, table, recipe, rows):
     assert f"90 rows kept in {sum(draws.values())} draws" in shown["note"]
 
 
+@pytest.mark.slow
 def test_a_run_keeps_exactly_the_budget_and_says_why_others_go(spark, table, recipe, rows):
     asked = asked_of(recipe, table("g", rows, SCHEMA), rows=90, threshold=0.2, alpha=0.5)
     result = lb.run(asked, spark)

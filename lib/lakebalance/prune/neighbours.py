@@ -172,8 +172,10 @@ def valuing(
             chosen = np.arange(len(hi))
             chance = words(hi ^ lo, twin, salt_of("validation"))
             asked = np.argsort(chance, kind="stable")[: options.validation_rows]
-            total = shapley(at, group, asked[chunk::tasks], options.n_neighbors)
-            value = np.rint(total * (FINE / len(asked))).astype(np.int64)
+            value = np.zeros(len(hi), np.int64)
+            for one in asked[chunk::tasks].tolist():
+                worth = shapley(at, group, one, options.n_neighbors)
+                value += np.rint(worth * (FINE / len(asked))).astype(np.int64)
         columns = [part[chosen] for part in (hi, lo, twin, group)]
         names = ["hi", "lo", "twin", "group", "value"]
         yield pa.RecordBatch.from_arrays([pa.array(c) for c in [*columns, value]], names)
@@ -181,35 +183,33 @@ def valuing(
     return make
 
 
-def shapley(at: Floats, group: Ints, asked: Ints, k: int) -> Floats:
-    """What each row is worth to some of them together; to itself it is worth nothing.
+def shapley(at: Floats, group: Ints, one: int, k: int) -> Floats:
+    """What each row is worth to one of them; to itself it is worth nothing.
 
     Parameters
     ----------
     at : places of n rows, n > k.
     group : the number of each row's group.
-    asked : positions of the rows whose k nearest neighbours are to be of their group.
+    one : the position of the row whose k nearest neighbours are to be of its group.
     k : how many neighbours.
 
     Examples
     --------
     >>> at, group = np.array([[0.0], [1.0], [2.0], [3.0], [4.0]]), np.array([1, 1, 0, 1, 1])
-    >>> shapley(at, group, np.array([0]), 2).tolist()
+    >>> shapley(at, group, 0, 2).tolist()
     [0.0, 0.25, -0.25, 0.25, 0.25]
     """
-    total = np.zeros(len(at))
+    far = squared(at, at[one])
+    far[one] = -1.0
+    order = np.argsort(far, kind="stable")[1:]
+    right = (group[order] == group[one]).astype(np.float64)
     place = np.arange(1, len(at), dtype=np.float64)
-    # Of the place that a row has in the order of distance.
     weight = np.minimum(k, place) / (place * k)
-    for one in asked.tolist():
-        far = squared(at, at[one])
-        far[one] = -1.0
-        order = np.argsort(far, kind="stable")[1:]
-        right = (group[order] == group[one]).astype(np.float64)
-        steps = right * weight
-        steps[:-1] -= right[1:] * weight[:-1]
-        total[order] += np.cumsum(steps[::-1])[::-1]
-    return total
+    steps = right * weight
+    steps[:-1] -= right[1:] * weight[:-1]
+    worth = np.zeros(len(at))
+    worth[order] = np.cumsum(steps[::-1])[::-1]
+    return worth
 
 
 def _turns(
