@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 
 import lakebalance as lb
+from lakebalance import planning
+from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import AuditError, RecipeError, TableError
 from lakebalance.core.split import PART, part_of
 from lakebalance.frames import Frames
@@ -242,3 +244,16 @@ def test_a_finished_run_does_nothing_and_makes_up_for_what_was_lost(spark, publi
     third = lb.run(asked, spark)
     assert third.version == done.version and made(asked) == before
     assert made(asked, "test") == test and third.outputs[1]["version"] == 2
+
+
+def test_what_left_no_rows_for_training_is_named():
+    def message(rows, left):
+        with pytest.raises(TableError) as error:
+            planning._has_rows([GroupCount(1, "s", {"label": "a"}, rows, left)])
+        return str(error.value)
+
+    assert message(1200, 0) == (
+        'gates and pruning left none of the 1,200 rows in "train"; see expect and prune'
+    )
+    assert message(0, 0).startswith('the split left no rows in "train"')
+    planning._has_rows([GroupCount(1, "s", {"label": "a"}, 1200, 1)])

@@ -317,8 +317,13 @@ def _place(recipe: Recipe, output: Output) -> str:
 
 
 def _has_rows(groups: Sequence[GroupCount]) -> None:
-    if not any(group.left for group in groups):
-        raise TableError('the split left no rows in "train"; write smaller shares or later starts')
+    if any(group.left for group in groups):
+        return
+    if rows := sum(group.rows for group in groups):
+        raise TableError(
+            f'gates and pruning left none of the {rows:,} rows in "train"; see expect and prune'
+        )
+    raise TableError('the split left no rows in "train"; write smaller shares or later starts')
 
 
 def _targets(
