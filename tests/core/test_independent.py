@@ -1,5 +1,6 @@
 """Which nodes stay when they are taken in order: in one task, in rounds, and what is refused."""
 
+import itertools
 import time
 
 import numpy as np
@@ -47,6 +48,19 @@ def edges_of(rng, nodes=300, edges=900):
     pairs = np.sort(rng.integers(0, nodes, (edges, 2)), axis=1)
     pairs = pairs[pairs[:, 0] < pairs[:, 1]]
     return pairs[:, 0], pairs[:, 1]
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(0, 120), max_size=4))
+def test_taken_in_batches_the_same_stay_if_batches_see_those_that_stayed(seed, ends):
+    a, b = edges_of(np.random.default_rng(seed), 120, 300)
+    stays, node = np.zeros(120, bool), np.arange(120)
+    bounds = [0, *sorted(ends), 120]
+    for first, end in itertools.pairwise(bounds):
+        new = (node >= first) & (node < end)
+        # No edge between two nodes of earlier batches, and none from one that went.
+        seen = new[b] & (new[a] | stays[a])
+        stays |= new & independent(a[seen], b[seen], 120)
+    assert stays.tolist() == judged(a, b, 120)
 
 
 def flat(a, b):
