@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.clusters import Clusters
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
-from lakebalance.core.hashing import key_text
+from lakebalance.core.hashing import is_one_of, key_text
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, unite
 from lakebalance.expect.gate import REASONS
@@ -48,10 +48,10 @@ def explain(
     Returns
     -------
     Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``near-duplicate``, ``contaminated``, ``leaked``, ``cleaned``, ``undersampled``,
-    ``not selected``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the
-    copies in an ordered table, the first 100; null where the version that the run wrote is not
-    there any more),
+    ``duplicate``, ``near-duplicate``, ``semantic duplicate``, ``quoted``, ``contaminated``,
+    ``leaked``, ``cleaned``, ``undersampled``, ``beyond the horizon``, ``not selected``,
+    ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the copies in an ordered
+    table, the first 100; null where the version that the run wrote is not there any more),
     ``children`` (synthetic rows of which it is the first parent, where there can be any),
     ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
     ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
@@ -261,8 +261,7 @@ class Inquiry:
         rows = self._of_picked(self.frames.all_rows)
         for i, options in enumerate(self.recipe.prune):
             if (edit := method_of("prune", options).edit) is not None:
-                name = f"matches-{self.recipe.name}-{i}"
-                rows = edit(rows, options, self.state.read(self.spark, name, self.entry["run_id"]))
+                rows = edit(rows, options, self._matches_of(i))
         hashed = contents_of(rows, self.recipe).distinct()
         return {_key(r[KEY]): _key(r[CONTENT]) for r in hashed.collect()}
 
@@ -276,7 +275,7 @@ class Inquiry:
 
     def _of_picked(self, df: DataFrame) -> DataFrame:
         # The condition stands beside the keys so that the scan can use it.
-        return df.where(self.where).where(_is_one_of(KEY, self.picked))
+        return df.where(self.where).where(is_one_of(KEY, self.picked))
 
     @cached_property
     def after_filter(self) -> dict[Key, dict[str, tuple[int, int]]]:
@@ -334,18 +333,20 @@ class Inquiry:
         """What each pruning step found of the picked rows."""
         found = []
         for i in range(len(self.recipe.prune)):
-            matches = self.state.read(
-                self.spark, f"matches-{self.recipe.name}-{i}", self.entry["run_id"]
-            )
-            of_picked = matches.where(_is_one_of("dropped", self.picked)).collect()
+            of_picked = self._matches_of(i).where(is_one_of("dropped", self.picked)).collect()
             found += [(i, row.asDict()) for row in of_picked]
         return found
+
+    def _matches_of(self, step: int) -> DataFrame:
+        """What a pruning step found in that run."""
+        name = f"matches-{self.recipe.name}-{step}"
+        return self.state.read(self.spark, name, self.entry["run_id"])
 
     @cached_property
     def other_rows(self) -> dict[Key, dict[str, Any]]:
         """The rows that picked ones were dropped for."""
         keys = {other for _, other, _ in self.dropped_for.values() if other is not None}
-        rows = self.frames.all_rows.where(_is_one_of(KEY, keys)).dropDuplicates([KEY])
+        rows = self.frames.all_rows.where(is_one_of(KEY, keys)).dropDuplicates([KEY])
         found = rows.limit(MOST).collect()
         return {
             _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
@@ -363,7 +364,7 @@ class Inquiry:
         for table in self.frames.evaluation:
             if keys := asked.get(table.name):
                 rows = table.pinned.df.withColumn(KEY, table.pinned.key_hash)
-                rows = rows.where(_is_one_of(KEY, keys)).drop(ROW_ID)
+                rows = rows.where(is_one_of(KEY, keys)).drop(ROW_ID)
                 for row in rows.dropDuplicates([KEY]).limit(MOST).collect():
                     values = {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
                     found[table.name, _key(row[KEY])] = values
@@ -387,7 +388,7 @@ class Inquiry:
             for (name, id_), g in self.groups.items()
             if name == BALANCED
         }
-        given = hashed.where(_is_one_of(KEY, kept))
+        given = hashed.where(is_one_of(KEY, kept))
         found = [self.entry["plan"]["prepared"]] if method.prepare else []
         made = method.function([given], shares, options, *found)
         name = options.column  # type: ignore[attr-defined]
@@ -416,12 +417,6 @@ def _numbers(match: Mapping[str, Any]) -> dict[str, Any]:
 
 def _key(value: Any) -> Key:
     return (value["hi"], value["lo"])
-
-
-def _is_one_of(name: str, keys: Any) -> Any:
-    halves = sorted({hi for hi, _ in keys})
-    pairs = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in sorted(keys)]
-    return F.col(f"{name}.hi").isin(halves) & F.col(name).isin(pairs)
 
 
 def _plain(value: Any) -> Any:

@@ -5,12 +5,8 @@ python tests/bench/minhash.py --texts 50000 --datatrove PYTHON_WITH_DATATROVE
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
 import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,24 +14,11 @@ import pyarrow.parquet as pq
 
 sys.path.append(str(Path(__file__).parents[1] / "prune"))
 import one_source
+from one_source import OURS, options, show, timed
 from planted import planted, true_pairs
 
 THRESHOLD, BANDS = 0.8, (16, 8)
 # Each prints the seconds until it could begin, and writes the ids that it keeps.
-OURS = """
-import json, sys, time
-start = time.perf_counter()
-import lakebalance as lb
-from lakebalance.core.session import local_session
-spark = local_session("local[2]")
-begun = time.perf_counter() - start
-result = lb.run(lb.Recipe.load(sys.argv[1]), spark)
-kept = spark.read.format("delta").load(result.table).select("id").toArrow()
-import pyarrow.parquet as pq
-pq.write_table(kept, sys.argv[3])
-print(json.dumps({"begun": begun, "stages": {s["name"]: s["seconds"] for s in result.stages}}))
-spark.stop()
-"""
 DATASKETCH = """
 import json, sys
 import pyarrow as pa, pyarrow.parquet as pq
@@ -107,22 +90,6 @@ def recipe(folder: Path, source: Path) -> Path:
     return one_source.recipe(folder, source, prune=prune)
 
 
-def timed(python: str, code: str, folder: Path, *arguments: str) -> tuple[float, dict, set[int]]:
-    """Seconds that a process takes, what it prints last, and the ids that it keeps."""
-    script, kept = folder / "contestant.py", folder / f"kept-{time.time_ns()}.parquet"
-    script.write_text(code)
-    first, bands, rows = arguments
-    start = time.perf_counter()
-    done = subprocess.run(
-        [python, script, first, bands, kept, rows], capture_output=True, text=True, check=False
-    )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        sys.exit(done.stderr[-3000:])
-    said = json.loads(done.stdout.splitlines()[-1])
-    return seconds, said, set(pq.read_table(kept)["id"].to_pylist())
-
-
 def quality(source: Path, kept: set[int]) -> tuple[float, float]:
     """Which share of near pairs has lost a row, and which share of lost rows is in a near pair."""
     table = pq.read_table(source)
@@ -136,15 +103,8 @@ def quality(source: Path, kept: set[int]) -> tuple[float, float]:
 
 def main() -> None:
     """Run all contestants and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--texts", "--rows", type=int, nargs="+", default=[50_000])
-    parser.add_argument("--repeats", type=int, default=1)
+    parser = options(__doc__, ("--texts", "--rows"), 50_000, "lb-bench-minhash")
     parser.add_argument("--datatrove", help="the Python of an environment that has datatrove")
-    parser.add_argument("--ours-alone", action="store_true")
-    parser.add_argument("--stages", action="store_true", help="print what each stage took")
-    parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "lb-bench-minhash"
-    )
     asked = parser.parse_args()
     contestants = {"lakebalance, verified": (sys.executable, OURS)}
     if not asked.ours_alone:
@@ -153,7 +113,7 @@ def main() -> None:
         contestants["datatrove, two workers"] = (asked.datatrove, DATATROVE)
     print("| texts | contestant | seconds | docs/s | without start | recall | precision | kept |")
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for texts in asked.texts:
+    for texts in asked.rows:
         source = make(asked.folder, texts)
         for name, (python, code) in contestants.items():
             runs = []
@@ -161,16 +121,7 @@ def main() -> None:
                 first = str(recipe(asked.folder, source) if code is OURS else source)
                 bands, rows = map(str, BANDS)
                 runs.append(timed(python, code, asked.folder, first, bands, rows))
-            seconds, said, kept = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
-            recall, precision = quality(source, kept)
-            print(
-                f"| {texts:,} | {name} | {seconds:.1f} | {texts / seconds:,.0f} | "
-                f"{texts / (seconds - said['begun']):,.0f} | {recall:.3f} | {precision:.3f} | "
-                f"{len(kept):,} |",
-                flush=True,
-            )
-            if asked.stages and "stages" in said:
-                print(said)
+            show(texts, name, runs, partial(quality, source), asked.stages)
 
 
 if __name__ == "__main__":

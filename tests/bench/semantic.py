@@ -5,9 +5,8 @@ python tests/bench/semantic.py --rows 200000
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import one_source
-from minhash import OURS, timed
+from one_source import OURS, options, show, timed
 
 EPSILON, SIZE = 0.05, 384
 # The usual way in one process: k-means of all rows, then products of each cluster's rows.
@@ -95,15 +94,7 @@ def quality(source: Path, kept: set[int]) -> tuple[float, float]:
 
 def main() -> None:
     """Run both contestants and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[200_000])
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--ours-alone", action="store_true")
-    parser.add_argument("--stages", action="store_true", help="print what each stage took")
-    parser.add_argument(
-        "--folder", type=Path, default=Path(tempfile.gettempdir()) / "lb-bench-semantic"
-    )
-    asked = parser.parse_args()
+    asked = options(__doc__, ("--rows",), 200_000, "lb-bench-semantic").parse_args()
     contestants = {"lakebalance": OURS}
     if not asked.ours_alone:
         contestants["scikit-learn, one process"] = SCIKIT_LEARN
@@ -118,16 +109,7 @@ def main() -> None:
                 first = recipe(asked.folder, source, clusters) if code is OURS else source
                 more = (str(first), str(clusters), str(EPSILON))
                 runs.append(timed(sys.executable, code, asked.folder, *more))
-            seconds, said, kept = sorted(runs, key=lambda run: run[0])[len(runs) // 2]
-            recall, precision = quality(source, kept)
-            print(
-                f"| {rows:,} | {name} | {seconds:.1f} | {rows / seconds:,.0f} | "
-                f"{rows / (seconds - said['begun']):,.0f} | {recall:.3f} | {precision:.3f} | "
-                f"{len(kept):,} |",
-                flush=True,
-            )
-            if asked.stages and "stages" in said:
-                print(said)
+            show(rows, name, runs, partial(quality, source), asked.stages)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import unicodedata
 from pyspark.sql import functions as F
 
 from lakebalance.core.evaluation import EvaluationTable
-from lakebalance.core.hashing import hash128
 from lakebalance.core.sources import Pinned
 from lakebalance.prune.contamination import Contamination, contamination, prepare
+from neighbourly import with_keys
 
 WORD = re.compile(r"\w+")
 
@@ -51,7 +51,7 @@ def frame(spark, texts, partitions=2, name="s"):
     rows = [(i, t.encode() if isinstance(t, str) else t) for i, t in enumerate(texts)]
     df = spark.createDataFrame(rows, "id long, raw binary").repartition(partitions)
     df = df.select("id", F.col("raw").cast("string").alias("text"))
-    return df.select("*", hash128(df, ["id"], "key", name).alias("__lb_key"))
+    return with_keys(df, name=name)
 
 
 def evaluation(spark, tables, partitions=1):

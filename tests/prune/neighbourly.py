@@ -2,6 +2,7 @@
 
 from pyspark.sql import functions as F
 
+from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import methods
 
 SCHEMA = "id long, label int, x double, y double, `z.z` double"
@@ -22,3 +23,8 @@ def matches(frames, options):
 def dropped_ids(found, frames):
     keys = frames.all_rows.select("id", F.col("__lb_key").alias("dropped"))
     return sorted(r["id"] for r in found.join(keys, "dropped").select("id").collect())
+
+
+def with_keys(df, key=("id",), name="s"):
+    """Rows with the hash of their key, as those of a source of this name have it."""
+    return df.select("*", hash128(df, list(key), "key", name).alias("__lb_key"))

@@ -8,16 +8,11 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128
 from lakebalance.prune.containment import Containment, containment, edit
-from neighbourly import keyed
+from neighbourly import keyed, with_keys
 
 ASKED = {"method": "containment", "column": "text", "min_chars": 3}
 FOOTER = "All rights reserved, see the terms of use"
-
-
-def with_keys(df):
-    return df.select("*", hash128(df, ["id"], "key", "s").alias("__lb_key"))
 
 
 def frame(spark, texts, partitions=2):

@@ -8,18 +8,13 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128
 from lakebalance.prune.candidates import candidates
 from lakebalance.prune.minhash import MinHash, minhash
 from lakebalance.publish.state import State
-from neighbourly import keyed
+from neighbourly import keyed, with_keys
 from planted import edited, planted, shingled, true_pairs
 
 EXACT = {"method": "minhash", "columns": ["text"]}
-
-
-def with_keys(df, key=("id",)):
-    return df.select("*", hash128(df, list(key), "key", "s").alias("__lb_key"))
 
 
 def dropped(df, scratch=None, **options):

@@ -5,16 +5,16 @@ import pytest
 from pyspark.sql import functions as F
 
 import lakebalance as lb
+from lakebalance.core.components import writing
 from lakebalance.core.directions import cosines, on_grid, scale_for, slack
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128
 from lakebalance.core.kmeans import assign, kmeans
 from lakebalance.prune.embedded import counted, in_parts, matrix
 from lakebalance.prune.near_kept import Kept
 from lakebalance.prune.prototypes import Prototypes, prototypes
 from lakebalance.prune.rank import Ranking
 from lakebalance.prune.semantic import Semantic, semantic
-from neighbourly import keyed
+from neighbourly import keyed, with_keys
 
 ASKED = {"method": "semantic", "column": "e"}
 
@@ -83,10 +83,6 @@ def test_kmeans_finds_what_lloyds_algorithm_finds():
     assert (kmeans(same, 3) == same[:3]).all()
 
 
-def with_keys(df):
-    return df.select("*", hash128(df, ["id"], "key", "s").alias("__lb_key"))
-
-
 def frame(spark, at, kind="array<float>", partitions=2):
     rows = [(i, None if e is None else [*map(float, e)]) for i, e in enumerate(at)]
     df = spark.createDataFrame(rows, "id long, e array<double>").repartition(partitions)
@@ -133,9 +129,9 @@ def test_parts_are_divided_until_small_and_compared_within(spark):
     at = families(4000, 6)
     df = frame(spark, at)
     known = counted(df, "e", "prune.0.column")
-    asked = (Ranking(df, None, "prune.0").column, known, 3, 10, 1000)
-    parts = in_parts(df, "e", *asked, lambda frame, _: frame)
-    other = in_parts(df.repartition(5), "e", *asked, lambda frame, _: frame)
+    asked = Semantic(**ASKED, clusters=3)
+    more = (asked, Ranking(df, None, "prune.0").column, known, 1000, writing(None))
+    parts, other = in_parts(df, *more), in_parts(df.repartition(5), *more)
     columns = [F.col("__lb_key.hi").alias("hi"), "at", "part", "product"]
     table = parts.select(columns).toArrow().sort_by("hi")
     assert other.select(columns).toArrow().sort_by("hi").equals(table)
@@ -205,7 +201,8 @@ def test_prototypes_leave_exactly_as_many_of_those_far_from_the_middle(spark):
     at = [*families(300, 6), *[np.ones(6, np.float32)] * 80, None]
     df = frame(spark, at)
     known = counted(df, "e", "prune.0.column")
-    parts = in_parts(df, "e", F.struct("__lb_key"), known, 4, 10, 380, lambda frame, _: frame)
+    options = Semantic(**ASKED, clusters=4)
+    parts = in_parts(df, options, F.struct("__lb_key"), known, 380, writing(None))
     product = {tuple(r["__lb_key"]): r["product"] for r in parts.collect()}
     for stay in (379, 200):
         asked = Prototypes(method="prototypes", column="e", rows=stay, clusters=4)

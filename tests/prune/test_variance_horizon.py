@@ -7,9 +7,8 @@ import pytest
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.hashing import hash128
 from lakebalance.prune.variance_horizon import VarianceHorizon, summarise, variance_horizon
-from neighbourly import keyed
+from neighbourly import keyed, with_keys
 
 ASKED = {"method": "variance_horizon", "by": ["s"], "time": "t", "values": ["x"], "min_rows": 2}
 SCHEMA = "id long, s string, t int, x double, y float"
@@ -48,7 +47,7 @@ def series(seed=3):
 
 
 def found(df, **options):
-    rows = df.select("*", hash128(df, ["id"], "key", "s").alias("__lb_key"))
+    rows = with_keys(df)
     asked = VarianceHorizon(**{**ASKED, **options})
     matches = variance_horizon(rows, asked, "prune.0")
     ids = {tuple(r["__lb_key"]): r["id"] for r in rows.select("id", "__lb_key").collect()}

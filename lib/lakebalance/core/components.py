@@ -30,6 +30,11 @@ EDGE = ", ".join(f"{name} bigint" for name in ENDS)
 AT_ONCE = 5_000_000
 
 
+def writing(scratch: Scratch | None) -> Scratch:
+    """What writes a frame under a name, or leaves it as it is where nothing may be written."""
+    return scratch or (lambda frame, _: frame)
+
+
 def components(
     edges: DataFrame, place: str, scratch: Scratch | None = None, at_once: int = AT_ONCE
 ) -> DataFrame:

@@ -6,7 +6,7 @@ read under another session time zone, hashes the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 
 from pyspark.sql import Column, DataFrame
@@ -168,6 +168,18 @@ def rehash(key: Column, *salt: str | int) -> Column:
     salt : seed and stage.
     """
     return salted("|".join(str(part) for part in salt), [key.getField("hi")])
+
+
+def is_one_of(name: str, keys: Collection[tuple[int, int]]) -> Column:
+    """Whether a 128-bit hash is one of some; a scan can use that its upper half is.
+
+    Parameters
+    ----------
+    name : a column made by ``hash128``.
+    keys : the hashes, in halves.
+    """
+    pairs = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in sorted(keys)]
+    return F.col(f"{name}.hi").isin(sorted({hi for hi, _ in keys})) & F.col(name).isin(pairs)
 
 
 def key_text(key: tuple[int, int]) -> str:

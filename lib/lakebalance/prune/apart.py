@@ -9,7 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.components import NODE, TO, Scratch
+from lakebalance.core.components import NODE, TO, Scratch, writing
 from lakebalance.core.independent import dependent
 from lakebalance.prune.candidates import SET, A, B
 from lakebalance.prune.near_pairs import FIRST, LEAST, led, verified
@@ -51,7 +51,7 @@ def apart(
     Frame ``__lb_rank``, ``set``, ``least`` (the set that stays) and ``first`` (rank and set of the
     row that stays).
     """
-    keep = scratch or (lambda frame, _: frame)
+    keep = writing(scratch)
     heads = keep(rows.groupBy(SET).agg(F.min(RANK).alias(RANK)), "heads")
     edges = keep(_in_order(verified(pairs, shingles, threshold), heads), "links")
     left, gone = giant, None

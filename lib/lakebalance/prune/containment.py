@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require_kind
-from lakebalance.core.components import Scratch
+from lakebalance.core.components import Scratch, writing
 from lakebalance.core.hashing import mixed
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY
@@ -98,7 +98,7 @@ def containment(
     """
     check_columns(df, options, place)
     ranking = Ranking(df, options.keep, f"{place}.keep", [options.column])
-    keep = scratch or (lambda frame, _: frame)
+    keep = writing(scratch)
     units = keep(_units(df, options, ranking), "units")
     again = keep(_found_again(ranking.counted(units, UNIT)), "again")
     if options.remove == "rows":

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import Field
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -25,6 +26,7 @@ from lakebalance.core.directions import MOST_NUMBERS, on_grid
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import salted
 from lakebalance.core.kmeans import assign, kmeans
+from lakebalance.core.registry import MethodOptions
 from lakebalance.core.sources import KEY
 from lakebalance.prune.rank import RANK
 
@@ -40,6 +42,20 @@ HELD = 50_000_000
 DIVIDED = 0.9
 Kind = type[np.float32] | type[np.float64]
 Matrix = NDArray[np.floating]
+
+
+class EmbeddedOptions(MethodOptions):
+    """Which embeddings there are, and into how many clusters they are divided."""
+
+    column: str = Field(min_length=1, description="Column of embeddings: arrays of numbers.")
+    clusters: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Clusters that k-means makes; where left out, one for every thousand rows, at "
+        "most 1,000, and one in all up to 10,000 rows.",
+    )
+    max_iter: int = Field(10, ge=0, le=300, description="Most rounds of k-means.")
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ def counted(df: DataFrame, name: str, place: str) -> Embedded:
     ------
     RecipeError : embeddings are of several sizes, too long, or not finite.
     """
-    said = arrow_udf(_looking(kind_of(df, name)), "struct<flaw: tinyint, size: int>")
+    said = arrow_udf(_look, "struct<flaw: tinyint, size: int>")
     looked = said.asNondeterministic()(_doubles(df, name)).alias("said")
     found = df.select(looked).groupBy("said.flaw", "said.size").count().toArrow().to_pylist()
     bad = sum(line["count"] for line in found if line["flaw"] == BAD)
@@ -106,11 +122,9 @@ def counted(df: DataFrame, name: str, place: str) -> Embedded:
 
 def in_parts(
     df: DataFrame,
-    name: str,
+    options: EmbeddedOptions,
     rank: Column,
     known: Embedded,
-    clusters: int | None,
-    max_iter: int,
     max_rows: int,
     keep: Scratch,
 ) -> DataFrame:
@@ -122,11 +136,9 @@ def in_parts(
     Parameters
     ----------
     df : rows with ``__lb_key``.
-    name : the column of embeddings.
+    options : the column of embeddings, and how k-means divides them at first.
     rank : a struct that is carried along.
     known : how many rows have an embedding, and of which size.
-    clusters : how many parts at first; one for every thousand rows where left out.
-    max_iter : most rounds of k-means.
     max_rows : rows of a part that is not divided again.
     keep : writes a frame under a name and returns it as written.
 
@@ -135,20 +147,21 @@ def in_parts(
     Frame ``__lb_key``, ``__lb_rank``, ``at`` (binary, the numbers of the embedding), ``part`` int
     and ``product`` float, which is greater the nearer a row is to its part's centroid.
     """
-    packed = arrow_udf(packing(kind_of(df, name)), "binary").asNondeterministic()
+    kind = kind_of(df, options.column)
+    packed = arrow_udf(packing(kind), "binary").asNondeterministic()
     rows = df.select(
         KEY,
         rank.alias(RANK),
-        packed(_doubles(df, name)).alias(AT),
+        packed(_doubles(df, options.column)).alias(AT),
         F.lit(0).alias(PART),
         F.lit(0).cast("float").alias(PRODUCT),
     )
     rows = rows.where(F.col(AT).isNotNull())
-    sizes, wanted = {0: known.rows}, {0: clusters or usual(known.rows)}
+    sizes, wanted = {0: known.rows}, {0: options.clusters or usual(known.rows)}
     for level in itertools.count():
-        centroids = _trained(rows, sizes, wanted, known.size, max_iter, kind_of(df, name))
+        centroids = _trained(rows, sizes, wanted, known.size, options.max_iter, kind)
         starts = _starts(centroids, max(sizes) + 1)
-        rows = keep(_placed(rows, centroids, starts, kind_of(df, name)), f"parts-{level}")
+        rows = keep(_placed(rows, centroids, starts, kind), f"parts-{level}")
         whole, counts = sizes, rows.groupBy(PART).count().toArrow().to_pylist()
         sizes = {line[PART]: line["count"] for line in counts}
         wanted = {
@@ -196,38 +209,34 @@ def _doubles(df: DataFrame, name: str) -> Column:
     return value if kind_of(df, name) is np.float32 else value.cast("array<double>")
 
 
-def _flaws(batch: pa.Array, kind: Kind) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+def _flaws(batch: pa.Array) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """What is wrong with each embedding, and its size."""
     sizes = pc.fill_null(pc.list_value_length(batch), 0).to_numpy(zero_copy_only=False)
     values = batch.flatten()
     numbers = pc.fill_null(values, math.nan).to_numpy(zero_copy_only=False).astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = numbers * numbers
     flaw = np.full(len(batch), FINE, np.int8)
     filled = np.flatnonzero(sizes)
     if len(filled):
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])[filled]
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = np.add.reduceat(squares, starts)
+            lengths = np.add.reduceat(numbers * numbers, starts)
         flaw[filled] = np.where(np.isfinite(lengths), np.where(lengths == 0, ZERO, FINE), BAD)
     flaw[sizes == 0] = ZERO
     flaw[batch.is_null().to_numpy(zero_copy_only=False)] = NULL
     return flaw, sizes.astype(np.int32)
 
 
-def _looking(kind: Kind) -> Callable[[pa.Array], pa.Array]:
-    def look(batch: pa.Array) -> pa.Array:
-        flaw, sizes = _flaws(batch, kind)
-        return pa.StructArray.from_arrays([pa.array(flaw), pa.array(sizes)], ["flaw", "size"])
-
-    return look
+def _look(batch: pa.Array) -> pa.Array:
+    """What is wrong with each embedding, and its size, for Spark."""
+    flaw, sizes = _flaws(batch)
+    return pa.StructArray.from_arrays([pa.array(flaw), pa.array(sizes)], ["flaw", "size"])
 
 
 def packing(kind: Kind) -> Callable[[pa.Array], pa.Array]:
     """The task that makes embeddings binary, and null where they have no direction."""
 
     def pack(batch: pa.Array) -> pa.Array:
-        flaw, sizes = _flaws(batch, kind)
+        flaw, sizes = _flaws(batch)
         width = np.dtype(kind).itemsize
         ends = np.concatenate([[0], np.cumsum(sizes)]) * width
         numbers = np.ascontiguousarray(batch.flatten().to_numpy(zero_copy_only=False), kind)
@@ -318,7 +327,9 @@ def _placed(
     return placed.select(KEY, RANK, AT, f"said.{PART}", f"said.{PRODUCT}")
 
 
-def batches_of(batches: Iterator[pa.RecordBatch], kind: Kind) -> Iterator[tuple[pa.Table, Matrix]]:
+def batches_of(
+    batches: Iterator[pa.RecordBatch], kind: Kind
+) -> Iterator[tuple[pa.RecordBatch, Matrix]]:
     """Sorted rows part by part, at most a block at a time: a part's blocks follow each other."""
     for batch in batches:
         part = batch[PART].to_numpy()

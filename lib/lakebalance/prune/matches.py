@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.sources import KEY
@@ -40,18 +40,21 @@ def matches_from(found: DataFrame, method: str, more: Sequence[str] = ()) -> Dat
     return found.select(*keys, "rows", LEFT, F.lit(method).alias("method"), "distance", *more)
 
 
-def without_neighbour(found: DataFrame, method: str) -> DataFrame:
+def without_neighbour(
+    found: DataFrame, method: str, more: Sequence[str] = ("reason",)
+) -> DataFrame:
     """Rows to drop in whose place no other row stands, as a frame of matches.
 
     Parameters
     ----------
-    found : a frame with ``dropped``, ``rows``, ``left`` and ``reason``, why they go.
+    found : a frame with ``dropped``, ``rows`` and ``left``.
     method : the method's name.
+    more : further columns: ``reason``, why they go, or the numbers that decided.
 
     Returns
     -------
     Frame ``dropped`` (key hash), ``neighbour``, which is null, ``rows``, ``left``, ``method`` and
-    ``reason``.
+    the further columns.
     """
     nobody = F.lit(None).cast("struct<hi: bigint, lo: bigint>")
     return found.select(
@@ -60,8 +63,29 @@ def without_neighbour(found: DataFrame, method: str) -> DataFrame:
         "rows",
         LEFT,
         F.lit(method).alias("method"),
-        "reason",
+        *more,
     )
+
+
+def of_keys(lines: DataFrame, stays: Column, told: Sequence[Column]) -> DataFrame:
+    """A line for each key of which rows go; rows that share one are equal.
+
+    Parameters
+    ----------
+    lines : frame with ``hi`` and ``lo``, a line for each row.
+    stays : whether a row stays; may look at other lines.
+    told : what else to say of a key.
+
+    Returns
+    -------
+    Frame ``hi``, ``lo``, ``rows`` bigint (how many go), ``left`` (how many stay), and what is told.
+    """
+    counted = (
+        lines.withColumn(STAY, stays)
+        .groupBy("hi", "lo")
+        .agg(F.count_if(~F.col(STAY)).alias("rows"), F.count_if(F.col(STAY)).alias(LEFT), *told)
+    )
+    return counted.where(F.col("rows") > 0)
 
 
 def remove(df: DataFrame, matches: DataFrame, unique_keys: bool) -> DataFrame:

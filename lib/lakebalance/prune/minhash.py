@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require, require_kind
-from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components
+from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components, writing
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
@@ -137,7 +137,7 @@ def minhash(
     Rajaraman, Ullman, "Mining of Massive Datasets", chapter 3.
     """
     check_columns(df, options, place)
-    keep = scratch or (lambda frame, _: frame)
+    keep = writing(scratch)
     text = joined([valid(column(name)) for name in options.columns])
     ranking = Ranking(df, options.keep, f"{place}.keep", options.columns)
     rows = keep(_rows(df, text, ranking, options), "signatures")

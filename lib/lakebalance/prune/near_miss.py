@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.counts import GroupCount
@@ -17,7 +17,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.exact_neighbours import nearest_to
 from lakebalance.core.neighbours import Floats, Ints, squared
 from lakebalance.core.registry import Method
-from lakebalance.prune.matches import MATCH, matches_from
+from lakebalance.prune.matches import MATCH, matches_from, of_keys
 from lakebalance.prune.neighbourhoods import (
     ASKED_IN_A_TASK,
     CHUNK,
@@ -140,18 +140,8 @@ def _dropped(lines: DataFrame, options: NearMiss, rows: int) -> DataFrame:
         lines, total, candidate = _candidates(lines, options), -total, F.col("candidate")
     order = Window.partitionBy("group").orderBy((~candidate).cast("int"), total, *ROW)
     stays = candidate & (F.row_number().over(order) <= rows)
-    one: list[Column] = [F.any_value(n).alias(n) for n in ("near_hi", "near_lo", "distance")]
-    return (
-        lines.withColumn("stays", stays)
-        .groupBy("hi", "lo")
-        .agg(
-            *one,
-            F.any_value("total").alias("total"),
-            F.count_if(~F.col("stays")).alias("rows"),
-            F.count_if("stays").alias("left"),
-        )
-        .where("rows > 0")
-    )
+    one = [F.any_value(n).alias(n) for n in ("near_hi", "near_lo", "distance", "total")]
+    return of_keys(lines, stays, one)
 
 
 def _candidates(lines: DataFrame, options: NearMiss) -> DataFrame:

@@ -19,7 +19,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.exact_neighbours import nearest_to
 from lakebalance.core.neighbours import Floats, Ints, squared
 from lakebalance.core.registry import Method
-from lakebalance.prune.matches import LEFT
+from lakebalance.prune.matches import of_keys, without_neighbour
 from lakebalance.prune.neighbourhoods import (
     CHUNK,
     check_rows,
@@ -132,27 +132,12 @@ def _matches(
     worth = worth.groupBy("group", *ROW).agg(F.sum("value").alias("value"))
     order = Window.partitionBy("group").orderBy(F.col("value").desc(), *ROW)
     stays = F.row_number().over(order) <= rows
-    found = (
-        worth.withColumn("stays", stays)
-        .groupBy("hi", "lo")
-        .agg(
-            F.count_if(~F.col("stays")).alias("rows"),
-            F.count_if("stays").alias(LEFT),
-            F.max("value").alias("value"),
-        )
-        .where(F.col("rows") > 0)
-    )
+    found = of_keys(worth, stays, [F.max("value").alias("total")])
     value = F.lit(None).cast("double")
     if options.value == "shapley":
-        value = F.col("value") / F.lit(float(FINE))
-    return found.select(
-        F.struct("hi", "lo").alias("dropped"),
-        F.lit(None).cast("struct<hi: bigint, lo: bigint>").alias("neighbour"),
-        "rows",
-        LEFT,
-        F.lit("neighbours").alias("method"),
-        value.alias("value"),
-    )
+        value = F.col("total") / F.lit(float(FINE))
+    told = found.withColumns({"dropped": F.struct("hi", "lo"), "value": value})
+    return without_neighbour(told, options.method, ["value"])
 
 
 def valuing(

@@ -9,12 +9,18 @@ from pydantic import Field, model_validator
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakebalance.core.components import Scratch
+from lakebalance.core.components import Scratch, writing
 from lakebalance.core.directions import scale_for
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.registry import Method
 from lakebalance.core.sources import KEY
-from lakebalance.prune.embedded import PRODUCT, check_embedding, counted, in_parts
+from lakebalance.prune.embedded import (
+    PRODUCT,
+    EmbeddedOptions,
+    check_embedding,
+    counted,
+    in_parts,
+)
 from lakebalance.prune.matches import without_neighbour
 
 # Products are whole numbers up to 2^24: looked at by so many at once, then one by one.
@@ -23,7 +29,7 @@ COARSE = 4096
 BITS = 12
 
 
-class Prototypes(MethodOptions):
+class Prototypes(EmbeddedOptions):
     """Drop the rows whose embeddings are nearest to the middle of their cluster, the easiest ones.
 
     After duplicates have gone, it keeps what is various (SSL prototypes; with ``semantic`` before
@@ -31,21 +37,12 @@ class Prototypes(MethodOptions):
     """
 
     method: Literal["prototypes"]
-    column: str = Field(min_length=1, description="Column of embeddings: arrays of numbers.")
     share: float | None = Field(
         None, gt=0, lt=1, description="Share of the rows with an embedding that stays."
     )
     rows: int | None = Field(
         None, gt=0, description="Rows with an embedding that stay; in place of share."
     )
-    clusters: int | None = Field(
-        None,
-        ge=1,
-        le=10_000,
-        description="Clusters that k-means makes; where left out, one for every thousand rows, at "
-        "most 1,000, and one in all up to 10,000 rows.",
-    )
-    max_iter: int = Field(10, ge=0, le=300, description="Most rounds of k-means.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Prototypes:
@@ -102,16 +99,7 @@ def prototypes(
     if not go:
         none = "dropped struct<hi: bigint, lo: bigint>, rows bigint, left bigint, reason string"
         return without_neighbour(df.sparkSession.createDataFrame([], none), options.method)
-    rows = in_parts(
-        df,
-        options.column,
-        F.struct(KEY),
-        known,
-        options.clusters,
-        options.max_iter,
-        known.rows,
-        scratch or (lambda frame, _: frame),
-    )
+    rows = in_parts(df, options, F.struct(KEY), known, known.rows, writing(scratch))
     scale = scale_for(known.size) ** 2
     keys = rows.groupBy(KEY).agg(
         F.max(PRODUCT).cast("int").alias(PRODUCT), F.count(F.lit(1)).alias("members")

@@ -13,14 +13,15 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import kinds
-from lakebalance.core.components import Scratch
+from lakebalance.core.components import Scratch, writing
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.registry import Method, MethodOptions
+from lakebalance.core.registry import Method
 from lakebalance.core.sources import KEY
 from lakebalance.prune.embedded import (
     AT,
     PART,
     PRODUCT,
+    EmbeddedOptions,
     Kind,
     batches_of,
     check_embedding,
@@ -38,28 +39,19 @@ MOST = 200_000_000
 STAYED = {"far": "far from the middle of its part", "near": "near the middle of its part"}
 
 
-class Semantic(MethodOptions):
+class Semantic(EmbeddedOptions):
     """Drop rows whose embedding points nearly the same way as that of one that is kept (SemDeDup).
 
     Rows are compared within parts that k-means makes of them.
     """
 
     method: Literal["semantic"]
-    column: str = Field(min_length=1, description="Column of embeddings: arrays of numbers.")
     epsilon: float = Field(
         0.05,
         ge=0,
         lt=2,
         description="A row goes whose cosine with one that stays is at least 1 - epsilon.",
     )
-    clusters: int | None = Field(
-        None,
-        ge=1,
-        le=10_000,
-        description="Parts that k-means makes; where left out, one for every thousand rows, at "
-        "most 1,000, and one in all up to 10,000 rows.",
-    )
-    max_iter: int = Field(10, ge=0, le=300, description="Most rounds of k-means.")
     max_rows: int = Field(
         50_000,
         ge=1000,
@@ -118,18 +110,8 @@ def semantic(
         ranked = df.select(ranking.column, F.lit(None).cast("double").alias("similarity"))
         nothing = ranked.withColumn(FIRST, F.col(RANK)).where(F.lit(False))
         return _matches(nothing, ranking, options)
-    rows = in_parts(
-        df,
-        options.column,
-        ranking.column,
-        known,
-        options.clusters,
-        options.max_iter,
-        options.max_rows,
-        scratch or (lambda frame, _: frame),
-    )
-    if any(order.counts for order in ranking.orders):
-        rows = ranking.counted(rows.withColumn(SAID, F.xxhash64(AT)), SAID)
+    rows = in_parts(df, options, ranking.column, known, options.max_rows, writing(scratch))
+    rows = ranking.counted(rows.withColumn(SAID, F.xxhash64(AT)), SAID)
     order = {"far": F.col(PRODUCT), "near": -F.col(PRODUCT)}.get(str(options.keep), F.lit(0))
     in_order = (
         rows.select(PART, RANK, AT, order.alias("order"))

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
+from lakebalance.core.hashing import is_one_of
 from lakebalance.core.sources import KEY, SOURCE
 from lakebalance.prune.texts import valid
 
@@ -113,7 +114,7 @@ def excerpts(
     """
     if not kept:
         return []
-    own = matches.where(_is_one_of("kept", kept)).where(F.col("dropped") != F.col("kept"))
+    own = matches.where(is_one_of("kept", kept)).where(F.col("dropped") != F.col("kept"))
     least = Window.partitionBy("kept").orderBy(F.col("similarity").asc_nulls_last(), "dropped")
     turn = F.row_number().over(least).alias("turn")
     gone = own.select("kept", "dropped", "similarity", turn).where(F.col("turn") <= GONE_SHOWN)
@@ -122,7 +123,7 @@ def excerpts(
         found[tuple(row["kept"])].append((tuple(row["dropped"]), row["similarity"]))
     keys = {*kept, *(key for gone in found.values() for key, _ in gone)}
     text = F.concat_ws("\n", *[valid(column(name)) for name in columns])
-    said = rows.where(_is_one_of(KEY, sorted(keys)))
+    said = rows.where(is_one_of(KEY, keys))
     said = said.select(KEY, SOURCE, F.substring(text, 1, CHARACTERS + 1).alias("text"))
     # Rows that share a key are equal, and there may be many of them.
     texts = {
@@ -136,11 +137,6 @@ def excerpts(
         }
         for key, gone in found.items()
     ]
-
-
-def _is_one_of(name: str, keys: Sequence[Key]) -> Column:
-    pairs = [F.struct(F.lit(hi).alias("hi"), F.lit(lo).alias("lo")) for hi, lo in keys]
-    return F.col(f"{name}.hi").isin([hi for hi, _ in keys]) & F.col(name).isin(pairs)
 
 
 def _clipped(text: str) -> str:

@@ -15,7 +15,7 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY
-from lakebalance.prune.matches import LEFT
+from lakebalance.prune.matches import LEFT, without_neighbour
 
 SERIES, WHEN, RANK, HORIZON = "series", "__lb_when", "__lb_rank", "horizon"
 
@@ -104,16 +104,10 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
     said = F.concat(
         F.lit("older than the last "), HORIZON, F.lit(" rows of its series, which explain it")
     )
-    return found.where(F.col("rows") > 0).select(
-        F.col(KEY).alias("dropped"),
-        F.lit(None).cast("struct<hi: bigint, lo: bigint>").alias("neighbour"),
-        "rows",
-        (F.col("members") - F.col("rows")).alias(LEFT),
-        F.lit("variance_horizon").alias("method"),
-        said.alias("reason"),
-        SERIES,
-        HORIZON,
+    told = found.where(F.col("rows") > 0).withColumns(
+        {"dropped": F.col(KEY), LEFT: F.col("members") - F.col("rows"), "reason": said}
     )
+    return without_neighbour(told, options.method, ["reason", SERIES, HORIZON])
 
 
 def _finite(value: Column) -> Column:
