@@ -16,21 +16,17 @@ from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import is_one_of, key_text
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import KEY, ROW_ID, SOURCE, unite
+from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.positions import CONTENT, contents_of, positions_of
-from lakebalance.prune.matches import LEFT
+from lakebalance.pruned_rows import MOST, Key, PrunedRows, key_of, plain
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.result import remembered_groups
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold
-
-Key = tuple[int, int]
-MOST = 1000
-OF_EVERY_MATCH = ("dropped", "kept", "neighbour", "rows", LEFT, "method", "dropped_source")
 
 
 def explain(
@@ -157,9 +153,14 @@ class Inquiry:
         except PySparkException as error:
             raise RecipeError(f"the condition cannot be used: {first_line(error)}") from error
         return {
-            _key(row[KEY]): {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
+            key_of(row[KEY]): {k: plain(v) for k, v in row.asDict().items() if k != KEY}
             for row in rows.orderBy(KEY).limit(self.limit).collect()
         }
+
+    @cached_property
+    def pruned(self) -> PrunedRows:
+        """What pruning did to the picked rows."""
+        return PrunedRows(self.frames, self.state, self.entry["run_id"], self.picked)
 
     def fate(self, key: Key) -> dict[str, Any]:
         """What became of one of the picked rows."""
@@ -168,28 +169,9 @@ class Inquiry:
             return {"fate": "filtered", "by": where[self.picked[key][SOURCE]], "copies": 0}
         if key in self.reasons:
             return {"fate": "quarantined", "by": self.reasons[key], "copies": 0}
-        if key in self.dropped_for:
-            step, other, numbers = self.dropped_for[key]
-            options = self.recipe.prune[step]
-            return {
-                "fate": method_of("prune", options).fate,
-                "by": f"prune.{step} ({options.method})",
-                **(self._evaluated(**numbers) if "test" in numbers else numbers),
-                **self._in_favour_of(other),
-                "copies": 0,
-            }
+        if key in self.pruned.dropped_for:
+            return {**self.pruned.fate(key), "copies": 0}
         return self._sampled(key)
-
-    def _in_favour_of(self, other: Key | None) -> dict[str, Any]:
-        if other is None:
-            return {}
-        return {"of": key_text(other), "of_row": self.other_rows.get(other)}
-
-    def _evaluated(self, evaluation: str, test: Any, **numbers: Any) -> dict[str, Any]:
-        """The evaluation row that a row was dropped for."""
-        key = _key(test)
-        row = self.evaluation_rows.get((evaluation, key))
-        return {"evaluation": evaluation, "test": key_text(key), "test_row": row, **numbers}
 
     def _sampled(self, key: Key) -> dict[str, Any]:
         (first, *others) = [o for o in self.frames.outputs if o.name in self.after_filter[key]]
@@ -198,8 +180,8 @@ class Inquiry:
             fate |= {"fate": "held out", "part": first.part, "table": first.table}
         if others:
             fate["outputs"] = {output.name: self._in_output(key, output) for output in others}
-        if key in self.edited:
-            fate["edited"] = self.edited[key]
+        if key in self.pruned.edited:
+            fate["edited"] = self.pruned.edited[key]
         return fate
 
     def _in_output(self, key: Key, output: Output) -> dict[str, Any]:
@@ -258,12 +240,9 @@ class Inquiry:
     @cached_property
     def contents(self) -> dict[Key, Key]:
         """A hash of all that each picked row is published with."""
-        rows = self._of_picked(self.frames.all_rows)
-        for i, options in enumerate(self.recipe.prune):
-            if (edit := method_of("prune", options).edit) is not None:
-                rows = edit(rows, options, self._matches_of(i))
+        rows = self.pruned.edit(self._of_picked(self.frames.all_rows))
         hashed = contents_of(rows, self.recipe).distinct()
-        return {_key(r[KEY]): _key(r[CONTENT]) for r in hashed.collect()}
+        return {key_of(r[KEY]): key_of(r[CONTENT]) for r in hashed.collect()}
 
     @cached_property
     def positions(self) -> dict[tuple[str, Key], list[int]] | None:
@@ -289,7 +268,7 @@ class Inquiry:
         found: dict[Key, dict[str, tuple[int, int]]] = {}
         # Equal rows share a key where it is their content: one line for each key is enough.
         for row in unite(rows).distinct().collect():
-            found.setdefault(_key(row[KEY]), {})[row["output"]] = (row[GROUP], row[HASH])
+            found.setdefault(key_of(row[KEY]), {})[row["output"]] = (row[GROUP], row[HASH])
         return found
 
     @cached_property
@@ -298,77 +277,7 @@ class Inquiry:
         if not self.entry["plan"]["quarantined"]:
             return {}
         bad = self._of_picked(self.frames.gate.quarantined())
-        return {_key(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).distinct().collect()}
-
-    @cached_property
-    def dropped_for(self) -> dict[Key, tuple[int, Key | None, dict[str, Any]]]:
-        """For each dropped row the pruning step, the row that it was dropped for, and numbers.
-
-        Methods that choose by other things than rows drop it for none.
-
-        Of rows that share a key, some may stay: those have the fate of the ones that do.
-        """
-        found: dict[Key, tuple[int, Key | None, dict[str, Any]]] = {}
-        for step, match in self.matches:
-            other = match.get("kept") or match.get("neighbour")
-            if match["dropped"] != other and not match.get(LEFT):
-                favoured = None if other is None else _key(other)
-                found.setdefault(_key(match["dropped"]), (step, favoured, _numbers(match)))
-        return found
-
-    @cached_property
-    def edited(self) -> dict[Key, list[dict[str, Any]]]:
-        """For each row that parts were taken out of, by which steps, and which parts."""
-        found: dict[Key, list[dict[str, Any]]] = {}
-        for step, match in self.matches:
-            options = self.recipe.prune[step]
-            if method_of("prune", options).edit is not None and not match["rows"]:
-                said = {"by": f"prune.{step} ({options.method})", **_numbers(match)}
-                said["of"] = key_text(_key(match["kept"]))
-                found.setdefault(_key(match["dropped"]), []).append(said)
-        return found
-
-    @cached_property
-    def matches(self) -> list[tuple[int, dict[str, Any]]]:
-        """What each pruning step found of the picked rows."""
-        found = []
-        for i in range(len(self.recipe.prune)):
-            of_picked = self._matches_of(i).where(is_one_of("dropped", self.picked)).collect()
-            found += [(i, row.asDict()) for row in of_picked]
-        return found
-
-    def _matches_of(self, step: int) -> DataFrame:
-        """What a pruning step found in that run."""
-        name = f"matches-{self.recipe.name}-{step}"
-        return self.state.read(self.spark, name, self.entry["run_id"])
-
-    @cached_property
-    def other_rows(self) -> dict[Key, dict[str, Any]]:
-        """The rows that picked ones were dropped for."""
-        keys = {other for _, other, _ in self.dropped_for.values() if other is not None}
-        rows = self.frames.all_rows.where(is_one_of(KEY, keys)).dropDuplicates([KEY])
-        found = rows.limit(MOST).collect()
-        return {
-            _key(r[KEY]): {k: _plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
-            for r in found
-        }
-
-    @cached_property
-    def evaluation_rows(self) -> dict[tuple[str, Key], dict[str, Any]]:
-        """The rows of evaluation tables that picked ones were dropped for."""
-        asked: dict[str, set[Key]] = {}
-        for _, _, numbers in self.dropped_for.values():
-            if "test" in numbers:
-                asked.setdefault(numbers["evaluation"], set()).add(_key(numbers["test"]))
-        found: dict[tuple[str, Key], dict[str, Any]] = {}
-        for table in self.frames.evaluation:
-            if keys := asked.get(table.name):
-                rows = table.pinned.df.withColumn(KEY, table.pinned.key_hash)
-                rows = rows.where(is_one_of(KEY, keys)).drop(ROW_ID)
-                for row in rows.dropDuplicates([KEY]).limit(MOST).collect():
-                    values = {k: _plain(v) for k, v in row.asDict().items() if k != KEY}
-                    found[table.name, _key(row[KEY])] = values
-        return found
+        return {key_of(r[KEY]): r[REASONS] for r in bad.select(KEY, REASONS).distinct().collect()}
 
     @cached_property
     def weighed(self) -> dict[Key, dict[str, Any]]:
@@ -377,7 +286,9 @@ class Inquiry:
         method = method_of("sample", options)
         kept = {
             key
-            for key in self.after_filter.keys() - self.reasons.keys() - self.dropped_for.keys()
+            for key in self.after_filter.keys()
+            - self.reasons.keys()
+            - self.pruned.dropped_for.keys()
             if BALANCED in self.after_filter[key]
         }
         if not method.weighs or not kept:
@@ -394,10 +305,10 @@ class Inquiry:
         name = options.column  # type: ignore[attr-defined]
         if name in made.columns and name not in given.columns:
             weights = made.select(KEY, column(name).alias("w")).distinct()
-            return {_key(r[KEY]): {"weight": r["w"]} for r in weights.collect()}
+            return {key_of(r[KEY]): {"weight": r["w"]} for r in weights.collect()}
         # Equal rows may share a key: of some of them there can be a copy more than of others.
-        equal = {_key(r[KEY]): r["count"] for r in given.groupBy(KEY).count().collect()}
-        copies = {_key(r[KEY]): r["count"] for r in made.groupBy(KEY).count().collect()}
+        equal = {key_of(r[KEY]): r["count"] for r in given.groupBy(KEY).count().collect()}
+        copies = {key_of(r[KEY]): r["count"] for r in made.groupBy(KEY).count().collect()}
         return {key: {"copies": -(-copies.get(key, 0) // equal[key])} for key in kept}
 
     @cached_property
@@ -407,20 +318,6 @@ class Inquiry:
         run = self.entry["run_id"]
         groups = remembered_groups(self.state, self.spark, self.recipe, run, ids)
         return {(output, group.id): group for output, own in groups.items() for group in own}
-
-
-def _numbers(match: Mapping[str, Any]) -> dict[str, Any]:
-    """What a match says besides of which row it is and for which other."""
-    # Those that are null are other methods', which wrote to the table before.
-    return {n: v for n, v in match.items() if v is not None and n not in OF_EVERY_MATCH}
-
-
-def _key(value: Any) -> Key:
-    return (value["hi"], value["lo"])
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _by_hash(threshold: Threshold, value: int) -> tuple[int, int, dict[str, Any]]:
