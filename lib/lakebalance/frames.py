@@ -28,6 +28,7 @@ from lakebalance.core.registry import Method, MethodOptions, method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
+from lakebalance.indexes import Indexes, index_of
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
@@ -75,6 +76,7 @@ class Frames:
     said: list[Diagnostic] = field(default_factory=list)
     cuts: Cuts | None = None
     scratch: Scratch | None = None
+    indexes: Indexes | None = None
 
     @cached_property
     def pinned(self) -> list[Pinned]:
@@ -288,20 +290,25 @@ class Frames:
         for i, options in enumerate(self.recipe.pruning):
             method, given = method_of("prune", options), self.given_to(options, unite(left))
             known, place = [], f"prune.{i}"
-            more: dict[str, Any] = self._compared_with(method)
+            compared: dict[str, Any] = self._compared_with(method)
+            more = dict(compared)
             if method.prepare is not None:
-                prepared = method.prepare(given, options, place, **more)
+                prepared = method.prepare(given, options, place, **compared)
                 known.append(prepared.state)
                 self.said += prepared.diagnostics
-            scratch = {"scratch": self._scratch_of(i)} if method.scratch else {}
-            matches = method.function(given, options, place, *known, **scratch, **more)
+            if method.scratch:
+                more["scratch"] = self._scratch_of(i)
+            if (name := index_of(options)) is not None and self.indexes is not None:
+                more["index"] = self.indexes.open(options, name, place)
+            matches = method.function(given, options, place, *known, **more)
             kept = found(i, matches)
             if method.summarise is not None and self.scratch is not None:
                 # A plan has no matches that are written: it would look for them once more.
-                self.said += method.summarise(kept, options, place, **more)
+                self.said += method.summarise(kept, options, place, **compared)
             left = [remove(frame, kept, self.unique_keys) for frame in left]
             if method.edit is not None:
                 left = [method.edit(frame, options, kept) for frame in left]
+        self.said += [] if self.indexes is None else self.indexes.said
         return left
 
     def given_to(

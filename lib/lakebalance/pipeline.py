@@ -19,6 +19,7 @@ from lakebalance.core.tables import Table
 from lakebalance.duplicates import duplicates_of
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Frames
+from lakebalance.indexes import Indexes
 from lakebalance.planning import counted, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
 from lakebalance.publish.state import State
@@ -62,6 +63,8 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
         frames.check_columns()
+        state = State.beside(recipe.publish.table, recipe.publish.state)
+        frames.indexes = Indexes(state, spark, recipe, frames.run_id)
     census, verdicts = counted(frames, watch)
     made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
     return prepared(frames, watch, made, left)
@@ -102,6 +105,9 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         }
         if (finished := _finished(frames, state, known)) is not None:
             return finished
+        published = known[BALANCED] is not None
+        indexes = Indexes(state, spark, recipe, frames.run_id, True, published)
+        frames.indexes = indexes
     census, verdicts = counted(frames, watch, number_key(frames.pinned))
     with Beside(spark) as beside:
         # Neither decides about the plan, and each scans the sources once, as thresholds do.
@@ -115,7 +121,9 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
             duplicates = duplicates_of(frames, plan, matches)
     with watch.stage("remember"):
         remember_plan(state, spark, plan)
+        indexes.reserve()
     balanced, *others = publish(frames, plan, left, known, watch)
+    indexes.publish()
     result = Result(
         plan,
         Table(recipe.publish.table).name,

@@ -70,7 +70,8 @@ class PrunedRows:
         found: dict[Key, tuple[int, Key | None, dict[str, Any]]] = {}
         for step, match in self.matches:
             other = match.get("kept") or match.get("neighbour")
-            if match["dropped"] != other and not match.get(LEFT):
+            left = match.get(LEFT)
+            if not (match["dropped"] == other if left is None else left):
                 favoured = None if other is None else key_of(other)
                 found.setdefault(key_of(match["dropped"]), (step, favoured, _numbers(match)))
         return found

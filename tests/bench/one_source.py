@@ -32,13 +32,17 @@ spark.stop()
 Run = tuple[float, dict, set[int]]
 
 
-def recipe(folder: Path, source: Path, **body: Any) -> Path:
+def recipe(
+    folder: Path, source: Path, where: str = "true", state: Path | None = None, **body: Any
+) -> Path:
     """A recipe's file: rows of ``source`` by ``id``, into a table that is not there yet."""
     path = folder / f"{source.name}.json"
+    rows = {"name": "s", "table": str(source), "format": "parquet", "key": ["id"], "where": where}
+    publish = {"table": str(folder / "out" / str(time.time_ns()))}
     written = {
         "name": source.name,
-        "sources": [{"name": "s", "table": str(source), "format": "parquet", "key": ["id"]}],
-        "publish": {"table": str(folder / "out" / str(time.time_ns()))},
+        "sources": [rows],
+        "publish": publish | ({} if state is None else {"state": str(state)}),
         **body,
     }
     path.write_text(json.dumps(written))

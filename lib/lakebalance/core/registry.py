@@ -77,6 +77,8 @@ class Method:
     ``evaluation``, for pruning, says that the function, ``prepare`` and ``check_columns`` take by
     this name the tables that a model is evaluated on; ``summarise(matches, options, place)`` then,
     too. It says of what was dropped what a run's report is to show, as a list of ``Diagnostic``.
+    ``made_with(options)``, for pruning methods that have an option ``index``, says what entries of
+    such an index depend on, as JSON holds it; the function then takes an ``Index`` by this name.
     ``example`` is for the documentation: the options as one line of YAML.
     """
 
@@ -105,6 +107,7 @@ class Method:
     evaluation: bool = False
     sides: bool = False
     summarise: Callable[..., list[Diagnostic]] | None = None
+    made_with: Callable[[Any], dict[str, Any]] | None = None
 
     def new_rows(self, available: int, target: int) -> int:
         """Rows of a group's output that a sampler makes anew."""

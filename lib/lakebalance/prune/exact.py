@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.components import Scratch, writing
 from lakebalance.core.hashing import hash128
+from lakebalance.core.index import INDEX, Index, IndexName
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
+from lakebalance.prune.earlier import checked_index
 from lakebalance.prune.keep import KEEP, Keeps
+from lakebalance.prune.matches import LEFT
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.rank import RANK, Ranking, check_keep
 from lakebalance.prune.texts import normalised
@@ -34,9 +38,20 @@ class Exact(MethodOptions):
         description=f"{DIFFERENCES} Where left out, all of them count; `{{}}` for defaults.",
     )
     keep: Keeps | None = Field(None, description=KEEP)
+    index: IndexName | None = Field(None, description=INDEX)
+
+    @model_validator(mode="after")
+    def _is_the_same_in_batches(self) -> Exact:
+        return checked_index(self)
 
 
-def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
+def exact(
+    df: DataFrame,
+    options: Exact,
+    place: str,
+    scratch: Scratch | None = None,
+    index: Index | None = None,
+) -> DataFrame:
     """The matches among rows that agree in all compared columns (null agrees with null).
 
     Parameters
@@ -44,15 +59,17 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     df : all rows, with ``__lb_key``.
     options : columns to compare and which row to keep.
     place : path in the recipe, for messages.
+    scratch : writes a frame under a name and returns it as written; for the index alone.
+    index : the contents that stayed in other batches: rows that have one of them go.
 
     Returns
     -------
     Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
-    go), ``method``, ``similarity``, ``members`` bigint (rows of the cluster, the kept one too),
+    go), ``left`` (how many stay: none, or one where rows are equal even in their key),
+    ``method``, ``similarity``, ``members`` bigint (rows of the cluster, the kept one too),
     ``stayed_by`` (what tells the kept row from the dropped one), ``dropped_source`` and
-    ``kept_source`` where rows have sources. Where rows are equal even in their key, ``dropped``
-    equals ``kept``: one row of that key stays. Two shuffles of narrow columns; two more for each
-    ``short_of``.
+    ``kept_source`` where rows have sources, and ``kept_run`` where there is an index: the run of
+    the entry that stays. Two shuffles of narrow columns; two more for each ``short_of``.
 
     Raises
     ------
@@ -60,30 +77,60 @@ def exact(df: DataFrame, options: Exact, place: str) -> DataFrame:
     """
     compared = _names(df, options)
     require(df, compared, f"{place}.columns")
-    ranking = Ranking(df, options.keep, f"{place}.keep", compared)
+    name = None if index is None else index.name
+    ranking = Ranking(df, options.keep, f"{place}.keep", compared, name)
     given = df.select(KEY, ranking.column, *_compared(df, compared, options.normalise))
     narrow = given.select(hash128(given, compared, "exact").alias(CONTENT), RANK)
     narrow = ranking.counted(narrow, CONTENT)
+    if index is not None:
+        narrow = _with_entries(writing(scratch)(narrow, "contents"), ranking, index)
     clusters = (
         narrow.groupBy(CONTENT)
         .agg(F.count(F.lit(1)).alias("members"), F.min(RANK).alias("first"))
         .where(F.col("members") > 1)
     )
-    members = narrow.groupBy(CONTENT, RANK).agg(F.count(F.lit(1)).alias("rows"))
-    mine, kept = F.col(f"{RANK}.{KEY}"), F.col(f"first.{KEY}")
+    rank, first = F.col(RANK), F.col("first")
+    members = narrow.where(ranking.is_new(rank)).groupBy(CONTENT, RANK)
+    # An entry of an index may have a row's key and is still another one.
+    stays = (rank[KEY] == first[KEY]) & ranking.is_new(first)
     return (
-        members.join(clusters, CONTENT)
-        .where((mine != kept) | (F.col("rows") > 1))
+        members.agg(F.count(F.lit(1)).alias("rows"))
+        .join(clusters, CONTENT)
+        .withColumn(LEFT, stays.cast("bigint"))
+        .where(F.col("rows") > F.col(LEFT))
         .select(
-            mine.alias("dropped"),
-            kept.alias("kept"),
-            (F.col("rows") - (mine == kept).cast("bigint")).alias("rows"),
+            rank[KEY].alias("dropped"),
+            first[KEY].alias("kept"),
+            (F.col("rows") - F.col(LEFT)).alias("rows"),
+            LEFT,
             F.lit("exact").alias("method"),
             F.lit(1.0).alias("similarity"),
             "members",
-            *ranking.said(F.col(RANK), F.col("first")),
+            *ranking.said(rank, first),
         )
     )
+
+
+def _with_entries(narrow: DataFrame, ranking: Ranking, index: Index) -> DataFrame:
+    """The contents of rows and of the index, after those that are new were written to it."""
+    first = narrow.groupBy(CONTENT).agg(F.min(RANK).alias("first"))
+    once = first.select(CONTENT, F.col(f"first.{KEY}").alias(KEY))
+    if index.known is not None:
+        once = once.join(index.known, CONTENT, "left_anti")
+        known = index.known.select(CONTENT, ranking.of_entries(narrow))
+        narrow = narrow.unionByName(known)
+    if index.write is not None:
+        index.write(once)
+    return narrow
+
+
+def made_with(options: Exact) -> dict[str, Any]:
+    """What entries of an index depend on."""
+    form = options.normalise
+    return {
+        "columns": options.columns,
+        "normalise": None if form is None else form.model_dump(),
+    }
 
 
 def check_columns(df: DataFrame, options: Exact, place: str) -> None:
@@ -114,4 +161,6 @@ METHOD = Method(
     exact,
     example="{method: exact, columns: [text], keep: {first_by: created}}",
     check_columns=check_columns,
+    scratch=True,
+    made_with=made_with,
 )

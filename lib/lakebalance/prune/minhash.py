@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pyspark.sql import Column, DataFrame, Window
@@ -11,12 +11,14 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, require, require_kind
 from lakebalance.core.components import AT_ONCE, NODE, TO, Scratch, components, writing
+from lakebalance.core.index import INDEX, Index, IndexName
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.shingles import Tokens
 from lakebalance.core.sources import KEY
 from lakebalance.prune.apart import apart
 from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
+from lakebalance.prune.earlier import checked_index, met, remembered, shingles_of
 from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_pairs import FIRST, LEAST, led, matches, verified
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
@@ -72,6 +74,7 @@ class MinHash(MethodOptions):
         "order of keep.",
     )
     keep: Keeps | None = Field(None, description=KEEP)
+    index: IndexName | None = Field(None, description=f"{INDEX} With link: neighbours.")
 
     @model_validator(mode="after")
     def _both_or_none(self) -> MinHash:
@@ -84,6 +87,15 @@ class MinHash(MethodOptions):
         if self.link == "neighbours" and not self.verify:
             raise ValueError("link: neighbours compares texts; leave verify: false out")
         return self
+
+    @model_validator(mode="after")
+    def _is_the_same_in_batches(self) -> MinHash:
+        if self.index is not None and self.link != "neighbours":
+            raise ValueError(
+                "index: a later batch could link rows that have been published; write "
+                "link: neighbours besides"
+            )
+        return checked_index(self)
 
     @property
     def cut(self) -> Bands:
@@ -100,7 +112,11 @@ class MinHash(MethodOptions):
 
 
 def minhash(
-    df: DataFrame, options: MinHash, place: str, scratch: Scratch | None = None
+    df: DataFrame,
+    options: MinHash,
+    place: str,
+    scratch: Scratch | None = None,
+    index: Index | None = None,
 ) -> DataFrame:
     """The matches among rows whose texts are near-duplicates.
 
@@ -116,15 +132,16 @@ def minhash(
     place : path in the recipe, for messages.
     scratch : writes a frame under a name and returns it as written, so that nothing is done twice;
         None where nothing may be written.
+    index : what stayed in other batches, taken before all rows; see ``compared_with``.
 
     Returns
     -------
     Frame ``dropped`` and ``kept`` (key hashes), ``rows`` bigint (how many rows of the dropped key
-    go), ``method``, ``similarity`` (exact, of the two rows' texts: under the threshold where they
+    go), ``left`` (how many stay: none, or one where rows are equal even in their key),
+    ``method``, ``similarity`` (exact, of the two rows' texts: under the threshold where they
     are linked by others; null where nothing is verified and texts differ), ``cluster`` bigint (the
-    same number for all rows of a cluster), and as of ``exact`` ``members``, ``stayed_by`` and both
-    rows' sources. Where rows are equal even in their key, ``dropped`` equals ``kept``: one row of
-    that key stays.
+    same number for all rows of a cluster), and as of ``exact`` ``members``, ``stayed_by``, both
+    rows' sources, and ``kept_run``.
 
     Raises
     ------
@@ -139,18 +156,25 @@ def minhash(
     check_columns(df, options, place)
     keep = writing(scratch)
     text = joined([valid(column(name)) for name in options.columns])
-    ranking = Ranking(df, options.keep, f"{place}.keep", options.columns)
-    rows = keep(_rows(df, text, ranking, options), "signatures")
+    name = None if index is None else index.name
+    ranking = Ranking(df, options.keep, f"{place}.keep", options.columns, name)
+    rows = keep(_rows(df, text, ranking, options, index), "signatures")
     rows = ranking.counted(rows, SET)
-    found = keep(candidates(_sets(rows)), "candidates")
+    own = rows
+    if index is not None and index.known is not None:
+        rows = rows.unionByName(keep(met(rows, index.known, ranking), "met"))
+    found = keep(_candidates(rows, ranking), "candidates")
     pairs = pairs_of(found).select(_set(A), _set(B))
     giant = giants_of(found).select(BAND, _set(SET))
     shingles = None
-    if options.verify:
+    if index is not None:
+        shingles = keep(shingles_of(rows, _asked(found)), "shingles")
+    elif options.verify:
         shingles = keep(_shingled(df, text, options, found), "shingles")
     if options.link == "neighbours" and shingles is not None:
         placed = apart(rows, pairs, giant, shingles, options.threshold, place, scratch)
-        return matches(placed, shingles, ranking)
+        gone = matches(placed, shingles, ranking)
+        return gone if index is None else remembered(own, gone, index, scratch)
     if shingles is None:
         edges = pairs.union(stars(giant))
     else:
@@ -163,18 +187,35 @@ def minhash(
     return matches(_connected(rows, clusters), shingles, ranking)
 
 
-def _rows(df: DataFrame, text: Column, ranking: Ranking, options: MinHash) -> DataFrame:
-    """Each row that has shingles: its key and rank, the hash of its set, and of its bands."""
-    said = described(text, options.shingling, options.cut)
-    rows = df.select(ranking.column, said.alias("said"))
+def _rows(
+    df: DataFrame, text: Column, ranking: Ranking, options: MinHash, index: Index | None
+) -> DataFrame:
+    """Each row that has shingles: its key and rank, the hash of its set, and of its bands.
+
+    For an index, the shingles as well, which are kept there.
+    """
+    said = described(text, options.shingling, options.cut).alias("said")
+    # Else Spark would work it out once more for each filter that it moves below.
+    more = [numbers(text, options.shingling).alias("numbers")] if index is not None else []
+    rows = df.select(ranking.column, said, *more)
     same = F.struct("said.hi", "said.lo").alias(SET)
-    return rows.where(F.col("said.hi").isNotNull()).select(RANK, same, "said.bands")
+    names = ["numbers"] if more else []
+    return rows.where(F.col("said.hi").isNotNull()).select(RANK, same, "said.bands", *names)
 
 
-def _sets(rows: DataFrame) -> DataFrame:
+def _candidates(rows: DataFrame, ranking: Ranking) -> DataFrame:
+    """The candidates among sets, but for pairs of which both are in the index."""
+    found = candidates(_sets(rows, ranking))
+    if ranking.index is None:
+        return found
+    return found.where(F.col(BAND).isNotNull() | F.col(f"{A}.new") | F.col(f"{B}.new"))
+
+
+def _sets(rows: DataFrame, ranking: Ranking) -> DataFrame:
     """Each set of shingles once, with the key of its first row, and the hashes of its bands."""
     once = rows.groupBy(SET).agg(F.min(RANK).alias("first"), F.any_value("bands").alias("bands"))
-    known = F.struct("set.hi", "set.lo", F.col(f"first.{KEY}").alias("key"))
+    new = [] if ranking.index is None else [ranking.is_new(F.col("first")).alias("new")]
+    known = F.struct("set.hi", "set.lo", F.col(f"first.{KEY}").alias("key"), *new)
     return once.select(known.alias(SET), "bands")
 
 
@@ -183,11 +224,15 @@ def _set(name: str) -> Column:
     return F.struct(f"{name}.hi", f"{name}.lo").alias(name)
 
 
+def _asked(found: DataFrame) -> DataFrame:
+    """The sets that are to be compared, with the keys of their first rows."""
+    asked = found.select(F.explode(F.array_compact(F.array(A, B))).alias(SET)).distinct()
+    return asked.select(_set(SET), F.col("set.key").alias(KEY))
+
+
 def _shingled(df: DataFrame, text: Column, options: MinHash, found: DataFrame) -> DataFrame:
     """The shingles of each set that is to be compared, from the text of its first row."""
-    asked = found.select(F.explode(F.array_compact(F.array(A, B))).alias(SET)).distinct()
-    keys = asked.select(_set(SET), F.col("set.key").alias(KEY))
-    texts = df.select(KEY, text.alias("text")).join(keys, KEY)
+    texts = df.select(KEY, text.alias("text")).join(_asked(found), KEY)
     # Rows that share a key are equal.
     texts = texts.groupBy(KEY, SET).agg(F.any_value("text").alias("text"))
     return texts.select(SET, numbers(F.col("text"), options.shingling).alias("numbers"))
@@ -200,6 +245,19 @@ def _connected(rows: DataFrame, found: DataFrame) -> DataFrame:
     placed = placed.withColumn(LEAST, F.coalesce(LEAST, SET))
     first = F.min(F.struct(RANK, SET)).over(Window.partitionBy(LEAST))
     return placed.withColumn(FIRST, first)
+
+
+def made_with(options: MinHash) -> dict[str, Any]:
+    """What entries of an index depend on."""
+    return {
+        "columns": options.columns,
+        "normalise": options.normalise.model_dump(),
+        "tokens": options.tokens,
+        "ngram": options.ngram,
+        "threshold": options.threshold,
+        "bands": options.cut.bands,
+        "rows": options.cut.rows,
+    }
 
 
 def check_columns(df: DataFrame, options: MinHash, place: str) -> None:
@@ -229,4 +287,5 @@ METHOD = Method(
     check_columns=check_columns,
     fate="near-duplicate",
     scratch=True,
+    made_with=made_with,
 )

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.sources import KEY
 from lakebalance.prune.candidates import BAND, SET, A, B
 from lakebalance.prune.leaders import FOUND, following
+from lakebalance.prune.matches import LEFT
 from lakebalance.prune.rank import RANK, Ranking
 from lakebalance.prune.texts import similarity
 
@@ -86,22 +87,26 @@ def matches(placed: DataFrame, shingles: DataFrame | None, ranking: Ranking) -> 
     """
     count = F.count(F.lit(1)).over(Window.partitionBy(LEAST))
     seen = placed.withColumn("members", count).where(F.col("members") > 1)
-    mine, kept, to = F.col(f"{RANK}.{KEY}"), F.col(f"{FIRST}.{RANK}.{KEY}"), F.col(f"{FIRST}.set")
-    said = ranking.said(F.col(RANK), F.col(f"{FIRST}.{RANK}"))
-    known = [mine.alias("dropped"), kept.alias("kept"), to.alias("to"), *said]
-    members = seen.groupBy(LEAST, SET, "members", *known).agg(F.count(F.lit(1)).alias("rows"))
-    same = F.col("dropped") == F.col("kept")
-    found = members.where(~same | (F.col("rows") > 1))
+    first = F.col(f"{FIRST}.{RANK}")
+    mine, kept, to = F.col(f"{RANK}.{KEY}"), first[KEY], F.col(f"{FIRST}.set")
+    # An entry of an index may have a row's key and is still another one.
+    stays = ((mine == kept) & ranking.is_new(first)).cast("bigint")
+    said = ranking.said(F.col(RANK), first)
+    known = [mine.alias("dropped"), kept.alias("kept"), to.alias("to"), stays.alias(LEFT), *said]
+    rows = seen.where(ranking.is_new(F.col(RANK)))
+    members = rows.groupBy(LEAST, SET, "members", *known).agg(F.count(F.lit(1)).alias("rows"))
+    found = members.where(F.col("rows") > F.col(LEFT))
     found, measured = _measured(found, shingles)
     return found.select(
         "dropped",
         "kept",
-        (F.col("rows") - same.cast("bigint")).alias("rows"),
+        (F.col("rows") - F.col(LEFT)).alias("rows"),
+        LEFT,
         F.lit("minhash").alias("method"),
         measured.alias("similarity"),
         F.col(f"{LEAST}.hi").alias("cluster"),
         "members",
-        *[name for name in members.columns if name == "stayed_by" or name.endswith("_source")],
+        *ranking.names,
     )
 
 

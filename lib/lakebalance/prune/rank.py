@@ -18,12 +18,16 @@ from lakebalance.core.coordinates import NUMBERS
 from lakebalance.core.counts import class_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import INTEGRALS
+from lakebalance.core.index import RUN
 from lakebalance.core.sources import KEY, RESERVED, SOURCE
 from lakebalance.prune.keep import Keep, listed, reasons
 
 RANK = "__lb_rank"
 GROUP, SIZE, SAID = "__lb_short_group", "__lb_short_size", "__lb_said"
 BY_HASH = "key hash"
+KEPT_RUN = "kept_run"
+# Entries of an index come before rows.
+BEFORE, AFTER = 0, 1
 HEX = "0123456789ABCDEF"
 TURNED = (
     *(T.StringType, T.BinaryType, T.BooleanType, *NUMBERS),
@@ -50,6 +54,7 @@ class Ranking:
     keep : the reasons, in order; the smallest key hash decides where they do not.
     place : path of ``keep`` in the recipe, for messages.
     compared : the columns that the method compares.
+    index : name of the index that rows are compared with; its entries stay first.
 
     Raises
     ------
@@ -62,12 +67,16 @@ class Ranking:
         keep: Keep | Sequence[Keep] | None,
         place: str,
         compared: Sequence[str] = (),
+        index: str | None = None,
     ) -> None:
         self.orders = [
             order
             for own, path in reasons(keep, place)
             for order in _orders(df, own, path, compared)
         ]
+        self.index = index
+        if index is not None:
+            self.orders.insert(0, Order(f"index: {index}", F.lit(AFTER)))
         self.sources = SOURCE in df.columns
 
     @property
@@ -77,7 +86,34 @@ class Ranking:
         for i, order in enumerate(self.orders):
             fields += [order.value.isNull().alias(f"n{i}"), order.value.alias(f"o{i}")]
         tags = [F.col(KEY), *([F.col(SOURCE)] if self.sources else [])]
+        if self.index is not None:
+            tags.append(F.lit(None).cast("string").alias(RUN))
         return F.struct(*fields, *tags).alias(RANK)
+
+    def of_entries(self, rows: DataFrame) -> Column:
+        """The ranks of an index's entries: before those of all rows.
+
+        Parameters
+        ----------
+        rows : frame with ``__lb_rank``, for its type. Entries have ``__lb_key`` and ``run``.
+        """
+        kind = rows.schema[RANK].dataType
+        assert isinstance(kind, T.StructType)
+        known = {
+            "n0": F.lit(False),
+            "o0": F.lit(BEFORE),
+            KEY: F.col(KEY),
+            SOURCE: F.lit(f"index {self.index}"),
+            RUN: F.col(RUN),
+        }
+        fields = [
+            known.get(f.name, F.lit(None).cast(f.dataType)).alias(f.name) for f in kind.fields
+        ]
+        return F.struct(*fields).alias(RANK)
+
+    def is_new(self, rank: Column) -> Column:
+        """Whether a rank is one of a row, and none of an entry of the index."""
+        return F.lit(True) if self.index is None else rank["o0"] == AFTER
 
     def counted(self, rows: DataFrame, content: str) -> DataFrame:
         """The rows with the sizes of groups in their ranks, where a reason counts them.
@@ -109,12 +145,23 @@ class Ranking:
             said = F.when(~same, F.lit(order.said)).otherwise(said)
         return said
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns that ``said`` makes."""
+        sources = ["dropped_source", "kept_source"] if self.sources else []
+        return ["stayed_by", *sources, *([KEPT_RUN] if self.index is not None else [])]
+
     def said(self, rank: Column, first: Column) -> list[Column]:
-        """Columns of a matches table: ``stayed_by``, and the sources of both rows if they have."""
+        """Columns of a matches table: ``stayed_by``, and the sources of both rows if they have.
+
+        With an index, ``kept_run``, too: the run of the entry that stays, null for a row.
+        """
         said = [self.decided(rank, first).alias("stayed_by")]
         if self.sources:
             ends = (("dropped_source", rank), ("kept_source", first))
             said += [end[SOURCE].alias(name) for name, end in ends]
+        if self.index is not None:
+            said.append(first[RUN].alias(KEPT_RUN))
         return said
 
 

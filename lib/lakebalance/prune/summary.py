@@ -21,6 +21,8 @@ LARGEST = 10
 GONE_SHOWN = 2
 CHARACTERS = 200
 MOST_PAIRS = 1000
+# What is kept of a row that stayed in an earlier batch has no text.
+EARLIER = {"source": "an earlier batch", "text": ""}
 SIZES, BETWEEN, TOP = "sizes", "between", "top"
 
 Key = tuple[int, int]
@@ -110,7 +112,8 @@ def excerpts(
     Returns
     -------
     Per cluster, in the order of ``kept``: ``kept`` (``source`` and ``text``) and ``dropped`` (a
-    list of ``source``, ``text`` and ``similarity``). What is cut off a text leaves an ellipsis.
+    list of ``source``, ``text`` and ``similarity``). What is cut off a text leaves an ellipsis; a
+    row of an earlier batch has no text.
     """
     if not kept:
         return []
@@ -132,7 +135,7 @@ def excerpts(
     }
     return [
         {
-            "kept": texts[key],
+            "kept": texts.get(key, EARLIER),
             "dropped": [texts[other] | {"similarity": similar} for other, similar in gone],
         }
         for key, gone in found.items()

@@ -84,6 +84,11 @@ class State:
             .drop(RUN)
         )
 
+    def read_runs(self, spark: SparkSession, name: str, runs: Sequence[str]) -> DataFrame:
+        """Several runs' rows in one of the tables, with ``lb_run_id``."""
+        rows = spark.read.format("delta").load(self.table(name).name)
+        return rows.where(F.col(RUN).isin(*runs))
+
     def clear(self, spark: SparkSession, name: str, run: str) -> None:
         """Take a run's rows out of one of the tables; VACUUM takes the files."""
         delete = f"DELETE FROM {self.table(name).sql} WHERE {RUN} = '{run}'"

@@ -233,6 +233,18 @@ class Recipe(Part):
         check_keeps(self)
         return self
 
+    @model_validator(mode="after")
+    def _indexes_are_of_one_step(self) -> Recipe:
+        steps: dict[str, int] = {}
+        for i, options in enumerate(self.prune):
+            name = getattr(options, "index", None)
+            if name is not None and steps.setdefault(name, i) != i:
+                raise ValueError(
+                    f'prune.{i}.index: prune.{steps[name]} has the index "{name}"; write another '
+                    "name"
+                )
+        return self
+
     @property
     def rules(self) -> dict[str, Rules]:
         """The rules of the balanced table and of each phase, by their paths in the recipe."""
