@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -114,11 +115,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         beside.start(partial(_keys_checked, frames, watch, census))
         if any(group.left < group.rows for group in census.groups):
             beside.start(partial(_set_aside, frames, watch, state))
-        plan, left, matches = _with_rows(frames, watch, state, census, verdicts)
-    duplicates: list[dict[str, Any]] = []
-    if plan.matches:
-        with watch.stage("sum up duplicates", plan.matches):
-            duplicates = duplicates_of(frames, plan, matches)
+        plan, left, summed = _with_rows(frames, watch, state, census, verdicts, beside)
     with watch.stage("remember"):
         remember_plan(state, spark, plan)
         indexes.reserve()
@@ -136,7 +133,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
         repeated=not balanced.by_this_try,
         outputs=[written.to_dict() for written in others],
-        duplicates=duplicates,
+        duplicates=summed.result(),
     )
     remember(state, spark, result, started)
     return result
@@ -153,9 +150,14 @@ def _set_aside(frames: Frames, watch: Stopwatch, state: State) -> None:
 
 
 def _with_rows(
-    frames: Frames, watch: Stopwatch, state: State, census: Census, verdicts: list[Verdict]
-) -> tuple[Plan, list[DataFrame], list[DataFrame]]:
-    """The plan with thresholds and what its sampler looked for, the rows to sample, the matches."""
+    frames: Frames,
+    watch: Stopwatch,
+    state: State,
+    census: Census,
+    verdicts: list[Verdict],
+    beside: Beside,
+) -> tuple[Plan, list[DataFrame], Future[list[dict[str, Any]]]]:
+    """The plan with thresholds and what its sampler looked for, the rows to sample, duplicates."""
 
     scratch = ScratchTables(state, frames.spark, frames.recipe.name, frames.run_id)
     steps: list[DataFrame] = []
@@ -163,16 +165,26 @@ def _with_rows(
     def kept(i: int, matches: DataFrame) -> DataFrame:
         # Written once, so that counting, thresholds and output all see the same matches.
         found = state.write(matches, f"matches-{frames.recipe.name}-{i}", frames.run_id)
-        scratch.clear()
+        beside.start(scratch.clearing())
         steps.append(found)
         return found
 
     frames.scratch = scratch
     plan, left = planned(frames, watch, census, verdicts, kept)
+    summed = beside.start(partial(_summed_up, frames, watch, plan, steps))
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
         plan = with_thresholds(frames, plan, left)
         entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
-    return prepared(frames, watch, plan, left), left, steps
+    return prepared(frames, watch, plan, left), left, summed
+
+
+def _summed_up(
+    frames: Frames, watch: Stopwatch, plan: Plan, matches: list[DataFrame]
+) -> list[dict[str, Any]]:
+    if not plan.matches:
+        return []
+    with watch.stage("sum up duplicates", plan.matches):
+        return duplicates_of(frames, plan, matches)
 
 
 def _finished(frames: Frames, state: State, known: dict[str, int | None]) -> Result | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
@@ -37,5 +38,14 @@ class ScratchTables:
 
     def clear(self) -> None:
         """Take all of it out of the tables again; VACUUM takes the files."""
-        while self.written:
-            self.state.clear(self.spark, self.written.pop(), self.attempt)
+        self.clearing()()
+
+    def clearing(self) -> Callable[[], None]:
+        """What takes out of the tables all that is in them now, and nothing that comes later."""
+        names, self.written = self.written, []
+
+        def clear() -> None:
+            for name in reversed(names):
+                self.state.clear(self.spark, name, self.attempt)
+
+        return clear
