@@ -76,6 +76,7 @@ def recipe(lake, mix, **more):
     )
 
 
+@pytest.mark.slow
 def test_the_mixture_is_planned_from_the_tables_and_met(spark, lake):
     measured, values = runs(spark, lake)
     embeddings = {**SETTINGS, "target": {"table": str(lake / "wanted")}}

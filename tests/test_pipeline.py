@@ -322,6 +322,7 @@ def test_partitioned_and_clustered_targets(spark, table, recipe, tmp_path):
             assert spark.read.format("delta").load(result.table).count() == 600
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_groups_are_planned_met_and_explained(spark, recipe, tmp_path):
     groups = 100_000
     # Sizes 1 and 3, so that half of the groups are repeated and half are sampled.

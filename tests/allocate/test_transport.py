@@ -242,6 +242,7 @@ for seed in range(4):
 """
 
 
+@pytest.mark.slow
 def test_mixtures_and_distances_are_the_same_by_any_number_of_threads_and_instructions():
     """To the last bit, though BLAS has other threads, and numpy other instructions."""
     runs = json.dumps(runs_of(projected(0), straight))

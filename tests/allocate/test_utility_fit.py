@@ -99,6 +99,7 @@ def test_standard_errors_are_as_far_off_as_fits_are():
     assert 0.95 < np.std(off) < 1.2 and abs(np.mean(off)) < 0.2
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(order=st.randoms(use_true_random=False))
 def test_the_order_of_the_table_changes_nothing(order: random.Random):

@@ -118,6 +118,7 @@ def test_one_way_of_cutting(recipe, bad):
                                 "balance": {"by": ["b"], "method": "none"}})  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bins_are_balanced_audited_explained_and_no_column_of_the_output(
     spark, table, recipe, tmp_path
 ):

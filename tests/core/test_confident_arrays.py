@@ -67,6 +67,7 @@ def test_labels_are_added_where_a_row_may_have_them(spark):
     assert find_bins([other], "with", Bin.model_validate(SPEC), "bins.with") == found
 
 
+@pytest.mark.slow
 def test_rules_share_rows_by_what_is_taken_and_write_what_is_there(spark, table, recipe):
     rows = [(i, [7], {7: 0.9, 8: 0.1}) for i in range(40)]
     rows += [(40 + i, None, {7: 0.0, 8: 1.0}) for i in range(4)]

@@ -60,6 +60,7 @@ def test_a_target_that_may_not_be_written(lake, tmp_path):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_version_whose_files_vacuum_took(spark, lake, tmp_path):
     source = tmp_path / "source"
     spark.sql(f"DELETE FROM delta.`{source}` WHERE id < 100")

@@ -157,6 +157,7 @@ def test_what_cannot_be_divided_is_refused(spark):
     assert found(frame(spark, [None, None])) == ({}, {0: None, 1: None})
 
 
+@pytest.mark.slow
 def test_a_run_takes_lines_out_and_says_so(spark, table, recipe):
     texts = [f"page {i // 2} of the book\n{FOOTER}\n{'x' * i}" for i in range(12)]
     rows = [(i, "ab"[i % 2], text) for i, text in enumerate(texts)]

@@ -56,7 +56,7 @@ def in_batches(spark, folder, rows, batches, prune, options):
     return left
 
 
-@pytest.mark.parametrize("batches", [2, 5])
+@pytest.mark.parametrize("batches", [3, pytest.param(6, marks=pytest.mark.slow)])
 def test_texts_in_batches_leave_what_all_at_once_leave(spark, tmp_path, batches):
     texts = drifting()  # chains, a template in a giant bucket, and copies
     draw = np.random.default_rng(batches).integers(0, batches, len(texts)).tolist()
@@ -128,6 +128,7 @@ def test_each_batch_of_a_recipe_is_compared_with_those_before(spark, batches):
     assert fate["of_row"] is None and fate["similarity"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_after_publishing_sees_what_it_saw(spark, batches, monkeypatch):
     lb.run(batches(0), spark)
     with monkeypatch.context() as patch:
@@ -151,6 +152,7 @@ def stop(*_):
     raise Stopped
 
 
+@pytest.mark.slow
 def test_a_batch_that_comes_in_between_stops_a_run(spark, batches, monkeypatch):
     reserve = Indexes.reserve
 

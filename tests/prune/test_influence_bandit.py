@@ -106,6 +106,7 @@ def asked_of(recipe, path, **change):
     return recipe(source, prune=[{**BANDIT, **change}])
 
 
+@pytest.mark.slow
 def test_the_same_rows_stay_however_they_lie(spark, table, recipe, rows):
     said, gone = [], []
     for partitions, order in ((1, rows), (5, rows[::-1])):

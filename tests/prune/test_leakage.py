@@ -91,6 +91,7 @@ def test_the_same_however_rows_lie_and_as_plain_python_says(spark):
     assert one == other and one.keys() == known and 50 < len(known) < 200
 
 
+@pytest.mark.slow
 def test_a_run_leaves_no_entity_on_both_sides_and_says_so(spark, table, recipe):
     start = dt.datetime(2024, 1, 1)
     rows = [(i, f"p{i % 17}", start + dt.timedelta(hours=i)) for i in range(200)]

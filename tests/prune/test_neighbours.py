@@ -54,6 +54,7 @@ def clouds(seed=4):
     ]
 
 
+@pytest.mark.slow
 def test_wrong_labels_go_first_however_rows_lie_and_in_many_tasks(
     spark, table, recipe, monkeypatch
 ):

@@ -125,6 +125,7 @@ def test_one_part_is_as_if_all_pairs_were_compared(spark, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_parts_are_divided_until_small_and_compared_within(spark):
     at = families(4000, 6)
     df = frame(spark, at)
@@ -167,6 +168,7 @@ def test_embeddings_that_cannot_be_compared_are_refused(spark):
         assert dropped(frame(spark, nothing)) == {}
 
 
+@pytest.mark.slow
 def test_a_run_drops_them_says_why_and_plans_the_same(spark, recipe, table):
     at = families(200, 5)
     rows = [(i, "b" if i % 9 == 0 else "a", [*map(float, e)]) for i, e in enumerate(at)]
@@ -197,6 +199,7 @@ def test_a_run_drops_them_says_why_and_plans_the_same(spark, recipe, table):
         assert fates[i]["similarity"] == cosines(at[[i]], at[[of]])[0] >= 0.95
 
 
+@pytest.mark.slow
 def test_prototypes_leave_exactly_as_many_of_those_far_from_the_middle(spark):
     at = [*families(300, 6), *[np.ones(6, np.float32)] * 80, None]
     df = frame(spark, at)

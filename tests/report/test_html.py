@@ -42,6 +42,7 @@ def test_different_values_look_different():
     assert '<bdi class="value">&#34;&#34;</bdi>' in cells
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_groups_stay_small():
     groups = [group({"c": f"class {i}", "d": i}, rows=1 + i % 977) for i in range(100_000)]
     html = render(result(groups))

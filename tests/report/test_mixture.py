@@ -48,6 +48,7 @@ def test_the_recipes_own_r_star_counts():
         assert mixture({"recipe": text}, parts).r_star == R_STAR
 
 
+@pytest.mark.slow
 def test_ten_thousand_sources_are_the_top_ones_and_the_rest():
     groups = [group({"c": "x"}, 10 + i, 50, f"source {i}") for i in range(10_000)]
     groups[7]["target"] = 900

@@ -59,6 +59,7 @@ def test_weights_are_those_of_another_method(framed):
     assert w[~t] == pytest.approx(expected / expected.sum() * t.sum(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_same_bits_whatever_the_partitions_and_sources(framed):
     data = confounded(8300)
     asked = options("entropy_balance", ALL, estimand="ate")

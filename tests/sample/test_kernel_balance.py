@@ -25,6 +25,7 @@ def far(data, w):
     ]
 
 
+@pytest.mark.slow
 def test_more_than_means_agree(framed):
     data = curved()
     frame = framed(data, 3)
@@ -44,6 +45,7 @@ def test_the_same_bits_however_the_rows_lie(framed):
     assert (w == other).all() and first == second
 
 
+@pytest.mark.slow
 def test_the_distance_is_that_of_the_kernel(framed):
     data = confounded(400, width=2)
     asked = options("kernel_balance", ["x0", "x1"], features=200, bandwidth=1.0, ridge=0.1)

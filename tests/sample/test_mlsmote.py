@@ -230,6 +230,7 @@ SAMPLE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_plan_counts_new_label_sets_and_the_run_meets_them(spark, table, recipe):
     made, elsewhere = (
         recipe(

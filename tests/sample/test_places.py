@@ -36,6 +36,7 @@ def test_every_prefix_is_within_the_bound(wanted):
     assert all(off[group] <= bounds[group] for group in wanted)
 
 
+@pytest.mark.slow
 def test_skewed_groups_and_many_of_one_row():
     assert all(worst(order_of(SKEWED), SKEWED)[g] <= bounds_of(SKEWED)[g] for g in SKEWED)
     # A thousand groups of one row do not stand together in the middle, as with one offset for all.

@@ -100,6 +100,7 @@ def test_bounds_without_rows_are_refused(framed):
         options("propensity", ["x0"], bounds=[0.9, 0.1])
 
 
+@pytest.mark.slow
 def test_the_same_bits_whatever_the_partitions_and_order(framed):
     data = confounded(8300)
     asked = options("propensity", ALL, estimand="ate", quantile=0.99, rows=8301)

@@ -79,6 +79,7 @@ def test_adasyn_children_go_where_other_groups_are(made, points):
         assert abs(found[i] - 260 * weight / total) <= 1
 
 
+@pytest.mark.slow
 def test_noise_has_the_width_of_the_kernel(made, points):
     at, labels = arrays(points)
     own = at[labels == "small"]

@@ -132,6 +132,7 @@ def test_an_array_is_split_exactly_after_it_is_balanced(spark, table, recipe):
     assert lb.run(made, spark).repeated
 
 
+@pytest.mark.slow
 def test_columns_are_split_the_same_however_they_lie(spark, table, recipe, tmp_path):
     kinds = (
         [(1, False, 0.0)] * 50
