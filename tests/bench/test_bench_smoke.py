@@ -32,3 +32,14 @@ def test_ordering_runs_on_a_small_lake(tmp_path):
 @pytest.mark.slow
 def test_budgets_are_met_on_a_small_table(tmp_path):
     assert "tokens, by weight" in shown_by("budgets.py", tmp_path / "budgets")
+
+
+@pytest.mark.slow
+def test_exact_duplicates_leave_as_many_rows_as_spark_s_own(tmp_path):
+    lines = shown_by("exact.py", tmp_path).splitlines()[-2:]
+    assert {line.split(" | ")[-1] for line in lines} == {"18,002 |"}
+
+
+@pytest.mark.slow
+def test_batches_against_an_index_leave_the_same_texts(tmp_path):
+    assert "the same texts as all at once" in shown_by("minhash_index.py", tmp_path)
