@@ -24,12 +24,13 @@ from pyspark.sql import types as T
 
 from lakebalance.core.cells import bound_of, divided, floor_needed, parts_of
 from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.coordinates import NUMBERS, check_features, coordinate
+from lakebalance.core.coordinates import coordinate
 from lakebalance.core.counts import GroupCount, class_id, count_groups
 from lakebalance.core.diagnostics import Cell, Diagnostic
 from lakebalance.core.division import AT, ROOT, Division, divide
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.forest import Forest, listed
+from lakebalance.core.places import check_places, places_of
 from lakebalance.core.sources import SOURCE, unite
 
 MOST_CLUSTERS = 1000
@@ -150,19 +151,8 @@ def check_clusters(
     """
     if name in df.columns:
         raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
-    require(df, spec.of, f"{place}.of")
     require(df, within, f"{place}.within")
-    kind_of = kinds(df)
-    arrays = [n for n in spec.of if isinstance(kind_of[n], T.ArrayType)]
-    instead = "name numbers, times, or an array of numbers"
-    check_features(df, [n for n in spec.of if n not in arrays], f"{place}.of", instead)
-    for n in arrays:
-        kind = kind_of[n]
-        if isinstance(kind, T.ArrayType) and not isinstance(kind.elementType, NUMBERS):
-            raise RecipeError(
-                f'{place}.of: column "{n}" is {kind.simpleString()}, whose elements are no '
-                f"numbers; {instead}"
-            )
+    check_places(df, spec.of, f"{place}.of", "name numbers, times, or an array of numbers")
 
 
 def find_clusters(
@@ -187,7 +177,7 @@ def find_clusters(
     """
     df = unite(frames)
     check_clusters(df, name, spec, within, place)
-    widths = _widths(df, spec.of, place)
+    widths = places_of(df, spec.of, f"{place}.of").widths
     counted = [group for group in _classes(df, spec, widths, within, place) if group.left]
     smallest = min((group.left for group in counted), default=0)
     size = max(smallest, spec.floor)
@@ -213,27 +203,6 @@ def find_clusters(
     ]
     whole = len(counted) - len(large)
     return Clusters(name, list(spec.of), widths, list(within), size, whole, classes, found.forest)
-
-
-def _widths(df: DataFrame, of: Sequence[str], place: str) -> list[int]:
-    """How many numbers each column has: one, or the length of its arrays."""
-    arrays = [name for name in of if isinstance(kinds(df)[name], T.ArrayType)]
-    if not arrays:
-        return [1] * len(of)
-    lengths = [F.when(column(name).isNotNull(), F.size(column(name))) for name in arrays]
-    ends = [end(length) for length in lengths for end in (F.min, F.max)]
-    row = df.agg(*[end.alias(f"n{i}") for i, end in enumerate(ends)]).collect()[0]
-    found = {}
-    for i, name in enumerate(arrays):
-        least, most = row[2 * i], row[2 * i + 1]
-        if not most or least != most:
-            what = "no numbers" if not most else f"{least:,} to {most:,} numbers"
-            raise RecipeError(
-                f'{place}.of: column "{name}" has arrays of {what}; all must have as many: filter '
-                "the others out, or name another column"
-            )
-        found[name] = most
-    return [found.get(name, 1) for name in of]
 
 
 def _classes(

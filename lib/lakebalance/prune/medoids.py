@@ -81,15 +81,16 @@ def medoids(df: DataFrame, options: Medoids, place: str) -> DataFrame:
     Lin, Tsai, Hu, Jhang, "Clustering-based undersampling in class-imbalanced data", 2017, with the
     nearest neighbours of centres.
     """
-    groups = surveyed(df, options, place)
+    survey = surveyed(df, options, place)
+    groups = survey.groups
     lose = shrinking(groups, options, place) if groups else []
     if not lose:
         return matches_from(df.sparkSession.createDataFrame([], MATCH), options.method)
     rows = staying(groups, options)
-    units = measured_in(df, options, place, sum(group.rows for group in groups))
+    units = measured_in(df, options, place, survey)
     chunks = {group.id: _chunks(group, rows, options, place) for group in lose}
     table = small_table(df.sparkSession, ["group", CHUNKS], list(chunks.items()))
-    spread = points(df, options).join(F.broadcast(table), "group")
+    spread = points(df, options, survey.places).join(F.broadcast(table), "group")
     spread = spread.withColumn(CHUNK, F.pmod(F.col("hi"), F.col(CHUNKS))).drop(CHUNKS)
     counts = spread.groupBy("group", CHUNK).count().toArrow().to_pylist()
     found = {(line["group"], line[CHUNK]): line["count"] for line in counts}
@@ -141,7 +142,7 @@ def choosing(
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = in_order(batches)
-        at = units.place(coordinates(table, len(options.features)))
+        at = units.place(coordinates(table, len(units.unit)))
         count = wanted[table["group"][0].as_py(), table[CHUNK][0].as_py()]
         stay = representatives(at, count, options.max_iter)
         rows = np.setdiff1d(np.arange(len(at)), stay)

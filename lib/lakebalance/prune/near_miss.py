@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -29,7 +29,15 @@ from lakebalance.prune.neighbourhoods import (
     twins,
 )
 from lakebalance.prune.options import ShrinkingOptions
-from lakebalance.prune.survey import check_columns, named, shrinking, smallest_of, staying, surveyed
+from lakebalance.prune.survey import (
+    Survey,
+    check_columns,
+    named,
+    shrinking,
+    smallest_of,
+    staying,
+    surveyed,
+)
 from lakebalance.prune.units import Units
 
 # What tasks say of a row: the nearest row of the smallest group, and the sum of distances that
@@ -88,14 +96,15 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     Zhang, Mani, "kNN Approach to Unbalanced Data Distributions: A Case Study Involving Information
     Extraction", 2003.
     """
-    groups = surveyed(df, options, place)
-    lose = _measurable(groups, options, place) if groups else []
+    survey = surveyed(df, options, place)
+    groups = survey.groups
+    lose = _measurable(survey, options, place) if groups else []
     mean = (F.col("total") / F.lit(float(options.n_neighbors))).alias("mean_distance")
     if not lose:
         none = df.sparkSession.createDataFrame([], f"{MATCH}, total double")
         return matches_from(none.select("*", mean), options.method, ["mean_distance"])
     smallest = smallest_of(groups)
-    units = measured_in(df, options, place, sum(group.rows for group in groups))
+    units = measured_in(df, options, place, survey)
     asked = sum(group.rows for group in lose)
     # Never more copies of the smallest group than there are rows that are asked about.
     tasks = math.ceil(asked / max(ASKED_IN_A_TASK, smallest.rows))
@@ -103,7 +112,9 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     chunks = F.when(pool, F.sequence(F.lit(0), F.lit(tasks - 1))).otherwise(
         F.array(F.pmod(F.col("hi"), F.lit(tasks)).cast("int"))
     )
-    wanted = points(df, options).where(pool | F.col("group").isin([group.id for group in lose]))
+    wanted = points(df, options, survey.places).where(
+        pool | F.col("group").isin([group.id for group in lose])
+    )
     spread = wanted.withColumn(CHUNK, F.explode(chunks))
     task = measuring(options, units, smallest.id)
     lines = spread.groupBy(CHUNK).applyInArrow(task, LINE)
@@ -111,8 +122,9 @@ def near_miss(df: DataFrame, options: NearMiss, place: str) -> DataFrame:
     return matches_from(dropped.select("*", mean), options.method, ["mean_distance"])
 
 
-def _measurable(groups: Sequence[GroupCount], options: NearMiss, place: str) -> list[GroupCount]:
+def _measurable(survey: Survey, options: NearMiss, place: str) -> list[GroupCount]:
     """The groups that have more rows than are to stay; the smallest one is fit to measure by."""
+    groups = survey.groups
     smallest = smallest_of(groups)
     name = named(smallest.values)
     lose = shrinking(groups, options, place)
@@ -129,7 +141,8 @@ def _measurable(groups: Sequence[GroupCount], options: NearMiss, place: str) -> 
             f"{place}: the smallest group, {name}, has {smallest.rows:,} rows, but distances are "
             f"averaged over {options.n_neighbors:,}; write {place}.n_neighbors: {smallest.rows}"
         )
-    check_rows(smallest.rows, options, place, f"rows of the smallest group, {name},")
+    what = f"rows of the smallest group, {name},"
+    check_rows(smallest.rows, survey.places.width, options, place, what)
     return lose
 
 
@@ -163,7 +176,7 @@ def measuring(
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = in_order(batches)
         hi, lo, group = (table[name].to_numpy() for name in ("hi", "lo", "group"))
-        at = units.place(coordinates(table, len(options.features)))
+        at = units.place(coordinates(table, len(units.unit)))
         pool, asked = np.flatnonzero(group == smallest), np.flatnonzero(group != smallest)
         if not len(asked):
             return

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.coordinates import coordinate
 from lakebalance.core.counts import GroupCount, group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import Floats, Ints, mib_for, standardized
+from lakebalance.core.places import Places
 from lakebalance.core.sources import KEY
 from lakebalance.prune.matches import MATCH, matches_from
 from lakebalance.prune.options import CleaningOptions, PlaceOptions
-from lakebalance.prune.survey import losing, of_all_sources, surveyed
+from lakebalance.prune.survey import Survey, losing, of_all_sources, surveyed
 from lakebalance.prune.units import Units, units_of
 
 CHUNK = "__lb_chunk"
@@ -73,33 +73,35 @@ def dropped_for_neighbours(
     ------
     RecipeError : there are too few rows or groups, or too many rows for a task.
     """
-    groups = surveyed(df, options, place)
-    rows = sum(group.rows for group in groups)
+    survey = surveyed(df, options, place)
+    groups, rows = survey.groups, survey.rows
     _check_neighbours(rows, place, needed)
-    check_rows(rows, options, place)
+    check_rows(rows, survey.places.width, options, place)
     lose = losing(groups, options, place) if groups else []
     tasks = max(math.ceil(sum(group.rows for group in lose) / ASKED_IN_A_TASK), 1)
-    task = deciding(decide, options, place, groups, lose, tasks)
+    task = deciding(decide, options, place, survey, lose, tasks)
     chunk = F.explode(F.sequence(F.lit(0), F.lit(tasks - 1))) if tasks > 1 else F.lit(0)
-    spread = points(df, options).withColumn(CHUNK, chunk)
+    spread = points(df, options, survey.places).withColumn(CHUNK, chunk)
     return matches_from(spread.groupBy(CHUNK).applyInArrow(task, MATCH), options.method)
 
 
-def points(df: DataFrame, options: PlaceOptions) -> DataFrame:
+def points(df: DataFrame, options: PlaceOptions, places: Places) -> DataFrame:
     """Key, group and coordinates of each row."""
     key = [F.col(f"{KEY}.{half}").alias(half) for half in ("hi", "lo")]
-    at = F.array(*[coordinate(df, name) for name in options.features]).alias("at")
     pooled = of_all_sources(df)
+    at = places.of(pooled).alias("at")
     return pooled.select(*key, group_id(pooled, options.by).alias("group"), at)
 
 
-def check_rows(rows: int, options: PlaceOptions, place: str, what: str = "rows") -> None:
+def check_rows(
+    rows: int, width: int, options: PlaceOptions, place: str, what: str = "rows"
+) -> None:
     """Raise where a task would have to search more rows than it may."""
     if rows > options.max_rows:
         raise RecipeError(
             f"{place}: {rows:,} {what} are searched for neighbours, and a task takes at most "
             f"{options.max_rows:,}; write {place}.max_rows: {rows} where workers have "
-            f"{mib_for(rows, len(options.features)):,} MiB for Python, or prune by another method "
+            f"{mib_for(rows, width):,} MiB for Python, or prune by another method "
             "first"
         )
 
@@ -116,23 +118,27 @@ def deciding(
     decide: Decide,
     options: CleaningOptions,
     place: str,
-    groups: Sequence[GroupCount],
+    survey: Survey,
     lose: Sequence[GroupCount],
     tasks: int,
 ) -> Task:
     """The task that decides about its part of the rows of the groups that may lose some."""
-    ids = np.array([group.id for group in groups], dtype=np.int64)
+    places = survey.places
+    ids = np.array([group.id for group in survey.groups], dtype=np.int64)
     by_id = np.argsort(ids)
     may_lose = np.isin(ids, [group.id for group in lose])
 
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = in_order(batches)
-        at = coordinates(table, len(options.features))
+        at = coordinates(table, places.width)
         if (at == at[0]).all():
             raise nowhere(place, len(at))
         hi, group = table["hi"].to_numpy(), by_id[np.searchsorted(ids[by_id], table["group"])]
         asked = np.flatnonzero((hi % tasks == table[CHUNK][0].as_py()) & may_lose[group])
-        found = decide(Points(standardized(at, options.scale)[0], group, asked), options)
+        placed, spread = standardized(at, "none")
+        if options.scale == "standard":
+            placed = placed / places.in_units(spread)
+        found = decide(Points(placed, group, asked), options)
         yield dropped_batch(hi, table["lo"].to_numpy(), found)
 
     return make
@@ -157,16 +163,16 @@ def _first_of_key(hi: Ints, lo: Ints) -> NDArray[np.bool_]:
     return np.append(True, (hi[1:] != hi[:-1]) | (lo[1:] != lo[:-1]))
 
 
-def measured_in(df: DataFrame, options: PlaceOptions, place: str, rows: int) -> Units:
+def measured_in(df: DataFrame, options: PlaceOptions, place: str, survey: Survey) -> Units:
     """The units that distances are measured in; see ``units_of``.
 
     Raises
     ------
-    RecipeError : all ``rows`` rows are at one place.
+    RecipeError : all rows are at one place.
     """
-    units, differ = units_of(df, options.features, options.scale)
+    units, differ = units_of(df, survey.places, options.scale)
     if not differ:
-        raise nowhere(place, rows)
+        raise nowhere(place, survey.rows)
     return units
 
 

@@ -30,7 +30,7 @@ from lakebalance.prune.neighbourhoods import (
     twins,
 )
 from lakebalance.prune.options import ShrinkingOptions
-from lakebalance.prune.survey import check_columns, shrinking, staying, surveyed
+from lakebalance.prune.survey import Survey, check_columns, shrinking, staying, surveyed
 from lakebalance.prune.units import Units
 
 LINE = "hi bigint, lo bigint, twin bigint, group bigint, value bigint"
@@ -98,23 +98,24 @@ def neighbours(df: DataFrame, options: Neighbours, place: str) -> DataFrame:
     Jia et al., "Efficient task-specific data valuation for nearest neighbor algorithms", 2019,
     theorem 1; Efraimidis, Spirakis, "Weighted random sampling with a reservoir", 2006.
     """
-    groups = surveyed(df, options, place)
+    survey = surveyed(df, options, place)
+    groups, rows = survey.groups, survey.rows
     lose = shrinking(groups, options, place) if groups else []
     if not lose:
         return _matches(df.sparkSession.createDataFrame([], LINE), options, [], 0)
-    rows = sum(group.rows for group in groups)
-    _check(rows, lose, options, place)
-    units = measured_in(df, options, place, rows)
+    _check(survey, lose, options, place)
+    units = measured_in(df, options, place, survey)
     asked = min(options.validation_rows, rows) if options.value == "shapley" else rows
     tasks = min(max(math.ceil(rows * asked / DISTANCES), 1), asked)
     chunks = F.explode(F.sequence(F.lit(0), F.lit(tasks - 1)))
-    spread = points(df, options).withColumn(CHUNK, chunks)
+    spread = points(df, options, survey.places).withColumn(CHUNK, chunks)
     lines = spread.groupBy(CHUNK).applyInArrow(valuing(options, units, tasks), LINE)
     return _matches(lines, options, lose, staying(groups, options))
 
 
-def _check(rows: int, lose: Sequence[GroupCount], options: Neighbours, place: str) -> None:
-    check_rows(rows, options, place)
+def _check(survey: Survey, lose: Sequence[GroupCount], options: Neighbours, place: str) -> None:
+    rows = survey.rows
+    check_rows(rows, survey.places.width, options, place)
     fewest = rows if options.value == "shapley" else min(group.rows for group in lose)
     if fewest <= options.n_neighbors:
         what = "rows" if options.value == "shapley" else "rows in a group that loses some"
@@ -148,7 +149,7 @@ def valuing(
     def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = in_order(batches)
         hi, lo, group = (table[name].to_numpy() for name in ("hi", "lo", "group"))
-        at = units.place(coordinates(table, len(options.features)))
+        at = units.place(coordinates(table, len(units.unit)))
         twin, chunk = twins(hi, lo), table[CHUNK][0].as_py()
         if options.value == "density":
             chosen = np.flatnonzero(hi % tasks == chunk)

@@ -20,11 +20,13 @@ class PlaceOptions(MethodOptions):
     )
     features: list[str] = Field(
         min_length=1,
-        description="Columns that distances are measured over: numbers, dates, timestamps.",
+        description="Columns that distances are measured over: numbers, dates, timestamps, arrays "
+        "of numbers such as embeddings.",
     )
     scale: Literal["standard", "none"] = Field(
         "standard",
-        description="Distances of features in standard deviations of all rows, or as they are.",
+        description="Distances of features in standard deviations of all rows, an array as one "
+        "feature by the root of its numbers' summed variances; or as they are.",
     )
     nulls: Literal["refuse", "ignore"] = Field(
         "refuse",

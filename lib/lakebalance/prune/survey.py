@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import require
-from lakebalance.core.coordinates import check_features, coordinate
+from lakebalance.core.columns import column, require
+from lakebalance.core.coordinates import coordinate
 from lakebalance.core.counts import GroupCount, count_groups
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.places import Places, check_places, is_array, places_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.strategy import meant_by
 from lakebalance.prune.options import CleaningOptions, PlaceOptions, ShrinkingOptions
@@ -33,7 +35,7 @@ def check_columns(df: DataFrame, options: PlaceOptions, place: str) -> None:
     RecipeError : with the column and what to write instead.
     """
     require(df, options.by, f"{place}.by")
-    check_features(df, options.features, f"{place}.features", "leave it out")
+    check_places(df, options.features, f"{place}.features", "leave it out")
     for name in options.features:
         if options.features.count(name) > 1:
             raise RecipeError(f'{place}.features: column "{name}" is there twice; leave one out')
@@ -49,8 +51,21 @@ def of_all_sources(df: DataFrame) -> DataFrame:
     return df.withColumn(SOURCE, F.lit(""))
 
 
-def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> list[GroupCount]:
-    """The groups in order of their values, by one job.
+@dataclass(frozen=True)
+class Survey:
+    """The groups over all sources, none where there are no rows, and what makes a row's place."""
+
+    groups: list[GroupCount]
+    places: Places
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return sum(group.rows for group in self.groups)
+
+
+def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> Survey:
+    """The groups in order of their values, by one job; another one where features are arrays.
 
     Parameters
     ----------
@@ -58,23 +73,17 @@ def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> list[GroupCoun
     options : groups, features, what nulls mean.
     place : path in the recipe, for messages.
 
-    Returns
-    -------
-    The groups over all sources; none where there are no rows.
-
     Raises
     ------
     RecipeError : all rows are of one group, or features have values without a place.
     """
     sums = {}
     for i, name in enumerate(options.features):
-        at = coordinate(df, name)
-        sums[f"null{i}"] = at.isNull()
-        sums[f"infinite{i}"] = F.abs(at) == F.lit(math.inf)
+        sums[f"null{i}"], sums[f"infinite{i}"] = _flaws(df, name)
     census = count_groups([of_all_sources(df)], options.by, [""], sums=sums)
     groups, rows = census.groups, sum(group.rows for group in census.groups)
     if not groups:
-        return []
+        return Survey([], Places(options.features, [1] * len(options.features)))
     for i, name in enumerate(options.features):
         where = f'{place}.features: column "{name}" is'
         null, infinite = census.sums[f"null{i}"], census.sums[f"infinite{i}"]
@@ -94,7 +103,18 @@ def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> list[GroupCoun
             f"{place}.by: all {rows:,} rows are of one group, {named(groups[0].values)}; name "
             "columns that tell groups apart, or leave the method out"
         )
-    return groups
+    return Survey(groups, places_of(df, options.features, f"{place}.features"))
+
+
+def _flaws(df: DataFrame, name: str) -> tuple[Column, Column]:
+    """Whether a row has a gap in a column, and whether an infinite number; never null."""
+    if not is_array(df, name):
+        at = coordinate(df, name)
+        return at.isNull(), F.coalesce(F.abs(at) == F.lit(math.inf), F.lit(False))
+    at = column(name).cast("array<double>")
+    gap = F.exists(at, lambda x: x.isNull() | F.isnan(x))
+    infinite = F.exists(at, lambda x: F.coalesce(F.abs(x) == F.lit(math.inf), F.lit(False)))
+    return F.coalesce(gap, F.lit(True)), F.coalesce(infinite, F.lit(False))
 
 
 def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -> list[GroupCount]:
