@@ -37,7 +37,8 @@ def test_budgets_are_met_on_a_small_table(tmp_path):
 @pytest.mark.slow
 def test_exact_duplicates_leave_as_many_rows_as_spark_s_own(tmp_path):
     lines = shown_by("exact.py", tmp_path).splitlines()[-2:]
-    assert {line.split(" | ")[-1] for line in lines} == {"18,002 |"}
+    # Of 2,000 rows that take another one's columns, every tenth takes those of one that has gone.
+    assert {line.split(" | ")[-1] for line in lines} == {"18,200 |"}
 
 
 @pytest.mark.slow
