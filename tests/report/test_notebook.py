@@ -1,12 +1,21 @@
 """What a notebook shows of a plan and of a result."""
 
-from examples import Page, group, result
+from examples import Page, duplicates, group, result
 from hostile import hostile
 from lakebalance.report.notebook import MOST_GROUPS, plan_html, result_html
 
-AFTER_RUN = {"output", "published", "stages", "paths", "repeated", "finished", "recipe"}
+AFTER_RUN = {
+    "duplicates",
+    "output",
+    "published",
+    "stages",
+    "paths",
+    "repeated",
+    "finished",
+    "recipe",
+}
 TAGS = {"div", "style", "table", "thead", "tbody", "tr", "th", "td", "p", "strong", "bdi", "span"}
-TAGS |= {"code", "small", "em"}
+TAGS |= {"code", "small", "em", "br"}
 
 
 def plan_of(data):
@@ -16,25 +25,7 @@ def plan_of(data):
 
 def test_no_text_leaves_its_place():
     page = Page(result_html(hostile()))
-    assert page.tags <= set(
-        [
-            "div",
-            "style",
-            "table",
-            "thead",
-            "tbody",
-            "tr",
-            "th",
-            "td",
-            "p",
-            "strong",
-            "bdi",
-            "span",
-            "code",
-            "small",
-            "em",
-        ]
-    )
+    assert page.tags <= TAGS
     assert {name for _, name, _ in page.attributes} <= {"class", "style"}
     assert "<script>alert(1)</script>" in page.text
 
@@ -67,3 +58,15 @@ def test_many_groups_stay_few_rows():
 def test_parts_may_be_missing():
     Page(plan_html({}))
     Page(result_html({"groups": None, "warnings": None, "sources": None, "published": None}))
+
+
+def test_clusters_of_duplicates_are_shown_with_the_largest():
+    data = result([group({"c": "x"})], duplicates=[duplicates("curated", "web", text="same <b>")])
+    text = Page(result_html(data)).text
+    assert (
+        "prune.0 (minhash): 4 rows dropped for 1 that stay; 2 for a row of another source" in text
+    )
+    assert "Rows of a cluster: 4–7 in 1." in text and text.count("same <b>") == 2
+    step = data["duplicates"][0]
+    without = data | {"duplicates": [{**step, "largest": [{"key": "0f", "rows": 2}]}]}
+    assert "least like it" not in Page(result_html(without)).text

@@ -7,6 +7,7 @@ from typing import Any
 
 from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison
+from lakebalance.report.clusters import cluster_views
 from lakebalance.report.facts import facts
 from lakebalance.report.html import environment
 from lakebalance.report.outputs import output_lines
@@ -58,6 +59,7 @@ def _fragment(data: Mapping[str, Any], kind: str) -> str:
         "warnings": list(data.get("warnings") or []),
         "most_warnings": MOST_WARNINGS,
         "outputs": output_lines(data),
+        "duplicates": cluster_views(data),
         "diagnostics": list(data.get("diagnostics") or []),
         "most_rows": MOST_ROWS,
         "comparison": comparison(data.get("published")),
