@@ -6,6 +6,8 @@ recipe = lb.Recipe.load("recipe.yaml")
 plan = lb.plan(recipe, spark)  # what would come out; writes nothing
 result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
+lb.diff(recipe, spark)  # what changed since the run before
+lb.rollback(recipe, spark, "3f2a")  # the tables as an earlier run published them
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
@@ -19,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Recipe",
     "__version__",
+    "diff",
     "explain",
     "files_in_order",
     "plan",
@@ -26,6 +29,7 @@ __all__ = [
     "project",
     "prune_eval",
     "recalibrate",
+    "rollback",
     "run",
 ]
 
@@ -38,9 +42,12 @@ if TYPE_CHECKING:
     from lakebalance.pruning_quality import prune_eval
     from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
+    from lakebalance.rollback import rollback
+    from lakebalance.run_diff import diff
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
+    "diff": "lakebalance.run_diff",
     "explain": "lakebalance.fates",
     "files_in_order": "lakebalance.reading",
     "plan": "lakebalance.pipeline",
@@ -48,6 +55,7 @@ HOMES = {
     "project": "lakebalance.projections",
     "prune_eval": "lakebalance.pruning_quality",
     "recalibrate": "lakebalance.priors",
+    "rollback": "lakebalance.rollback",
     "run": "lakebalance.pipeline",
 }
 

@@ -253,6 +253,49 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
 
 
 @app.command()
+def diff(
+    recipe: RecipeArg,
+    run: Annotated[
+        str | None, typer.Argument(help="A run's id or its beginning; the last but one if left out")
+    ] = None,
+    other: Annotated[str | None, typer.Argument(help="A later run; the newest if left out")] = None,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Say what changed between two runs. Example: lakebalance diff r.yaml 3f2a 9c01"""
+    loaded = _load(recipe, sets)
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance.run_diff import diff as changed
+
+        show("comparing the runs")
+        data = changed(loaded, spark, run, other)
+    if as_json:
+        _print_json(data)
+    else:
+        console.show_diff(data)
+
+
+@app.command()
+def rollback(
+    recipe: RecipeArg,
+    run: Annotated[str, typer.Argument(help="The run's id or its beginning.")],
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Take the tables back to an earlier run. Example: lakebalance rollback r.yaml 3f2a"""
+    loaded = _load(recipe, sets)
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance.rollback import rollback as returned
+
+        show("taking the tables back")
+        data = returned(loaded, spark, run)
+    if as_json:
+        _print_json(data)
+    else:
+        console.show_rollback(data)
+
+
+@app.command()
 def explain(
     recipe: RecipeArg,
     key: Annotated[str | None, typer.Argument(help="A row's key: a/b/c.")] = None,

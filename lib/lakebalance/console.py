@@ -190,3 +190,64 @@ def show_fates(fates: list[dict[str, Any]]) -> None:
         out.print(Text(fate["fate"], style="bold"))
         rest = {name: value for name, value in fate.items() if name != "fate"}
         out.print_json(json.dumps(rest, default=str))
+
+
+def show_diff(data: Mapping[str, Any]) -> None:
+    """What changed from a run to another."""
+    runs = [
+        (str(r["run_id"]), str(r["finished"]), str(r["version"]), f"{r['rows']:,}")
+        for r in data["runs"]
+    ]
+    table_of("run", "finished", "version", "rows", rows=runs)
+    if data["recipe"]:
+        changes = [
+            (c["field"], json.dumps(c["before"]), json.dumps(c["after"])) for c in data["recipe"]
+        ]
+        table_of("recipe", "before", "after", rows=changes)
+    if data["sources"]:
+        ends = [[_source_text(s[end]) for end in ("before", "after")] for s in data["sources"]]
+        lines = [(s["name"], *both) for s, both in zip(data["sources"], ends, strict=True)]
+        table_of("source", "before", "after", rows=lines)
+    groups = [
+        (
+            f"{g['source']}: {group_text(g['group'])}",
+            g["output"],
+            *[f"{(g[end] or {}).get(n, 0):,}" for n in ("available", "target")
+              for end in ("before", "after")],
+        )
+        for g in data["groups"][:MOST_LINES]
+    ]  # fmt: skip
+    if groups:
+        titles = ("available before", "after", "planned before", "after")
+        table_of("group", "output", *titles, rows=groups)
+    if len(data["groups"]) > MOST_LINES:
+        out.print(f"and {len(data['groups']) - MOST_LINES:,} more; --json has them all")
+    out.print(f"{data['unchanged']:,} groups have the same counts in both.")
+    names = ("before", "after", "same", "only_before", "only_after")
+    rows = [
+        (name, *[f"{found[n]:,}" for n in names])
+        for name, found in data["outputs"].items()
+        if "note" not in found
+    ]
+    if rows:
+        table_of("rows of", *[name.replace("_", " ") for name in names], rows=rows)
+    for name, found in data["outputs"].items():
+        if "note" in found:
+            out.print(f"{name}: {found['note']}", markup=False, soft_wrap=True)
+        if "columns_of_one" in found:
+            only = ", ".join(found["columns_of_one"])
+            out.print(f"{name}: only one has {only}", markup=False, soft_wrap=True)
+
+
+def _source_text(source: Mapping[str, Any] | None) -> str:
+    if source is None:
+        return "not there"
+    return f"{source['table']} at {source['version']}, {source['rows']:,} rows"
+
+
+def show_rollback(data: Mapping[str, Any]) -> None:
+    """Which tables were taken back, and which runs are undone."""
+    lines = [(t["name"], t["table"], str(t["before"]), str(t["version"])) for t in data["tables"]]
+    table_of("output", "table", "version before", "now", rows=lines)
+    if data["undone"]:
+        out.print(f"undone: {', '.join(data['undone'])}", soft_wrap=True, highlight=False)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
@@ -145,26 +145,58 @@ class Indexes:
         return list(seen.values())
 
     def _batches(self, name: str) -> list[Batch]:
-        table = self.state.table(f"index-{name}-batches")
-        if newest_version(self.spark, table) is None:
-            return []
-        rows = self.spark.read.format("delta").load(table.name).collect()
-        return [Batch(row[RUN], *(row[n] for n in BATCHES.names)) for row in rows]
+        return batches_of(self.state, self.spark, name)
 
     def _add(self, name: str, entries: DataFrame) -> None:
         self.state.write(entries, f"index-{name}", self.run_id)
 
     def _write(self, name: str, entries: int, seen: int, number: int | None) -> None:
-        row = {
-            "batch": self.batch,
-            "recipe": self.recipe.name,
-            "made_with": self.made_with[name],
-            "entries": entries,
-            "seen": seen,
-            "number": number,
-        }
-        line = self.spark.createDataFrame(pa.Table.from_pylist([row], schema=BATCHES))
-        self.state.write(line, f"index-{name}-batches", self.run_id)
+        line = Batch(
+            self.run_id,
+            self.batch,
+            self.recipe.name,
+            self.made_with[name],
+            entries,
+            seen,
+            number,
+        )
+        _write(self.state, self.spark, name, line)
+
+
+def batches_of(state: State, spark: SparkSession, name: str) -> list[Batch]:
+    """The batches of an index, published ones and others; none where there is no such index."""
+    table = state.table(f"index-{name}-batches")
+    if newest_version(spark, table) is None:
+        return []
+    rows = spark.read.format("delta").load(table.name).collect()
+    return [Batch(row[RUN], *(row[n] for n in BATCHES.names)) for row in rows]
+
+
+def withdraw(
+    state: State, spark: SparkSession, names: Collection[str], undone: Collection[str], run: str
+) -> None:
+    """Take the entries of runs out of sight, as what they published is undone.
+
+    Parameters
+    ----------
+    state, spark : where the indexes are.
+    names : of the indexes.
+    undone : ids of the runs.
+    run : the id of the run that is published again: its entries are seen from now on.
+    """
+    for name in names:
+        batches = batches_of(state, spark, name)
+        for batch in batches:
+            if batch.run in undone and batch.number is not None:
+                _write(state, spark, name, replace(batch, number=None))
+            if batch.run == run and batch.number is None:
+                _write(state, spark, name, replace(batch, number=_newest(batches) + 1))
+
+
+def _write(state: State, spark: SparkSession, name: str, batch: Batch) -> None:
+    row = {column: getattr(batch, column) for column in BATCHES.names}
+    line = spark.createDataFrame(pa.Table.from_pylist([row], schema=BATCHES))
+    state.write(line, f"index-{name}-batches", batch.run)
 
 
 def index_of(options: MethodOptions) -> str | None:

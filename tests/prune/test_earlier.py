@@ -166,6 +166,19 @@ def test_a_batch_that_comes_in_between_stops_a_run(spark, batches, monkeypatch):
         lb.run(batches(1), spark)
 
 
+@pytest.mark.slow
+def test_what_a_rollback_undoes_is_not_in_the_index(spark, batches, tmp_path):
+    publish = {"table": str(tmp_path / "one"), "state": str(tmp_path / "state")}
+    first, second = batches(0, publish=publish), batches(1, publish=publish)
+    run = lb.run(first, spark).plan.run_id
+    lb.run(second, spark)
+    assert lb.plan(batches(2), spark).diagnostics[0]["rows"] == [["texts", 2, 6]]
+    lb.rollback(first, spark, run)
+    assert lb.plan(batches(2), spark).diagnostics[0]["rows"] == [["texts", 1, 4]]
+    assert lb.run(second, spark).plan.matches == 2
+    assert lb.plan(batches(2), spark).diagnostics[0]["rows"] == [["texts", 2, 6]]
+
+
 def test_an_index_is_of_one_kind(spark, batches):
     lb.run(batches(0), spark)
     other = {"method": "minhash", "columns": ["text"], "ngram": 3, "link": "neighbours"}

@@ -149,6 +149,49 @@ def restore(spark: SparkSession, target: Table, version: int, before: int | None
     return f"{target.name} was taken back to version {before}"
 
 
+def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int:
+    """Take a table back to the version that a run published, so that it is the newest data again.
+
+    Parameters
+    ----------
+    spark : the session.
+    target : the table.
+    version : what the run published.
+    run : its id.
+
+    Returns
+    -------
+    The table's newest version, whose commit names the run.
+
+    Raises
+    ------
+    TableError : the version's files are gone, or another writer came in between.
+    """
+    try:
+        spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(version)}")
+        # RESTORE takes no notes. A commit of no rows does, by which a run knows what it has made.
+        nothing = spark.read.format("delta")
+        rows = nothing.load(target.name) if target.is_path else nothing.table(target.sql)
+        writer = (
+            rows.limit(0)
+            .write.format("delta")
+            .mode("append")
+            .option("userMetadata", json.dumps({"lakebalance_run": run}))
+            # Without it, Delta leaves out a commit that changes nothing.
+            .option("txnAppId", f"lakebalance-rollback-{run}")
+            .option("txnVersion", (newest_version(spark, target) or 0) + 1)
+        )
+        writer.save(target.name) if target.is_path else writer.saveAsTable(target.sql)
+    except Exception as error:
+        raise TableError(
+            f"{target.name}: cannot be taken back to version {version}: {first_line(error)}"
+        ) from error
+    now = published_version(spark, target, run)
+    if now is None:
+        raise _lost(target)
+    return now
+
+
 def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
     columns = ", ".join(f"{_listed([f.name])} {f.dataType.simpleString()}" for f in df.schema)
     mapped = f" TBLPROPERTIES ('{MAPPING}' = 'name')" if needs_mapping(df.schema) else ""
