@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from lakebalance.pruning_quality import prune_eval
     from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
-    from lakebalance.rollback import rollback
+    from lakebalance.rolled_back import rollback
     from lakebalance.run_diff import diff
 
 HOMES = {
@@ -55,7 +55,7 @@ HOMES = {
     "project": "lakebalance.projections",
     "prune_eval": "lakebalance.pruning_quality",
     "recalibrate": "lakebalance.priors",
-    "rollback": "lakebalance.rollback",
+    "rollback": "lakebalance.rolled_back",
     "run": "lakebalance.pipeline",
 }
 

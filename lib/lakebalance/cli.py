@@ -285,7 +285,7 @@ def rollback(
     """Take the tables back to an earlier run. Example: lakebalance rollback r.yaml 3f2a"""
     loaded = _load(recipe, sets)
     with console.progress(as_json) as show, _session(show) as spark:
-        from lakebalance.rollback import rollback as returned
+        from lakebalance.rolled_back import rollback as returned
 
         show("taking the tables back")
         data = returned(loaded, spark, run)
