@@ -21,8 +21,8 @@ def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
     """Take all tables of a run back to what it published, by Delta's RESTORE: no row is rewritten.
 
     The run is the newest in the ledger afterwards, so that ``explain`` is about it, and running its
-    recipe again changes nothing while the sources are as they were. Runs that came after it may be run again. What these put into an
-    index of earlier batches is not seen by others until they are.
+    recipe again changes nothing while the sources are as they were. Runs that came after it may be
+    run again. What these put into an index of earlier batches is not seen by others until they are.
 
     Parameters
     ----------
