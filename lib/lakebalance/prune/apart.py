@@ -68,6 +68,22 @@ def apart(
     return _placed(rows, heads, edges, gone)
 
 
+def linked_apart(
+    rows: DataFrame, near: DataFrame, place: str, scratch: Scratch | None
+) -> DataFrame:
+    """``apart`` where all pairs of near-duplicates are known.
+
+    Parameters
+    ----------
+    rows, place, scratch : as of ``apart``.
+    near : frame ``a`` and ``b``: pairs of sets that are near-duplicates, any of them several times.
+    """
+    keep = writing(scratch)
+    heads = keep(rows.groupBy(SET).agg(F.min(RANK).alias(RANK)), "heads")
+    edges = keep(_in_order(near.distinct(), heads), "links")
+    return _placed(rows, heads, edges, dependent(edges, place, scratch))
+
+
 def _named(scratch: Scratch | None, prefix: str) -> Scratch | None:
     return None if scratch is None else lambda df, name: scratch(df, f"{prefix}-{name}")
 

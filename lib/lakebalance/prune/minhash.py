@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -20,7 +20,7 @@ from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
 from lakebalance.prune.earlier import checked_index, met, remembered, shingles_of
 from lakebalance.prune.keep import KEEP, Keeps
-from lakebalance.prune.near_pairs import FIRST, LEAST, led, matches, verified
+from lakebalance.prune.near_pairs import connected, led, matches, verified
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.rank import RANK, Ranking, check_keep
 from lakebalance.prune.texts import Shingling, described, joined, numbers, valid
@@ -184,7 +184,7 @@ def minhash(
     # There are no more edges than candidates, which are counted sooner.
     few = scratch is not None and found.count() <= AT_ONCE
     clusters = components(ends, place, None if few else scratch)
-    return matches(_connected(rows, clusters), shingles, ranking)
+    return matches(connected(rows, clusters), shingles, ranking)
 
 
 def _rows(
@@ -236,15 +236,6 @@ def _shingled(df: DataFrame, text: Column, options: MinHash, found: DataFrame) -
     # Rows that share a key are equal.
     texts = texts.groupBy(KEY, SET).agg(F.any_value("text").alias("text"))
     return texts.select(SET, numbers(F.col("text"), options.shingling).alias("numbers"))
-
-
-def _connected(rows: DataFrame, found: DataFrame) -> DataFrame:
-    """Each row with the least set of its cluster, and the row that stays of that."""
-    linked = found.select(F.col(NODE).alias(SET), F.col(TO).alias(LEAST))
-    placed = rows.select(RANK, SET).join(linked, SET, "left")
-    placed = placed.withColumn(LEAST, F.coalesce(LEAST, SET))
-    first = F.min(F.struct(RANK, SET)).over(Window.partitionBy(LEAST))
-    return placed.withColumn(FIRST, first)
 
 
 def made_with(options: MinHash) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from lakebalance.core.components import NODE, TO
 from lakebalance.core.sources import KEY
 from lakebalance.prune.candidates import BAND, SET, A, B
 from lakebalance.prune.leaders import FOUND, following
 from lakebalance.prune.matches import LEFT
-from lakebalance.prune.rank import RANK, Ranking
+from lakebalance.prune.rank import RANK, SAID, Ranking
 from lakebalance.prune.texts import similarity
 
 LEAST, FIRST = "least", "first"
@@ -72,18 +73,45 @@ def led(
 
 
 def matches(placed: DataFrame, shingles: DataFrame | None, ranking: Ranking) -> DataFrame:
-    """What is dropped of each cluster.
+    """What is dropped of each cluster of texts.
 
     Parameters
     ----------
-    placed : frame ``__lb_rank`` and ``set`` of each row, ``least``, which is the same for all rows
-        of a cluster, and ``first``, the rank and set of the row that stays of it.
+    placed : as of ``dropped``.
     shingles : frame ``set`` and ``numbers``; None where nothing is compared.
     ranking : what makes rows stay.
 
     Returns
     -------
     The frame that ``minhash`` returns.
+    """
+    found, measured = _measured(dropped(placed, ranking), shingles)
+    return told(found, "minhash", measured.alias("similarity"))
+
+
+def connected(rows: DataFrame, found: DataFrame) -> DataFrame:
+    """Each row with the least set of its cluster, and the row that stays of that.
+
+    Parameters
+    ----------
+    rows : frame ``__lb_rank`` and ``set``.
+    found : frame ``node`` and ``to``, the least set of the cluster of each set that is linked.
+    """
+    linked = found.select(F.col(NODE).alias(SET), F.col(TO).alias(LEAST))
+    placed = rows.select(RANK, SET).join(linked, SET, "left")
+    placed = placed.withColumn(LEAST, F.coalesce(LEAST, SET))
+    first = F.min(F.struct(RANK, SET)).over(Window.partitionBy(LEAST))
+    return placed.withColumn(FIRST, first)
+
+
+def dropped(placed: DataFrame, ranking: Ranking) -> DataFrame:
+    """The keys that are dropped, with their sets, and the set of the row that stays as ``to``.
+
+    Parameters
+    ----------
+    placed : frame ``__lb_rank`` and ``set`` of each row, ``least``, which is the same for all rows
+        of a cluster, and ``first``, the rank and set of the row that stays of it.
+    ranking : what makes rows stay.
     """
     count = F.count(F.lit(1)).over(Window.partitionBy(LEAST))
     seen = placed.withColumn("members", count).where(F.col("members") > 1)
@@ -95,18 +123,28 @@ def matches(placed: DataFrame, shingles: DataFrame | None, ranking: Ranking) -> 
     known = [mine.alias("dropped"), kept.alias("kept"), to.alias("to"), stays.alias(LEFT), *said]
     rows = seen.where(ranking.is_new(F.col(RANK)))
     members = rows.groupBy(LEAST, SET, "members", *known).agg(F.count(F.lit(1)).alias("rows"))
-    found = members.where(F.col("rows") > F.col(LEFT))
-    found, measured = _measured(found, shingles)
+    return members.where(F.col("rows") > F.col(LEFT))
+
+
+def told(found: DataFrame, method: str, *numbers: Column) -> DataFrame:
+    """What ``dropped`` found as a frame of matches.
+
+    Parameters
+    ----------
+    found : frame of ``dropped``, and what the numbers are made of.
+    method : the method's name.
+    numbers : columns that say how similar rows are.
+    """
     return found.select(
         "dropped",
         "kept",
         (F.col("rows") - F.col(LEFT)).alias("rows"),
         LEFT,
-        F.lit("minhash").alias("method"),
-        measured.alias("similarity"),
+        F.lit(method).alias("method"),
+        *numbers,
         F.col(f"{LEAST}.hi").alias("cluster"),
         "members",
-        *ranking.names,
+        *[name for name in found.columns if name in SAID],
     )
 
 

@@ -23,9 +23,11 @@ from lakebalance.core.sources import KEY, RESERVED, SOURCE
 from lakebalance.prune.keep import Keep, listed, reasons
 
 RANK = "__lb_rank"
-GROUP, SIZE, SAID = "__lb_short_group", "__lb_short_size", "__lb_said"
+GROUP, SIZE, CONTENT = "__lb_short_group", "__lb_short_size", "__lb_said"
 BY_HASH = "key hash"
 KEPT_RUN = "kept_run"
+# The columns of matches that say why a row stays.
+SAID = ("stayed_by", "dropped_source", "kept_source", KEPT_RUN)
 # Entries of an index come before rows.
 BEFORE, AFTER = 0, 1
 HEX = "0123456789ABCDEF"
@@ -130,7 +132,7 @@ class Ranking:
             if not order.counts:
                 continue
             group = F.col(f"{RANK}.o{i}").alias(GROUP)
-            once = rows.select(group, F.col(content).alias(SAID)).distinct()
+            once = rows.select(group, F.col(content).alias(CONTENT)).distinct()
             sizes = once.groupBy(GROUP).agg(F.count(F.lit(1)).alias(SIZE))
             ranked = F.col(RANK).withField(f"o{i}", F.col(SIZE))
             joined = rows.withColumn(GROUP, group).join(sizes, GROUP)
@@ -144,12 +146,6 @@ class Ranking:
             same = rank[f"o{i}"].eqNullSafe(first[f"o{i}"])
             said = F.when(~same, F.lit(order.said)).otherwise(said)
         return said
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the columns that ``said`` makes."""
-        sources = ["dropped_source", "kept_source"] if self.sources else []
-        return ["stayed_by", *sources, *([KEPT_RUN] if self.index is not None else [])]
 
     def said(self, rank: Column, first: Column) -> list[Column]:
         """Columns of a matches table: ``stayed_by``, and the sources of both rows if they have.

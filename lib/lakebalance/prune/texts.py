@@ -49,13 +49,21 @@ def joined(texts: Sequence[Column]) -> Column:
     return texts[0] if len(texts) == 1 else F.concat_ws("\n", *texts)
 
 
-def normalised(texts: Column, form: TextForm) -> Column:
-    """Texts in the form in which they are compared; a null stays one."""
+def normalised(texts: Column, form: TextForm, *, filtered: bool = False) -> Column:
+    """Texts in the form in which they are compared; a null stays one.
+
+    Parameters
+    ----------
+    texts : column of texts.
+    form : the form.
+    filtered : rows are filtered by it: else Spark would compute it once more below the filter.
+    """
 
     def normalise(batch: pa.Array) -> pa.Array:
         return form.apply(batch).cast(pa.string())
 
-    column: Column = arrow_udf(normalise, "string")(valid(texts))
+    made = arrow_udf(normalise, "string")
+    column: Column = (made.asNondeterministic() if filtered else made)(valid(texts))
     return column
 
 
