@@ -58,7 +58,7 @@ def text_similarity(one: Texts, other: Texts, measure: Measure) -> Floats:
     ``levenshtein`` is 1 - d / max(|a|, |b|), d the fewest insertions, deletions and substitutions
     of characters. ``jaro_winkler`` is J + l · 0.1 · (1 - J) where J > 0.7, else J: l is the length
     of the common beginning, 4 at most, and J = (m/|a| + m/|b| + (m - t)/m) / 3 of Jaro, with m
-    characters that match no farther apart than half of the longer text, of which t pairs are
+    characters that are equal and at most max(|a|, |b|) / 2 - 1 places apart, of which t pairs are
     exchanged.
 
     Parameters

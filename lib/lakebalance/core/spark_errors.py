@@ -24,7 +24,13 @@ DENIED = re.compile(
     r"|Operation not permitted|INSUFFICIENT_PERMISSIONS|DELTA_CANNOT_CREATE_LOG_PATH"
 )
 IN_A_TASK = re.compile(r"lakebalance\.core\.errors\.((?:Recipe|Table)Error): (.*)")
-NOT_THERE = re.compile(r"ModuleNotFoundError: No module named 'lakebalance")
+NOT_THERE = re.compile(r"ModuleNotFoundError: No module named '(lakebalance|rapidfuzz)")
+NOT_ON_WORKERS = {
+    "lakebalance": "the Python of Spark's workers does not have lakebalance; install it there, or "
+    "give its wheel to spark-submit with --py-files",
+    "rapidfuzz": "the Python of Spark's workers does not have rapidfuzz, which compares texts; "
+    "install it there: pip install rapidfuzz",
+}
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -50,11 +56,8 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
     if said := IN_A_TASK.search(text):
         kind: type[LakebalanceError] = getattr(errors, said[1])
         return kind(said[2].strip())
-    if NOT_THERE.search(text):
-        return TableError(
-            "the Python of Spark's workers does not have lakebalance; install it there, or give "
-            "its wheel to spark-submit with --py-files"
-        )
+    if found := NOT_THERE.search(text):
+        return TableError(NOT_ON_WORKERS[found[1]])
     if FULL.search(text):
         return TableError(f"{place}: the disk is full; make room and run again")
     if found := DENIED.search(text):

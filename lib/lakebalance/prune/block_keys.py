@@ -21,7 +21,8 @@ from lakebalance.core.record_pairs import Overlap, Rule, Within
 from lakebalance.prune.candidates import SET
 
 RULE, BLOCK, STEPPED = "rule", "block", "stepped"
-MEMBER, KNOWN = "member", "known"
+MEMBER, KNOWN, MEMBERS = "member", "known", "__lb_members"
+KEYS = f"array<struct<{RULE}: int, {BLOCK}: bigint, {STEPPED}: int>>"
 # Beyond, one band holds all: neighbours differ by less than doubles can tell.
 FARTHEST = 2.0**50
 
@@ -40,33 +41,42 @@ def blocks(records: DataFrame, rules: Sequence[Rule]) -> DataFrame:
     numbers, by bits, it is the block of the next band. A record with a value missing is in no block
     of that rule.
     """
-    found = [_of_rule(records, i, rule) for i, rule in enumerate(rules)]
-    whole = found[0]
-    for own in found[1:]:
-        whole = whole.unionByName(own)
-    return whole
+    rows = records
+    for i, rule in enumerate(rules):
+        if rule.overlap is not None:
+            members = _shared_members(records, rule.overlap, f"{MEMBERS}{i}")
+            rows = rows.join(members, SET, "left")
+    keys = F.concat(*[_keys(i, rule) for i, rule in enumerate(rules)])
+    return rows.select(*records.columns, F.inline(keys))
 
 
-def _of_rule(records: DataFrame, i: int, rule: Rule) -> DataFrame:
+def _keys(i: int, rule: Rule) -> Column:
+    """The blocks of a rule that a record is in, as an array."""
     known = F.col(rule.same).isNotNull()
     for part in rule.within:
         known = known & F.col(part.column).isNotNull()
-    rows = records.where(known)
-    keys = [F.col(rule.same)]
-    if rule.overlap is not None:
-        rows = rows.join(_shared_members(records, rule.overlap), SET)
-        keys.append(F.col(MEMBER))
     bands = [band(F.col(part.column), part) for part in rule.within]
-    steps = []
-    for offsets in itertools.product((0, 1), repeat=len(bands)):
-        moved = [
-            F.struct(side, at + offset) for (side, at), offset in zip(bands, offsets, strict=True)
-        ]
-        block = mixed(f"block|{i}", [*keys, *moved])
-        stepped = sum(offset << n for n, offset in enumerate(offsets))
-        steps.append(F.struct(block.alias(BLOCK), F.lit(stepped).alias(STEPPED)))
-    rows = rows.select("*", F.inline(F.array(*steps)))
-    return rows.drop(MEMBER).withColumn(RULE, F.lit(i))
+
+    def steps(member: Column) -> Column:
+        found = []
+        for offsets in itertools.product((0, 1), repeat=len(bands)):
+            moved = [
+                F.struct(side, at + offset)
+                for (side, at), offset in zip(bands, offsets, strict=True)
+            ]
+            block = mixed(f"block|{i}", [F.col(rule.same), member, *moved])
+            stepped = sum(offset << n for n, offset in enumerate(offsets))
+            line = [(RULE, F.lit(i)), (BLOCK, block), (STEPPED, F.lit(stepped))]
+            found.append(F.struct(*[value.alias(name) for name, value in line]))
+        return F.array(*found)
+
+    if rule.overlap is None:
+        keys = steps(F.lit(0))
+    else:
+        members = F.col(f"{MEMBERS}{i}")
+        known = known & members.isNotNull()
+        keys = F.flatten(F.transform(members, steps))
+    return F.when(known, keys).otherwise(F.array().cast(KEYS))
 
 
 def band(value: Column, part: Within) -> tuple[Column, Column]:
@@ -90,7 +100,7 @@ def band(value: Column, part: Within) -> tuple[Column, Column]:
     return side, F.floor(within).cast("bigint")
 
 
-def _shared_members(records: DataFrame, overlap: Overlap) -> DataFrame:
+def _shared_members(records: DataFrame, overlap: Overlap, name: str) -> DataFrame:
     """The members by which each set is looked up: of its first ones those that others have, too."""
     members = records.select(SET, F.explode(overlap.column).alias(MEMBER))
     often = members.groupBy(MEMBER).agg(F.count(F.lit(1)).alias("n"))
@@ -100,4 +110,5 @@ def _shared_members(records: DataFrame, overlap: Overlap) -> DataFrame:
     # As ``prefix_length`` says, of which this is the same in Spark.
     shared = F.ceil(F.lit(overlap.least) * size - F.lit(1e-9)).cast("int")
     first = F.slice(KNOWN, F.lit(1), size - shared + 1)
-    return sets.select(SET, F.inline(first)).where(F.col("n") > 1).select(SET, MEMBER)
+    others = F.filter(first, lambda member: member["n"] > 1)
+    return sets.select(SET, F.transform(others, lambda own: own[MEMBER]).alias(name))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator
 from pyspark.sql import types as T
 
 from lakebalance.core.coordinates import TIMES
@@ -24,16 +25,20 @@ UNITS = {
 WRITTEN = re.compile(rf"(\d+(?:\.\d+)?) *({'|'.join(UNITS)})s?")
 
 
-def _time(text: str) -> str:
-    found = WRITTEN.fullmatch(text.strip())
-    if found is None or not float(found[1]):
-        raise ValueError(
-            f"must be a number above 0, or a length of time such as 3 days ({', '.join(UNITS)}s)"
-        )
-    return text.strip()
+def _length(value: Any) -> float | str:
+    if isinstance(value, str):
+        found = WRITTEN.fullmatch(value.strip())
+        if found is not None and float(found[1]):
+            return value.strip()
+    elif isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    raise ValueError(
+        "must be a number above 0, or a length of time such as 3 days, or 1.5 hours; units are "
+        f"{', '.join(UNITS)}"
+    )
 
 
-Length = Annotated[float, Field(gt=0, allow_inf_nan=False)] | Annotated[str, AfterValidator(_time)]
+Length = Annotated[float | str, BeforeValidator(_length)]
 
 
 def in_units_of(length: float | str, kind: T.DataType, place: str) -> float:

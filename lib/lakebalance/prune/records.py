@@ -139,8 +139,11 @@ def records(
 
     References
     ----------
-    Christen, "Data Matching", 2012: blocking, comparison and the weighted sum of similarities as a
-    simple classifier; text measures as in ``text_similarity``, sets as in ``prefix_length``.
+    Winkler, "String Comparator Metrics and Enhanced Decision Rules in the Fellegi-Sunter Model of
+    Record Linkage", 1990 (Jaro-Winkler, as RapidFuzz has it); Chaudhuri, Ganti, Kaushik, "A
+    Primitive Operator for Similarity Joins in Data Cleaning", 2006 (blocks of sets by their rarest
+    members). The mean and how fast numbers fall are simple ones of our own; weights that are
+    learned from the data are what Splink is for.
     """
     check_columns(df, options, place)
     keep = writing(scratch)
@@ -152,7 +155,7 @@ def records(
     rows = keep(_rows(columns, ranking, agree, likeness), "records")
     known = _once(rows)
     rows = ranking.counted(rows, SET)
-    blocked = blocks(known, agree)
+    blocked = keep(blocks(known, agree), "blocks")
     size = sizes(blocked)
     work = measure(size)
     if work.largest > options.max_block:
