@@ -92,6 +92,9 @@ PRUNES = {
     "minhash": "{method: minhash, columns: [carrier, tailnum, origin, dest], ngram: 1, "
     "threshold: 0.6}",
     "prototypes": "{method: prototypes, column: place, share: 0.5, clusters: 8}",
+    "records": "{method: records, block_on: [[carrier, dest, {of: dep_delay, within: 2}]], fields: "
+    "{tailnum: {compare: text, weight: 2}, dep_delay: {compare: numeric, tolerance: 10}, "
+    "time_hour: {compare: numeric, tolerance: 2 days}}, threshold: 0.9}",
     "semantic": "{method: semantic, column: place, epsilon: 0.000001}",
     "variance_horizon": "{method: variance_horizon, by: [carrier], time: time_hour, "
     "values: [dep_delay]}",

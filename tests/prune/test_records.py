@@ -374,6 +374,22 @@ def test_a_block_that_is_too_large_is_refused_and_copies_do_not_count(spark):
         dropped(df, **options, max_block=4)
 
 
+@pytest.mark.parametrize(
+    ("field", "rule", "message"),
+    [
+        ("text", ["n"], 'prune.0: a value of column "text" has 10,001 characters, and 10,000 are'),
+        ("n", [{"of": "text", "jaccard": 0.5}], '"text" has 10,001 members or words, and 10,000'),
+    ],
+)
+def test_values_too_long_to_be_compared_pair_by_pair(spark, field, rule, message):
+    said = "x" * 10_001 if field == "text" else " ".join(map(str, range(10_001)))
+    df = with_keys(spark.createDataFrame([(1, 1, said)], "id int, n int, text string"))
+    compare = "text" if field == "text" else "exact"
+    options = {"block_on": [rule], "fields": {field: {"compare": compare}}}
+    with pytest.raises(RecipeError, match=message):
+        records(df, Records(method="records", **options), "prune.0")
+
+
 @pytest.mark.slow
 def test_a_million_copies(spark):
     same = spark.range(10**6).select("id", F.lit("Anna Keller").alias("name"))

@@ -14,7 +14,8 @@ from lakebalance.core.coordinates import check_features
 from lakebalance.core.record_pairs import Overlap, Rule, Within
 from lakebalance.core.registry import MethodOptions
 from lakebalance.prune.lengths import Length, in_units_of
-from lakebalance.prune.record_fields import Columns, check_set
+from lakebalance.prune.record_columns import Columns
+from lakebalance.prune.record_fields import check_set
 
 BLOCK_ON = (
     "Rules: rows are compared that agree in all parts of one of them. A part is a column, whose "

@@ -36,9 +36,9 @@ from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_pairs import connected, dropped, told
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.rank import RANK, Ranking, check_keep
+from lakebalance.prune.record_columns import Columns
 from lakebalance.prune.record_fields import (
     FIELDS,
-    Columns,
     RecordField,
     check_fields,
     comparisons,
@@ -114,7 +114,8 @@ def records(
     A block of n records costs n · (n - 1) / 2 comparisons, and ``max_block`` says how large one may
     be; all together they are at most half of ``max_block`` for each record in each of its blocks.
     Tasks hold two tiles of a block, of 512 records each, or of 1/64 of ``max_block`` if that is
-    more. Where a rule looks at sets, their members are counted first, in two shuffles more.
+    more; texts have up to 10,000 characters, and sets as many members. Where a rule looks at sets,
+    their members are counted first, in two shuffles more.
 
     Parameters
     ----------
@@ -135,7 +136,8 @@ def records(
 
     Raises
     ------
-    RecipeError : a column is not there or cannot be compared so, or a block has too many records.
+    RecipeError : a column is not there or cannot be compared so, a text or set is too long to be,
+        or a block has too many records.
 
     References
     ----------
@@ -153,7 +155,8 @@ def records(
     likeness = Likeness(fields, options.threshold, options.min_weight)
     ranking = Ranking(df, options.keep, f"{place}.keep", options.columns)
     rows = keep(_rows(columns, ranking, agree, likeness), "records")
-    known = _once(rows)
+    columns.check_lengths(rows, place)
+    known = _once(rows, columns.names)
     rows = ranking.counted(rows, SET)
     blocked = keep(blocks(known, agree), "blocks")
     size = sizes(blocked)
@@ -173,8 +176,8 @@ def _rows(columns: Columns, ranking: Ranking, agree: list[Rule], likeness: Liken
     """Each row that can match another: its rank, the hash of its record, and the record."""
     rows = columns.select(ranking.column)
     known = rows.where(_comparable(likeness) & _in_a_block(agree))
-    names = [name for name in rows.columns if name != RANK]
-    return known.select(RANK, hash128(rows, names, "record").alias(SET), *names)
+    record = hash128(rows, columns.names, "record").alias(SET)
+    return known.select(RANK, record, *columns.names)
 
 
 def _comparable(likeness: Likeness) -> Column:
@@ -198,9 +201,8 @@ def _in_a_block(agree: list[Rule]) -> Column:
     return found
 
 
-def _once(rows: DataFrame) -> DataFrame:
+def _once(rows: DataFrame, names: list[str]) -> DataFrame:
     """Each record once: ``set`` and what tasks compare."""
-    names = [name for name in rows.columns if name not in (RANK, SET)]
     return rows.groupBy(SET).agg(*[F.any_value(name).alias(name) for name in names])
 
 
