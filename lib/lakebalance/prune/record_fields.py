@@ -21,8 +21,8 @@ FIELDS = (
     "jaro_winkler (as it is, for names) or levenshtein (1 - edits / length of the longer one); "
     "set, the Jaccard similarity of arrays, or of a text's words; numeric, 1 where equal and in a "
     "straight line to 0 at tolerance: a number, with relative: true a share of the larger one, for "
-    "dates and timestamps a time such as 3 days; exact, 1 or 0, for any type. weight: 1 as it is. "
-    "A null, NaN, empty text or empty array is missing."
+    "dates and timestamps a time such as 3 days; exact, 1 or 0, for any type, texts as normalise "
+    "has them. weight: 1 as it is. A null, NaN, empty text or empty array is missing."
 )
 OF_KIND = {"measure": "text", "tolerance": "numeric", "relative": "numeric"}
 
