@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakebalance.core.record_pairs import Overlap, Rule, Within, pairs, prefix_length
 from lakebalance.core.record_values import Values
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, 12), min_size=1, max_size=9), min_size=2, max_size=12),
     st.floats(0.01, 1) | st.sampled_from([1 / 3, 0.5, 0.6, 0.7, 2 / 3, 0.8, 1.0]),
@@ -24,6 +25,7 @@ def test_sets_that_overlap_share_one_of_their_first_members(sets, least, order):
                 assert firsts[i] & firsts[j]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=20), st.integers(1, 12))
 def test_pairs_come_once_each_in_chunks(lengths, most):
     starts = np.cumsum(lengths) - lengths

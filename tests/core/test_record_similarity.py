@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import JaroWinkler, Levenshtein
 
@@ -70,6 +70,7 @@ def everyone(count):
     return a.astype(np.int64), b.astype(np.int64)
 
 
+@settings(deadline=None)
 @given(st.lists(RECORD, min_size=2, max_size=12), st.floats(0.05, 1), st.floats(0.05, 1))
 def test_as_by_hand_symmetric_and_the_same_in_any_company(records, threshold, min_weight):
     likeness = Likeness(FIELDS, threshold, min_weight)
@@ -92,6 +93,7 @@ def test_as_by_hand_symmetric_and_the_same_in_any_company(records, threshold, mi
         np.testing.assert_array_equal(likeness.of(alone, np.array([1]), np.array([0]))[0], whole[i])
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=80), min_size=1, max_size=8))
 def test_texts_are_as_similar_one_way_as_the_other(texts):
     a, b = everyone(len(texts) * 2)
@@ -129,6 +131,7 @@ def test_numbers_at_the_ends():
     assert closeness(one, other, 0.5, True).tolist() == [1, 0, 0, 0, 0, 1, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sets(st.integers(0, 2**52 - 1), max_size=5), min_size=1, max_size=9))
 def test_sets_are_looked_up_in_any_order(sets):
     table = pa.table([pa.array([sorted(s) or None for s in sets], pa.list_(pa.int64()))], ["v"])

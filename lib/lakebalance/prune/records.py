@@ -23,28 +23,16 @@ from lakebalance.core.sources import KEY
 from lakebalance.prune.apart import linked_apart
 from lakebalance.prune.block_keys import BLOCK, RULE, blocks
 from lakebalance.prune.block_pairs import Work, measure, near_pairs, sizes
-from lakebalance.prune.blocking import (
-    BLOCK_ON,
-    Part,
-    check_block_on,
-    check_rule,
-    rules,
-    said,
-)
+from lakebalance.prune.blocking import BLOCK_ON, Part, check_block_on, check_rule, rules, said
 from lakebalance.prune.candidates import SET, A, B
 from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_pairs import connected, dropped, told
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
 from lakebalance.prune.rank import RANK, Ranking, check_keep
 from lakebalance.prune.record_columns import Columns
-from lakebalance.prune.record_fields import (
-    FIELDS,
-    RecordField,
-    check_fields,
-    comparisons,
-)
+from lakebalance.prune.record_fields import FIELDS, RecordField, check_fields, comparisons
 
-Rule_ = Annotated[list[Part], Field(min_length=1)]
+Parts = Annotated[list[Part], Field(min_length=1)]
 
 
 class Records(MethodOptions):
@@ -56,7 +44,7 @@ class Records(MethodOptions):
     """
 
     method: Literal["records"]
-    block_on: list[Rule_] = Field(min_length=1, max_length=16, description=BLOCK_ON)
+    block_on: list[Parts] = Field(min_length=1, max_length=16, description=BLOCK_ON)
     fields: dict[str, RecordField] = Field(min_length=1, description=FIELDS)
     threshold: float = Field(
         0.85,
