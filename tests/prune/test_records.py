@@ -7,7 +7,6 @@ import unicodedata
 from decimal import Decimal
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 from rapidfuzz.distance import JaroWinkler, Levenshtein
@@ -505,15 +504,3 @@ publish: {table: lake/out}
 def test_options_that_mean_nothing(old, new, message):
     with pytest.raises(RecipeError, match=message):
         loads(RECIPE.replace(old, new), "r.yaml")
-
-
-def test_pieces_of_work_are_not_cut_in_two():
-    chance = random.Random(2)
-    for _ in range(50):
-        keys = sorted(chance.choices(range(6), k=chance.randrange(1, 30)))
-        table = pa.table({name: keys for name in block_pairs.PIECE})
-        batches = table.to_batches(max_chunksize=chance.randrange(1, 9))
-        whole = list(block_pairs.whole_pieces(iter([batches[0].slice(0, 0), *batches])))
-        assert [k for part in whole for k in part["rule"].to_pylist()] == keys
-        sides = [set(part["rule"].to_pylist()) for part in whole]
-        assert sum(map(len, sides)) == len(set(keys))
