@@ -1,7 +1,7 @@
 """How similar two records are: each field by a measure of its own, all of them by a weighted mean.
 
-What decides is computed pair by pair, in the order in which fields are written, so that it is the
-same whatever other records are looked at beside.
+What decides is computed pair by pair, field after field, so that it is the same whatever other
+records are looked at beside.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class RecordField(MethodOptions):
 def comparisons(
     columns: Columns, fields: Mapping[str, RecordField], place: str
 ) -> list[Comparison]:
-    """How tasks compare the fields, in the order in which they are written.
+    """How tasks compare the fields, in the order of their names, so that theirs does not matter.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def comparisons(
         "exact": columns.hash,
     }
     found = []
-    for name, field in fields.items():
+    for name, field in sorted(fields.items()):
         tolerance = 0.0
         if field.tolerance is not None:
             where = f"{place}.{name}.tolerance"

@@ -157,7 +157,7 @@ def records(
     else:
         ends = near.select(F.col(A).alias(NODE), F.col(B).alias(TO))
         placed = connected(rows, components(ends, place, scratch))
-    return _matches(dropped(placed, ranking), known, likeness, list(options.fields))
+    return _matches(dropped(placed, ranking), known, likeness, sorted(options.fields))
 
 
 def _rows(columns: Columns, ranking: Ranking, agree: list[Rule], likeness: Likeness) -> DataFrame:
