@@ -17,6 +17,8 @@ from lakebalance.core.record_pairs import Within
 from lakebalance.core.record_similarity import gap
 from lakebalance.prune import block_pairs
 from lakebalance.prune.block_keys import band
+from lakebalance.prune.record_columns import Columns
+from lakebalance.prune.record_fields import comparisons
 from lakebalance.prune.records import Records, check_columns, records
 from lakebalance.recipe.load import loads
 from neighbourly import keyed, with_keys
@@ -443,6 +445,16 @@ def test_columns_that_cannot_be_compared(spark, options, message):
     given = {"block_on": [["name"]], "fields": {"name": {"compare": "text"}}, **options}
     with pytest.raises(RecipeError, match=message):
         check_columns(df, Records(method="records", **given), "prune.0")
+
+
+def test_in_which_order_fields_are_written_does_not_matter(spark):
+    df = spark.createDataFrame([], SCHEMA)
+    made = []
+    for order in (sorted(FIELDS), sorted(FIELDS, reverse=True)):
+        options = Records(**{**OPTIONS, "fields": {name: FIELDS[name] for name in order}})
+        columns = Columns(df, options.normalise.form)
+        made.append((comparisons(columns, options.fields, "p"), list(columns.made)))
+    assert made[0] == made[1]
 
 
 RECIPE = """\
