@@ -44,6 +44,7 @@ def cautions(
         *_equal_rows_apart(frames),
         *_not_compared(frames),
         *_missing_groups(groups, outputs),
+        *[said.warning for said in frames.said if said.warning is not None],
     ]
     return [{"code": code, "message": message} for code, message in found]
 

@@ -290,6 +290,8 @@ class Frames:
         for i, options in enumerate(self.recipe.pruning):
             method, given = method_of("prune", options), self.given_to(options, unite(left))
             known, place = [], f"prune.{i}"
+            if method.diagnose is not None:
+                self.said += method.diagnose(given, options, place)
             compared: dict[str, Any] = self._compared_with(method)
             more = dict(compared)
             if method.prepare is not None:

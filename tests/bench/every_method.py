@@ -97,7 +97,7 @@ PRUNES = {
     "time_hour: {compare: numeric, tolerance: 2 days}}, threshold: 0.9}",
     "semantic": "{method: semantic, column: place, epsilon: 0.000001}",
     "variance_horizon": "{method: variance_horizon, by: [carrier], time: time_hour, "
-    "values: [dep_delay]}",
+    "values: [dep_delay], drift: {}}",
     "neighbours": f"{{method: neighbours, {PRUNED_BY}, rows: 500, validation_rows: 200}}",
     "near_miss": f"{{method: near_miss, {PRUNED_BY}, rows: 500, n_neighbors: 1}}",
     "tomek": f"{{method: tomek, {PRUNED_BY}}}",

@@ -66,6 +66,11 @@ def coordinate(df: DataFrame, name: str) -> Column:
     return F.when(~F.isnan(double), double)
 
 
+def finite(value: Column) -> Column:
+    """A double, or null where it is infinite."""
+    return F.when(F.abs(value) < F.lit(math.inf), value)
+
+
 def restored(value: Column, kind: T.DataType) -> Column:
     """A double as a value of a column's type again; whole types are rounded, decimals to scale.
 

@@ -11,12 +11,16 @@ Cell = str | int | float | None
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A table of few lines: a title, columns, and what to make of it."""
+    """A table of few lines: a title, columns, and what to make of it.
+
+    ``warning`` is the code and the message of one that plans have for it.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
+    warning: tuple[str, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The table as ``plan --json`` prints it."""

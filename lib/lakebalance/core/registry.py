@@ -64,7 +64,8 @@ class Method:
     ``rows_out`` counts rows before that. ``children_of(values, options, state)``, for samplers
     whose new rows may be of other groups than their parents, which ``prepare`` then finds out, says
     of how many a row with these values is the first parent. ``diagnose(groups, targets, options)``,
-    for rules, returns a list of ``Diagnostic`` about the groups that it shared rows over.
+    for rules, returns a list of ``Diagnostic`` about the groups that it shared rows over; for
+    pruning it is ``diagnose(df, options, place)``, about the rows that it works on, whatever goes.
     ``needs(options, shares)``, for samplers, says by the counts of groups alone what tasks need, as
     a list of ``Diagnostic``.
     ``any_unit`` says that a rule's shares are the same whatever unit there is a budget of, and that

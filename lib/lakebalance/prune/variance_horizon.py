@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field
@@ -10,14 +9,18 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import require, require_kind
-from lakebalance.core.coordinates import NUMBERS, check_features, coordinate
+from lakebalance.core.coordinates import NUMBERS, check_features, coordinate, finite
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY
+from lakebalance.prune import drift, metrics
+from lakebalance.prune.drift import HORIZON, RANK, Drift
 from lakebalance.prune.matches import LEFT, without_neighbour
+from lakebalance.prune.metrics import Metrics
+from lakebalance.prune.refresh import SERIES, series_name
 
-SERIES, WHEN, RANK, HORIZON = "series", "__lb_when", "__lb_rank", "horizon"
+WHEN = "__lb_when"
 
 
 class VarianceHorizon(MethodOptions):
@@ -39,6 +42,8 @@ class VarianceHorizon(MethodOptions):
         0.95, gt=0, le=1, description="Share of the whole series' variance to be explained."
     )
     min_rows: int = Field(30, ge=1, description="Rows of each series that stay at least.")
+    drift: Drift | None = Field(None, description=drift.MEANING)
+    metrics: Metrics | None = Field(None, description=metrics.MEANING)
 
 
 def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> DataFrame:
@@ -55,7 +60,7 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
     Parameters
     ----------
     df : the rows for training, with ``__lb_key``.
-    options : series, time and values, and how much is to be explained.
+    options : series, time and values, and how much is to be explained; triggers change no match.
     place : path in the recipe, for messages.
 
     Returns
@@ -71,13 +76,30 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
     References
     ----------
     "Variance horizon" is the name of a data reduction of nowcasting research that gives no formula
-    in public; this definition is ours.
+    in public; this definition is ours. Of ``drift``: Yurdakul, "Statistical properties of
+    population stability index", 2018; Smirnov, "Table for estimating the goodness of fit of
+    empirical distributions", 1948. Of ``metrics``: Shewhart, "Economic control of quality of
+    manufactured product", 1931.
     """
     check_columns(df, options, place)
+    rows = _placed(df, options)
+    gone = F.count_if(F.col(RANK) > F.col(HORIZON)).alias("rows")
+    found = rows.groupBy(KEY, SERIES, HORIZON).agg(gone, F.count(F.lit(1)).alias("members"))
+    said = F.concat(
+        F.lit("older than the last "), HORIZON, F.lit(" rows of its series, which explain it")
+    )
+    told = found.where(F.col("rows") > 0).withColumns(
+        {"dropped": F.col(KEY), LEFT: F.col("members") - F.col("rows"), "reason": said}
+    )
+    return without_neighbour(told, options.method, ["reason", SERIES, HORIZON])
+
+
+def _placed(df: DataFrame, options: VarianceHorizon, *more: Column) -> DataFrame:
+    """Each row's key, series, values ``v0`` and on, place from the newest on, series' horizon."""
     series = hash128(df, options.by, "series") if options.by else F.lit(0)
     name = F.xxhash64(series).alias(SERIES)
-    values = [_finite(coordinate(df, n)).alias(f"v{i}") for i, n in enumerate(options.values)]
-    rows = df.select(KEY, name, coordinate(df, options.time).alias(WHEN), *values)
+    values = [finite(coordinate(df, n)).alias(f"v{i}") for i, n in enumerate(options.values)]
+    rows = df.select(KEY, name, coordinate(df, options.time).alias(WHEN), *values, *more)
     # Rows that share a key are equal, and count as often as they are.
     newest = Window.partitionBy(SERIES).orderBy(F.col(WHEN).desc_nulls_last(), KEY)
     so_far = newest.rowsBetween(Window.unboundedPreceding, Window.currentRow)
@@ -98,20 +120,31 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
         last = F.max(F.when(F.col(f"less{i}"), F.col(RANK))).over(whole)
         horizons.append(F.coalesce(last, F.lit(0)) + 1)
     longest = F.greatest(F.lit(options.min_rows), *horizons).cast("bigint")
-    rows = rows.select(KEY, SERIES, RANK, longest.alias(HORIZON))
-    gone = F.count_if(F.col(RANK) > F.col(HORIZON)).alias("rows")
-    found = rows.groupBy(KEY, SERIES, HORIZON).agg(gone, F.count(F.lit(1)).alias("members"))
-    said = F.concat(
-        F.lit("older than the last "), HORIZON, F.lit(" rows of its series, which explain it")
-    )
-    told = found.where(F.col("rows") > 0).withColumns(
-        {"dropped": F.col(KEY), LEFT: F.col("members") - F.col("rows"), "reason": said}
-    )
-    return without_neighbour(told, options.method, ["reason", SERIES, HORIZON])
+    return rows.withColumn(HORIZON, longest)
 
 
-def _finite(value: Column) -> Column:
-    return F.when(F.abs(value) < F.lit(math.inf), value)
+def diagnose(df: DataFrame, options: VarianceHorizon, place: str) -> list[Diagnostic]:
+    """Whether it is time to refresh the history, by the triggers that are asked for.
+
+    Parameters
+    ----------
+    df : the rows for training, with ``__lb_key``.
+    options : series, time and values, and the triggers.
+    place : path in the recipe, for messages.
+
+    Raises
+    ------
+    RecipeError, TableError : as of ``metrics.opened``.
+    """
+    said = []
+    if options.drift is not None:
+        name = series_name(df, options.by)
+        rows, at = _placed(df, options, name), f"{place}.drift"
+        said.append(drift.drift(rows, options.drift, options.by, options.values, at))
+    if options.metrics is not None:
+        at = f"{place}.metrics"
+        said.append(metrics.metrics(df.sparkSession, options.metrics, options.by, at))
+    return said
 
 
 def summarise(matches: DataFrame, options: VarianceHorizon, place: str) -> list[Diagnostic]:
@@ -152,20 +185,25 @@ def check_columns(df: DataFrame, options: VarianceHorizon, place: str) -> None:
     Raises
     ------
     RecipeError : with the column and what to write instead.
+    TableError : there is no table of metrics where it is said to be.
     """
     require(df, options.by, f"{place}.by")
     check_features(df, [options.time], f"{place}.time", "name a column that says when")
     for name in options.values:
         require_kind(df, name, NUMBERS, f"{place}.values", "name columns of numbers")
+    if options.metrics is not None:
+        metrics.opened(df.sparkSession, options.metrics, options.by, f"{place}.metrics")
 
 
 METHOD = Method(
     "variance_horizon",
     VarianceHorizon,
     variance_horizon,
-    example="{method: variance_horizon, by: [sensor], time: measured_at, values: [temperature]}",
+    example="{method: variance_horizon, by: [sensor], time: measured_at, values: [temperature], "
+    "drift: {window: 100}}",
     check_columns=check_columns,
     summarise=summarise,
+    diagnose=diagnose,
     fate="beyond the horizon",
     training_only=True,
 )

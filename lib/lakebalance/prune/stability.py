@@ -1,0 +1,137 @@
+"""How far two distributions are apart, and how far chance alone takes them: PSI, KS.
+
+Knows no Spark: what it sees of the two is how many rows of each lie in which bin.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+# What a bin without a row counts as, in rows, so that its share has a logarithm.
+EMPTY = 0.5
+
+
+def bin_of(below: int, same: int, rows: int, bins: int) -> int:
+    """The bin of a value: which part of the reference lies under it, in equal parts.
+
+    Of reference rows of the same value, half count as under it (the mid-distribution function). So
+    reference rows spread over the bins as evenly as their ties permit, and values beyond all of
+    them are in the first or the last bin.
+
+    Parameters
+    ----------
+    below, same : reference rows with a smaller value, and with this one.
+    rows : reference rows, 1 or more.
+    bins : into how many parts.
+
+    References
+    ----------
+    Parzen, "Quantile probability and statistical data modeling", 2004, for the function.
+
+    Examples
+    --------
+    >>> [bin_of(i, 1, 10, 5) for i in range(10)]
+    [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    >>> bin_of(0, 0, 7, 5), bin_of(0, 7, 7, 5), bin_of(7, 0, 7, 5)
+    (0, 2, 4)
+    """
+    return min(bins * (2 * below + same) // (2 * rows), bins - 1)
+
+
+def psi(new: Sequence[int], old: Sequence[int]) -> float:
+    """The population stability index: the sum of (p - q) · ln(p / q) over bins.
+
+    A bin that has rows of one side alone has half a row of the other; one of neither is left out.
+
+    Parameters
+    ----------
+    new, old : rows in each bin, at least one on both sides.
+
+    Examples
+    --------
+    >>> round(psi([20, 50, 30], [10, 60, 30]), 5)
+    0.08755
+    """
+    rows, others = sum(new), sum(old)
+    total = 0.0
+    for a, b in zip(new, old, strict=True):
+        if a or b:
+            p, q = max(a, EMPTY) / rows, max(b, EMPTY) / others
+            total += (p - q) * math.log(p / q)
+    return total
+
+
+def ks(new: Sequence[int], old: Sequence[int]) -> float:
+    """The largest distance of the two distribution functions (Kolmogorov-Smirnov), between bins.
+
+    Parameters
+    ----------
+    new, old : rows in each bin in order of values, at least one on both sides.
+
+    Examples
+    --------
+    >>> round(ks([20, 50, 30], [10, 60, 30]), 5)
+    0.1
+    """
+    rows, others = sum(new), sum(old)
+    most, a, b = 0.0, 0, 0
+    for own, other in zip(new, old, strict=True):
+        a, b = a + own, b + other
+        most = max(most, abs(a / rows - b / others))
+    return most
+
+
+def chi_square_over(x: float, degrees: int) -> float:
+    """How likely a chi-square of so many degrees of freedom is over a number.
+
+    Examples
+    --------
+    >>> round(chi_square_over(3.841, 1), 3), round(chi_square_over(9.21, 2), 3)
+    (0.05, 0.01)
+    """
+    # With h = x / 2: Q(d / 2, h) from Q(1 / 2, h) or Q(1, h) by Q(a + 1, h) = Q(a, h) plus
+    # h^a e^-h / Gamma(a + 1), where a grows by one up to d / 2.
+    half, a = x / 2, 0.5 if degrees % 2 else 1.0
+    total = math.erfc(math.sqrt(half)) if degrees % 2 else math.exp(-half)
+    term = math.exp(-half) * half**a / math.gamma(a + 1)
+    while a < degrees / 2:
+        total += term
+        a += 1
+        term *= half / a
+    return total
+
+
+def chi_square_limit(chance: float, degrees: int) -> float:
+    """The number that a chi-square is over with this chance.
+
+    Parameters
+    ----------
+    chance : above 0 and below 1.
+    degrees : of freedom; 0 has no chance.
+
+    Examples
+    --------
+    >>> round(chi_square_limit(0.001, 9), 3)
+    27.877
+    """
+    if not degrees:
+        return 0.0
+    low, high = 0.0, 1.0
+    while chi_square_over(high, degrees) > chance:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chi_square_over(middle, degrees) > chance else (low, middle)
+    return high
+
+
+def ks_factor(chance: float) -> float:
+    """What sqrt(1 / n + 1 / m) is multiplied with for a KS that chance exceeds so often at most.
+
+    Examples
+    --------
+    >>> round(ks_factor(0.05), 2), round(ks_factor(0.001), 2)
+    (1.36, 1.95)
+    """
+    return math.sqrt(-math.log(chance / 2) / 2)
