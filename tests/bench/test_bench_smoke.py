@@ -9,11 +9,12 @@ import pytest
 
 def shown_by(script, folder):
     """What a benchmark prints for a small lake."""
-    done = subprocess.run(
-        [sys.executable, Path(__file__).parent / script, "--rows", "20000", "--repeats", "1",
-         "--folder", folder],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return shown_with(script, "--rows", "20000", "--repeats", "1", "--folder", folder)
+
+
+def shown_with(script, *options):
+    command = [sys.executable, Path(__file__).parent / script, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -44,3 +45,10 @@ def test_exact_duplicates_leave_as_many_rows_as_spark_s_own(tmp_path):
 @pytest.mark.slow
 def test_batches_against_an_index_leave_the_same_texts(tmp_path):
     assert "the same texts as all at once" in shown_by("minhash_index.py", tmp_path)
+
+
+@pytest.mark.slow
+def test_tools_agree_on_a_few_texts():
+    shown = shown_with("minhash_agreement.py", "--texts", "400")
+    assert "Random words with planted copies: 400 texts" in shown and "Real texts" in shown
+    assert "| ≥ 0.8 | all |" in shown
