@@ -21,7 +21,7 @@ WINDOW = 40
 
 
 def series(seed=4):
-    """Series, the oldest first: one as it was, one moved, one wider, constant, gaps, young."""
+    """Series, the oldest first: as it was, moved, wider, constant, gaps, young, of a null."""
     rng = np.random.default_rng(seed)
     made = {
         "as it was": rng.normal(size=300),
@@ -34,6 +34,7 @@ def series(seed=4):
         "never": np.full(90, np.nan),
         "odd": np.append(rng.integers(-2, 3, 90).astype(float), [math.inf, -math.inf, -0.0]),
         "young": rng.normal(size=2 * WINDOW - 1),
+        None: rng.normal(size=90),
     }
     return {
         name: [(float(v), None if t % 3 else float(np.float32(v))) for t, v in enumerate(values)]
@@ -130,20 +131,20 @@ def test_a_plan_says_which_series_to_refresh_and_why(spark):
     assert [line[0] for line in table.rows] == [ALL, "up", "dead", "moved"]
     assert [line[-1] for line in table.rows[1:]] == ["yes"] * 3
     assert table.title == "prune.0.drift: drift of the newest 40 rows of series"
-    assert "Refresh 4 of 10 series." in table.note  # "wider", too
+    assert "Refresh 4 of 11 series." in table.note  # "wider", too
     assert "1 have fewer than 80 rows, which are too few to say" in table.note
-    assert "Of 9 series and columns, the 3 worst are shown." in table.note
+    assert "Of 10 series and columns, the 3 worst are shown." in table.note
     code, message = table.warning
-    assert code == "refresh" and "4 of 10 series" in message and '"s=up" the most' in message
+    assert code == "refresh" and "4 of 11 series" in message and '"s=up" the most' in message
     few, _ = said(df, {"share": 0.5, "ks": None, "psi": 3}, values=["x"])
-    assert few.warning is None and "Refresh 2 of 10 series." in few.note
+    assert few.warning is None and "Refresh 2 of 11 series." in few.note
 
 
 def test_what_all_series_have_in_common_is_seen_and_one_alone_has_no_line_for_all(spark):
     rng = np.random.default_rng(1)
     many = {
         f"s{i}": [(float(v), None) for v in np.append(rng.normal(size=80), rng.normal(0.8, 1, 40))]
-        for i in range(30)
+        for i in range(25)
     }
     df = spark.createDataFrame(rows_of(many), SCHEMA)
     table, _ = said(df, {"chance": 1e-9}, values=["x"])
@@ -186,6 +187,7 @@ def of_two(table):
     return keyed(table("t", rows_of(made), SCHEMA))
 
 
+@pytest.mark.slow
 def test_a_plan_warns_of_it(spark, table, recipe):
     asked = {**ASKED, "values": ["x"], "drift": {"window": WINDOW}}
     plan = json.loads(json.dumps(lb.plan(recipe(of_two(table), prune=[asked]), spark).to_dict()))
