@@ -82,26 +82,6 @@ def ks(new: Sequence[int], old: Sequence[int]) -> float:
     return most
 
 
-def chi_square_over(x: float, degrees: int) -> float:
-    """How likely a chi-square of so many degrees of freedom is over a number.
-
-    Examples
-    --------
-    >>> round(chi_square_over(3.841, 1), 3), round(chi_square_over(9.21, 2), 3)
-    (0.05, 0.01)
-    """
-    # With h = x / 2: Q(d / 2, h) from Q(1 / 2, h) or Q(1, h) by Q(a + 1, h) = Q(a, h) plus
-    # h^a e^-h / Gamma(a + 1), where a grows by one up to d / 2.
-    half, a = x / 2, 0.5 if degrees % 2 else 1.0
-    total = math.erfc(math.sqrt(half)) if degrees % 2 else math.exp(-half)
-    term = math.exp(-half) * half**a / math.gamma(a + 1)
-    while a < degrees / 2:
-        total += term
-        a += 1
-        term *= half / a
-    return total
-
-
 def chi_square_limit(chance: float, degrees: int) -> float:
     """The number that a chi-square is over with this chance.
 
@@ -115,15 +95,11 @@ def chi_square_limit(chance: float, degrees: int) -> float:
     >>> round(chi_square_limit(0.001, 9), 3)
     27.877
     """
-    if not degrees:
-        return 0.0
-    low, high = 0.0, 1.0
-    while chi_square_over(high, degrees) > chance:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if chi_square_over(middle, degrees) > chance else (low, middle)
-    return high
+    # It takes a while to load, and only this needs it.
+    from scipy.stats import chi2
+
+    # The last bits may differ from one machine to another.
+    return round(float(chi2.isf(chance, degrees)), 9) if degrees else 0.0
 
 
 def ks_factor(chance: float) -> float:
