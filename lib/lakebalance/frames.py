@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,24 +23,21 @@ from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import rehash
-from lakebalance.core.registry import Method, MethodOptions, method_of
+from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
-from lakebalance.indexes import Indexes, index_of
+from lakebalance.indexes import Indexes
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
-from lakebalance.prune.matches import remove
+from lakebalance.pruning import check_steps
 from lakebalance.recipe.embedded import embedded_rules
-from lakebalance.recipe.keeps import short_of
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
-
-Found = Callable[[int, DataFrame], DataFrame]
 
 
 def shares_of(groups: Iterable[PlannedGroup], weighs: bool = False) -> dict[int, Share]:
@@ -229,11 +225,7 @@ class Frames:
         self._check_order(rows)
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
-        for i, options in enumerate(recipe.pruning):
-            method = method_of("prune", options)
-            if method.check_columns is not None:
-                given = self.given_to(options, self.branches[0], check=True).drop(SOURCE, KEY)
-                method.check_columns(given, options, f"prune.{i}", **self._compared_with(method))
+        check_steps(self)
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:
             divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
@@ -279,57 +271,6 @@ class Frames:
                 f"allocate.clusters: sample.method {self.recipe.sample.method} changes the classes "
                 "that they divide; write another method, or leave clusters out"
             )
-
-    def pruned(self, rows: Sequence[DataFrame], found: Found) -> list[DataFrame]:
-        """The rows that no pruning method drops; ``found`` sees, and may keep, each's matches.
-
-        What methods have to say of the rows is in ``said`` afterwards.
-        """
-        left = list(rows)
-        self.said = []
-        for i, options in enumerate(self.recipe.pruning):
-            method, given = method_of("prune", options), self.given_to(options, unite(left))
-            known, place = [], f"prune.{i}"
-            if method.diagnose is not None:
-                self.said += method.diagnose(given, options, place)
-            compared: dict[str, Any] = self._compared_with(method)
-            more = dict(compared)
-            if method.prepare is not None:
-                prepared = method.prepare(given, options, place, **compared)
-                known.append(prepared.state)
-                self.said += prepared.diagnostics
-            if method.scratch:
-                more["scratch"] = self._scratch_of(i)
-            if (name := index_of(options)) is not None and self.indexes is not None:
-                more["index"] = self.indexes.open(options, name, place)
-            matches = method.function(given, options, place, *known, **more)
-            kept = found(i, matches)
-            if method.summarise is not None and self.scratch is not None:
-                # A plan has no matches that are written: it would look for them once more.
-                self.said += method.summarise(kept, options, place, **compared)
-            left = [remove(frame, kept, self.unique_keys) for frame in left]
-            if method.edit is not None:
-                left = [method.edit(frame, options, kept) for frame in left]
-        self.said += [] if self.indexes is None else self.indexes.said
-        return left
-
-    def given_to(
-        self, options: MethodOptions, rows: DataFrame, *, check: bool = False
-    ) -> DataFrame:
-        """What a pruning method sees of the rows, or what its columns are checked in."""
-        method, made = method_of("prune", options), {bins.name for bins in self.bins}
-        if method.sides:
-            return self.grouped(rows)
-        if method.training_only or check:
-            return self.for_training(rows)
-        return self.binned(rows) if short_of(options) & made else rows
-
-    def _compared_with(self, method: Method) -> dict[str, list[EvaluationTable]]:
-        return {"evaluation": self.evaluation} if method.evaluation else {}
-
-    def _scratch_of(self, step: int) -> Scratch | None:
-        scratch = self.scratch
-        return None if scratch is None else lambda df, name: scratch(df, f"{step}-{name}")
 
     def hashed(self, rows: DataFrame, output: Output) -> DataFrame:
         """The rows of an output's part with ``__lb_group`` and ``__lb_hash``.

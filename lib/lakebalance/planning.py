@@ -21,7 +21,7 @@ from lakebalance.core.split import PART, TRAIN
 from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
 from lakebalance.embeddings import with_projections
 from lakebalance.expect.gate import Verdict
-from lakebalance.frames import Found, Frames, shares_of
+from lakebalance.frames import Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import (
     Plan,
@@ -31,6 +31,8 @@ from lakebalance.plans import (
     PlannedSource,
 )
 from lakebalance.prune.matches import LEFT
+from lakebalance.pruning import Found
+from lakebalance.pruning import pruned as rows_left
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.recipe.rules import Rules
@@ -178,7 +180,7 @@ def _pruned(
         steps.append(found(i, matches))
         return steps[-1]
 
-    left = frames.pruned(rows, seen)
+    left = rows_left(frames, rows, seen)
     groups = _counted_again(frames, left, census.groups)
     total = sum(g.left for g in census.groups) - sum(g.left for g in groups)
     dropped = [total]

@@ -17,6 +17,7 @@ from lakebalance.frames import Frames
 from lakebalance.prune.minhash import MinHash, minhash
 from lakebalance.prune.planting import edited
 from lakebalance.prune.texts import joined, numbers, similarity, valid
+from lakebalance.pruning import given_to
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.scratch import ScratchTables
@@ -118,7 +119,7 @@ def _of_step(
         raise TableError(
             f"prune.{i}: no text of the sample has enough tokens to be edited a little"
         )
-    rows = keep(frames.given_to(options, _with_copies(sample, copies, options)), "rows")
+    rows = keep(given_to(frames, options, _with_copies(sample, copies, options)), "rows")
     matches = keep(minhash(rows, options, f"prune.{i}", keep), "matches")
     gone = matches.where(F.col("dropped") != F.col("kept"))
     return said_of(options, _found(copies, gone, options), _dropped(rows, gone, options))

@@ -14,6 +14,7 @@ from lakebalance.prune.enn import EditedNearestNeighbours, contradicted
 from lakebalance.prune.neighbourhoods import Points
 from lakebalance.prune.survey import losing
 from lakebalance.prune.tomek import Tomek, linked
+from lakebalance.pruning import pruned
 from neighbourly import FEATURES, SCHEMA, dropped_ids, keyed, matches
 
 PLACES = {"by": ["label"], "features": FEATURES, "scale": "none"}
@@ -133,7 +134,7 @@ def test_equal_rows_without_a_key_are_dropped_one_by_one(spark, table, recipe):
     assert matches(frames, prune[0]).collect() == []  # each has two of its own beside it
     prune[0]["n_neighbors"] = 3
     frames = Frames(recipe(path, prune=prune), spark)
-    (left,) = frames.pruned(frames.branches, lambda _, found: found)
+    (left,) = pruned(frames, frames.branches, lambda _, found: found)
     assert sorted(r["id"] for r in left.select("id").collect()) == [7, 8]
 
 
@@ -285,7 +286,7 @@ def test_what_cannot_be_is_refused(spark, bad, recipe, wrong, message):
     frames = Frames(recipe(keyed(bad), prune=[options]), spark)
     with pytest.raises(RecipeError, match=message), said_for_users("prune"):
         frames.check_columns()
-        frames.pruned(frames.branches, lambda _, found: found.collect())
+        pruned(frames, frames.branches, lambda _, found: found.collect())
 
 
 @pytest.mark.parametrize(

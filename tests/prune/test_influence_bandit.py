@@ -15,6 +15,7 @@ from lakebalance.fates import explain
 from lakebalance.frames import Frames
 from lakebalance.prune.arms import Batch, play
 from lakebalance.prune.influence_bandit import METHOD, InfluenceBandit
+from lakebalance.pruning import pruned
 
 SCHEMA = "id long, cluster string, influence double"
 BANDIT = {"method": "influence_bandit", "by": ["cluster"], "score": "influence", "batch": 20}
@@ -147,7 +148,7 @@ def test_a_run_keeps_exactly_the_budget_and_says_why_others_go(spark, table, rec
 def left_of(spark, asked):
     """The rows that pruning leaves."""
     frames = Frames(asked, spark)
-    [left] = frames.pruned(frames.branches, lambda _, matches: matches)
+    [left] = pruned(frames, frames.branches, lambda _, matches: matches)
     return left.drop("__lb_key", "__lb_source").collect()
 
 

@@ -12,6 +12,7 @@ from lakebalance.core.exact_neighbours import nearest_to
 from lakebalance.frames import Frames
 from lakebalance.prune.medoids import METHOD, Medoids, targets
 from lakebalance.prune.representatives import cut, representatives
+from lakebalance.pruning import pruned
 
 SCHEMA = "id long, label string, x double, y double"
 PLACES = {"method": "medoids", "by": ["label"], "features": ["x", "y"]}
@@ -112,7 +113,7 @@ def test_equal_rows_without_a_key_stay_as_many_as_asked(spark, table, recipe):
     path = table("s", [(1, "a", 1.0, 1.0)] * 6 + [(2, "a", 2.0, 2.0)] + [(3, "b", 0.0, 0.0)] * 3,
                  SCHEMA)  # fmt: skip
     frames = Frames(recipe(path, prune=[{**PLACES, "rows": 4}]), spark)
-    (left,) = frames.pruned(frames.branches, lambda _, found: found)
+    (left,) = pruned(frames, frames.branches, lambda _, found: found)
     assert sorted(r["id"] for r in left.select("id").collect()) == [1, 1, 1, 2, 3, 3, 3]
 
 
@@ -132,7 +133,7 @@ def test_what_cannot_be_is_refused(spark, table, recipe, rows, wrong, message):
     frames = Frames(recipe(path, prune=[{**PLACES, **wrong}]), spark)
     with pytest.raises(RecipeError, match=message):
         frames.check_columns()
-        frames.pruned(frames.branches, lambda _, found: found.collect())
+        pruned(frames, frames.branches, lambda _, found: found.collect())
 
 
 @pytest.mark.parametrize("wrong", [{"rows": 0}, {"max_iter": -1}, {"max_rows": 0}], ids=str)

@@ -10,6 +10,7 @@ from lakebalance.core.places import Places
 from lakebalance.frames import Frames
 from lakebalance.prune.near_miss import NearMiss
 from lakebalance.prune.units import units_of
+from lakebalance.pruning import pruned
 from neighbourly import FEATURES, SCHEMA, dropped_ids, keyed, matches
 
 PLACES = {"method": "near_miss", "by": ["label"], "features": FEATURES}
@@ -106,7 +107,7 @@ def test_what_cannot_be_is_refused(spark, path, recipe, wrong, message):
     frames = Frames(recipe(keyed(path), prune=prune), spark)
     with pytest.raises(RecipeError, match=message):
         frames.check_columns()
-        frames.pruned(frames.branches, lambda _, found: found.collect())
+        pruned(frames, frames.branches, lambda _, found: found.collect())
 
 
 def test_features_that_are_constant_are_refused(spark, table, recipe):
