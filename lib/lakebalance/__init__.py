@@ -8,6 +8,7 @@ result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
 lb.diff(recipe, spark)  # what changed since the run before
 lb.rollback(recipe, spark, "3f2a")  # the tables as an earlier run published them
+lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out if asked
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Recipe",
     "__version__",
+    "clean",
     "diff",
     "explain",
     "files_in_order",
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from lakebalance.cleaning import clean
     from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
     from lakebalance.priors import recalibrate
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
+    "clean": "lakebalance.cleaning",
     "diff": "lakebalance.run_diff",
     "explain": "lakebalance.fates",
     "files_in_order": "lakebalance.reading",

@@ -296,6 +296,30 @@ def rollback(
 
 
 @app.command()
+def clean(
+    recipe: RecipeArg,
+    keep: Annotated[int, typer.Option(help="Newest runs to a target that keep all.")] = 10,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Also scratch, and what killed runs left.")
+    ] = False,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Do it; else it is shown.")] = False,
+    sets: Sets = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Take out what old runs left beside their tables. Example: lakebalance clean r.yaml"""
+    loaded = _load(recipe, sets)
+    with console.progress(as_json) as show, _session(show) as spark:
+        from lakebalance.cleaning import clean as cleaned
+
+        show("counting what runs left")
+        data = cleaned(loaded, spark, keep, unfinished=unfinished, dry_run=not confirm)
+    if as_json:
+        _print_json(data)
+    else:
+        console.show_clean(data)
+
+
+@app.command()
 def explain(
     recipe: RecipeArg,
     key: Annotated[str | None, typer.Argument(help="A row's key: a/b/c.")] = None,

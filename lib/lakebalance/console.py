@@ -251,3 +251,16 @@ def show_rollback(data: Mapping[str, Any]) -> None:
     table_of("output", "table", "version before", "now", rows=lines)
     if data["undone"]:
         out.print(f"undone: {', '.join(data['undone'])}", soft_wrap=True, highlight=False)
+
+
+def show_clean(data: Mapping[str, Any]) -> None:
+    """What goes of the state's tables, or went."""
+    lines = [(t["table"], f"{t['rows']:,}", f"{len(t['runs']):,}") for t in data["tables"]]
+    if lines:
+        table_of("table", "rows", "runs", rows=lines)
+    rows = sum(table["rows"] for table in data["tables"])
+    if data["dry_run"]:
+        said = f"{rows:,} rows would go; nothing was taken out: write --confirm to do it."
+    else:
+        said = f"{rows:,} rows are gone; VACUUM takes their files."
+    out.print(said, highlight=False, soft_wrap=True)

@@ -160,7 +160,21 @@ class Inquiry:
     @cached_property
     def pruned(self) -> PrunedRows:
         """What pruning did to the picked rows."""
+        if self.entry["result"].get("rolled_back"):
+            self._has_matches()
         return PrunedRows(self.frames, self.state, self.entry["run_id"], self.picked)
+
+    def _has_matches(self) -> None:
+        """Raise where matches of a run that was taken back to were cleaned before."""
+        name, run = self.recipe.name, self.entry["run_id"]
+        for step, pruned in enumerate(self.entry["plan"]["pruned"]):
+            found = self.state.read(self.spark, f"matches-{name}-{step}", run)
+            if pruned["dropped"] and found.isEmpty():
+                raise TableError(
+                    f"what prune.{step} dropped in run {run} was cleaned before the tables were "
+                    "taken back to it, so that nobody can say why rows went; run another recipe, "
+                    "or this one with another seed"
+                )
 
     def fate(self, key: Key) -> dict[str, Any]:
         """What became of one of the picked rows."""

@@ -138,11 +138,8 @@ class Indexes:
         """The newest run of each batch but this one, up to what an earlier try saw."""
         own = self._own(batches)
         last = _newest(batches) if own is None else own.seen
-        seen: dict[str, Batch] = {}
-        for batch in sorted(batches, key=lambda batch: (batch.number or 0, batch.run)):
-            if batch.number is not None and batch.number <= last and batch.batch != self.batch:
-                seen[batch.batch] = batch
-        return list(seen.values())
+        until = [batch for batch in batches if (batch.number or 0) <= last]
+        return [batch for batch in newest_of_each(until) if batch.batch != self.batch]
 
     def _batches(self, name: str) -> list[Batch]:
         return batches_of(self.state, self.spark, name)
@@ -197,6 +194,15 @@ def _write(state: State, spark: SparkSession, name: str, batch: Batch) -> None:
     row = {column: getattr(batch, column) for column in BATCHES.names}
     line = spark.createDataFrame(pa.Table.from_pylist([row], schema=BATCHES))
     state.write(line, f"index-{name}-batches", batch.run)
+
+
+def newest_of_each(batches: Sequence[Batch]) -> list[Batch]:
+    """The run of each batch that was published last."""
+    seen: dict[str, Batch] = {}
+    for batch in sorted(batches, key=lambda batch: (batch.number or 0, batch.run)):
+        if batch.number is not None:
+            seen[batch.batch] = batch
+    return list(seen.values())
 
 
 def index_of(options: MethodOptions) -> str | None:
