@@ -40,7 +40,7 @@ def checked_index(options: Options) -> Options:
     return options
 
 
-def met(rows: DataFrame, known: DataFrame, ranking: Ranking) -> DataFrame:
+def met(rows: DataFrame, known: DataFrame, ranking: Ranking, scratch: Scratch | None) -> DataFrame:
     """The entries that share a band with a row, as rows that come before all others.
 
     Parameters
@@ -48,11 +48,15 @@ def met(rows: DataFrame, known: DataFrame, ranking: Ranking) -> DataFrame:
     rows : frame ``__lb_rank``, ``set``, ``bands`` and ``numbers``.
     known : the entries: ``__lb_key``, ``set``, ``bands``, ``numbers`` and ``run``.
     ranking : the order of rows.
+    scratch : writes a frame under a name and returns it as written, or None.
     """
-    asked = rows.select(F.explode("bands").alias(BAND)).distinct()
+    # Of what is written Spark knows how small it is, and sends it to where the entries are read
+    # instead of moving these.
+    keep = writing(scratch)
+    asked = keep(rows.select(F.explode("bands").alias(BAND)).distinct(), "asked")
     banded = known.select(SET, F.explode("bands").alias(BAND))
-    near = banded.join(asked, BAND, "left_semi").select(SET).distinct()
-    found = known.join(near, SET, "left_semi")
+    near = keep(banded.join(asked, BAND, "left_semi").select(SET).distinct(), "near")
+    found = keep(known.join(near, SET, "left_semi"), "met")
     return found.select(ranking.of_entries(rows), SET, "bands", "numbers")
 
 

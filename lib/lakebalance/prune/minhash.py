@@ -162,7 +162,7 @@ def minhash(
     rows = ranking.counted(rows, SET)
     own = rows
     if index is not None and index.known is not None:
-        rows = rows.unionByName(keep(met(rows, index.known, ranking), "met"))
+        rows = rows.unionByName(met(rows, index.known, ranking, scratch))
     found = keep(_candidates(rows, ranking), "candidates")
     pairs = pairs_of(found).select(_set(A), _set(B))
     giant = giants_of(found).select(BAND, _set(SET))
