@@ -56,7 +56,7 @@ def in_batches(spark, folder, rows, batches, prune, options):
     return left
 
 
-@pytest.mark.parametrize("batches", [3, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("batches", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_texts_in_batches_leave_what_all_at_once_leave(spark, tmp_path, batches):
     texts = drifting()  # chains, a template in a giant bucket, and copies
     draw = np.random.default_rng(batches).integers(0, batches, len(texts)).tolist()
@@ -107,6 +107,7 @@ def published(spark, result):
     return {row["id"] for row in rows.select("id").collect()}
 
 
+@pytest.mark.slow
 def test_each_batch_of_a_recipe_is_compared_with_those_before(spark, batches):
     assert published(spark, lb.run(batches(0), spark)) == {0, 1, 2, 3}
     planned = lb.plan(batches(1), spark)
@@ -179,11 +180,22 @@ def test_what_a_rollback_undoes_is_not_in_the_index(spark, batches, tmp_path):
     assert lb.plan(batches(2), spark).diagnostics[0]["rows"] == [["texts", 2, 6]]
 
 
-def test_an_index_is_of_one_kind(spark, batches):
-    lb.run(batches(0), spark)
-    other = {"method": "minhash", "columns": ["text"], "ngram": 3, "link": "neighbours"}
-    with pytest.raises(RecipeError, match=r"prune\.0\.index: texts was made with ngram 5, by run"):
-        lb.plan(batches(1, prune=[{**other, "index": "texts"}]), spark)
+def test_rows_of_a_batch_go_for_equal_ones_of_those_before(spark, batches):
+    step = {"method": "exact", "columns": ["text"], "index": "texts"}
+    first = lb.run(batches(0, prune=[step]), spark)
+    again = lb.run(batches(1, prune=[step]), spark)
+    assert published(spark, again) == {11, 12, 13}
+    assert again.plan.diagnostics[0]["rows"] == [["texts", 1, 4]]
+    (fate,) = lb.explain(batches(1, prune=[step]), spark, "id = 10")
+    assert (fate["fate"], fate["stayed_by"]) == ("duplicate", "index: texts")
+    assert fate["kept_run"] == first.plan.run_id
+    # An index is of one kind.
+    for other, said in (
+        ({"normalise": {}}, "normalise null, by run"),
+        ({"method": "minhash", "link": "neighbours"}, "bands null"),
+    ):
+        with pytest.raises(RecipeError, match=f"prune.0.index: texts was made with {said}"):
+            lb.plan(batches(2, prune=[{**step, **other}]), spark)
 
 
 @pytest.mark.parametrize(
