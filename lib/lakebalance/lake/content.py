@@ -1,0 +1,224 @@
+"""Compares rows: whether a table holds those of another, for a sample of them or for all.
+
+Rows are compared by 128-bit hashes of the columns that both have. The sample is of hashes: all rows
+whose hash lies below a limit, on both sides. So a row's copies are in the sample with it, and they
+are counted on both sides; nothing but the sample is moved. Pairs share jobs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from lakebalance.core.beside import Beside
+from lakebalance.core.columns import column
+from lakebalance.core.hashing import hash128
+from lakebalance.core.small_tables import small_table
+from lakebalance.core.tables import Table, read_delta
+from lakebalance.lake.facts import TableFacts
+from lakebalance.lake.log_reading import each_or_said
+from lakebalance.lake.schema_graph import Edge
+
+# Tables whose hashes are computed in one job; more make plans that take long to analyse.
+MOST_SIDES = 24
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A child and a possible parent at their versions, and the share of rows to compare."""
+
+    edge: Edge
+    child: TableFacts
+    parent: TableFacts
+    share: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison found: different rows and rows of the child, and how many have no match.
+
+    ``share`` of 1 means that all were compared.
+    """
+
+    distinct: int
+    rows: int
+    missing: int
+    share: float
+
+    def risk(self, fraction: float) -> float:
+        """How likely a sample misses that this fraction of the child's distinct rows is missing.
+
+        Examples
+        --------
+        >>> round(Compared(688, 700, 0, 0.01).risk(0.01), 6), Compared(5, 5, 0, 1.0).risk(0.01)
+        (0.000993, 0.0)
+        """
+        return 0.0 if self.share >= 1 else float((1 - fraction) ** self.distinct)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Columns of one table, in one order, as types that both tables of a pair share."""
+
+    table: str
+    version: int
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+    share: float
+
+
+def sample_size(fraction: float, risk: float) -> int:
+    """How many rows to look at, so that a missing fraction is overlooked with at most this risk.
+
+    s = ln risk / ln(1 − fraction), rounded up: each of s rows is among those that are there.
+
+    Parameters
+    ----------
+    fraction : of the child's distinct rows, from above 0 to below 1.
+    risk : from above 0 to below 1.
+
+    Examples
+    --------
+    >>> sample_size(0.01, 0.001)
+    688
+    """
+    return math.ceil(math.log(risk) / math.log1p(-fraction))
+
+
+def share_for(size: int, rows: int | None) -> float:
+    """The share of hashes with which at least ``size`` distinct rows are sampled, if none repeat.
+
+    Five standard deviations over the mean; all rows where their number is not known.
+
+    Examples
+    --------
+    >>> share_for(688, 10**6), share_for(688, 500), share_for(688, None)
+    (0.000825, 1.0, 1.0)
+    """
+    if not rows:
+        return 1.0
+    share = (size + 5 * math.sqrt(size) + 5) / rows
+    # To three digits, so that children of about one size share their parent's hashes.
+    digits = 2 - math.floor(math.log10(share))
+    return min(1.0, math.ceil(round(share * 10**digits, 6)) / 10**digits)
+
+
+def compare(
+    spark: SparkSession, pairs: Sequence[Pair], seed: int = 0
+) -> tuple[list[tuple[Edge, Compared]], list[tuple[Edge, str]]]:
+    """Compare the rows of pairs of tables, a few pairs a job.
+
+    Parameters
+    ----------
+    spark : a session, classic or Connect.
+    pairs : what to compare.
+    seed : of the sample: which hashes are in it.
+
+    Returns
+    -------
+    What was found, and why other pairs could not be compared.
+    """
+    found: list[tuple[Edge, Compared]] = []
+    failed: list[tuple[Edge, str]] = []
+    with Beside(spark) as beside:
+        started = [
+            beside.start(
+                partial(each_or_said, batch, partial(_compare, spark, seed=seed), "its rows")
+            )
+            for batch in batches(pairs)
+        ]
+    for batch in started:
+        results, problems = batch.result()
+        found += results
+        failed += [(pair.edge, why) for pair, why in problems]
+    return found, failed
+
+
+def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Pairs that are compared in one job; those of one parent stand together."""
+    batch: list[Pair] = []
+    sides: set[_Side] = set()
+    for pair in sorted(pairs, key=lambda p: (p.edge.parent, p.edge.columns, p.edge.child)):
+        more = set(_sides(pair))
+        if batch and len(sides | more) > MOST_SIDES:
+            yield batch
+            batch, sides = [], set()
+        batch.append(pair)
+        sides |= more
+    if batch:
+        yield batch
+
+
+def _sides(pair: Pair) -> tuple[_Side, _Side]:
+    own = tuple(name for name, _ in pair.edge.columns)
+    others = tuple(name for _, name in pair.edge.columns)
+    kinds = tuple(json.dumps(pair.parent.by_name[name].kind, sort_keys=True) for name in others)
+    child = _Side(pair.child.table, pair.child.version, own, kinds, pair.share)
+    return child, _Side(pair.parent.table, pair.parent.version, others, kinds, pair.share)
+
+
+def _compare(
+    spark: SparkSession, pairs: Sequence[Pair], *, seed: int
+) -> list[tuple[Edge, Compared]]:
+    of_pairs = [_sides(pair) for pair in pairs]
+    sides = list(dict.fromkeys(side for both in of_pairs for side in both))
+    hashes = [_hashes(spark, side, i, seed) for i, side in enumerate(sides)]
+    counted = reduce(DataFrame.union, hashes).groupBy("side", "hi", "lo").count()
+    roles = [
+        (sides.index(side), i, role)
+        for i, both in enumerate(of_pairs)
+        for role, side in enumerate(both)
+    ]
+    of_side = small_table(spark, ["side", "pair", "role"], roles)
+    own = F.sum(F.when(F.col("role") == 0, F.col("count")).otherwise(0))
+    others = F.sum(F.when(F.col("role") == 1, F.col("count")).otherwise(0))
+    rows = (
+        counted.join(F.broadcast(of_side), "side")
+        .groupBy("pair", "hi", "lo")
+        .agg(own.alias("own"), others.alias("others"))
+        .where("own > 0")
+        .groupBy("pair")
+        .agg(
+            F.count("own").alias("distinct"),
+            F.sum("own").alias("rows"),
+            F.sum(F.greatest(F.col("own") - F.col("others"), F.lit(0))).alias("missing"),
+        )
+        .collect()
+    )
+    by_pair = {pair: numbers for pair, *numbers in rows}
+    results = []
+    for i, pair in enumerate(pairs):
+        row = by_pair.get(i)
+        distinct, copies, missing = row or (0, 0, 0)
+        results.append((pair.edge, Compared(distinct, copies, missing, pair.share)))
+    return results
+
+
+def _hashes(spark: SparkSession, side: _Side, number: int, seed: int) -> DataFrame:
+    """One row for each row of a table in the sample: the side's number and the row's hash."""
+    df = read_delta(spark, Table(side.table), side.version)
+    own = {field.name: field.dataType for field in df.schema.fields}
+    values = []
+    for i, (name, kind) in enumerate(zip(side.columns, side.kinds, strict=True)):
+        wanted = _type(kind)
+        same = own[name].simpleString() == wanted.simpleString()
+        value = column(name) if same else column(name).cast(wanted)
+        values.append(value.alias(f"c{i}"))
+    plain = df.select(*values)
+    key = hash128(plain, plain.columns, "lake", seed).alias("key")
+    hashed = plain.select(key).select(F.lit(number).alias("side"), "key.hi", "key.lo")
+    if side.share >= 1:
+        return hashed
+    return hashed.where(F.col("hi") < F.lit(int(side.share * 2**64) - 2**63))
+
+
+def _type(kind: str) -> T.DataType:
+    field = {"name": "c", "type": json.loads(kind), "nullable": True, "metadata": {}}
+    return T.StructType.fromJson({"type": "struct", "fields": [field]}).fields[0].dataType

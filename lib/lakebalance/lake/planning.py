@@ -1,0 +1,224 @@
+"""Plans which tables of a lake to drop: what they cost, and what each would be rebuilt from."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.progress import Progress
+from lakebalance.lake.containment import Held, keep_edges, load_edges, verified
+from lakebalance.lake.facts import TableFacts
+from lakebalance.lake.inventory import load, local
+from lakebalance.lake.prices import UNITS, Prices, latency, problem_of
+from lakebalance.lake.retention import Problem, Solution, retention
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to become of a table; money is per month, ``seconds`` what a rebuild takes."""
+
+    table: str
+    version: int
+    rows: int | None
+    bytes: int
+    storage: float
+    rebuild_from: str | None = None
+    rebuild: float = 0.0
+    seconds: float = 0.0
+    verified: bool = False
+
+
+@dataclass(frozen=True)
+class LakePlan:
+    """Which tables to keep and which to drop; nothing was dropped.
+
+    No choice would cost less than ``bound`` a month; ``methods`` counts tables by how they were
+    decided; ``refuted`` are pairs that the sample took for contained and the whole tables did not;
+    ``stale`` counts edges of tables that were written since.
+    """
+
+    decisions: list[Decision]
+    before: float
+    after: float
+    bound: float
+    methods: Mapping[str, int]
+    refuted: list[dict[str, str]]
+    stale: int
+    prices: Prices
+
+    @property
+    def saved(self) -> float:
+        """What the plan saves a month, rebuilds taken off."""
+        return self.before - self.after
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data."""
+        return {
+            "tables": [
+                {"action": "keep" if d.rebuild_from is None else "drop", **asdict(d)}
+                for d in self.decisions
+            ],
+            "cost": {"before": self.before, "after": self.after, "saved": self.saved,
+                     "bound": self.bound},
+            "methods": dict(self.methods),
+            "refuted": self.refuted,
+            "stale": self.stale,
+            "prices": self.prices.model_dump(),
+        }  # fmt: skip
+
+
+def plan(
+    spark: SparkSession,
+    state: str,
+    prices: Prices | None = None,
+    *,
+    reads: Mapping[str, float] | None = None,
+    keep: Collection[str] = (),
+    verify: bool = True,
+    progress: Progress = lambda stage: None,
+) -> LakePlan:
+    """Plan which tables to drop, so that storage and rebuilds cost least. Drops nothing.
+
+    Of the edges that ``graph`` found, those that the plan relies on are verified: all rows of both
+    tables are compared at the versions that were scanned. Where one does not hold, it is planned
+    again without it.
+
+    Parameters
+    ----------
+    spark : a session, classic or Connect.
+    state : the folder that ``scan`` and ``graph`` were given.
+    prices : what storage and rebuilds cost.
+    reads : by table, how often a month it is read.
+    keep : tables to keep in any case.
+    verify : whether to verify; if not, the plan rests on samples.
+    progress : called with the name of each stage.
+
+    Raises
+    ------
+    TableError : there is no inventory, or no edges.
+    RecipeError : ``keep`` or ``reads`` names a table that the inventory has not.
+
+    Examples
+    --------
+    >>> plan(spark, "lake_state", Prices(storage=0.02)).saved  # doctest: +SKIP
+    0.0001
+    """
+    prices = prices or Prices()
+    progress("planning")
+    tables = load(spark, state).tables
+    by_name = {table.table: table for table in tables}
+    wanted = [_known(name, by_name, "keep") for name in keep]
+    often = {_known(name, by_name, "reads"): n for name, n in (reads or {}).items()}
+    all_edges = load_edges(spark, state)
+    held = [h for h in all_edges if _is_current(h, by_name)]
+    stale, refuted = len(all_edges) - len(held), []
+    while True:
+        parents = [(h.edge.child, h.edge.parent) for h in held]
+        problem = problem_of(tables, parents, prices, often, wanted)
+        solution = retention(problem)
+        unsure = [h for h in held if not h.verified and _is_used(h, tables, solution)]
+        if not (verify and unsure):
+            break
+        progress(f"verifying {len(unsure):,} of the {len(held):,} pairs")
+        sure, _ = verified(spark, unsure, by_name, seed=0)
+        proven = {h.edge: h for h in sure}
+        refuted += [
+            {"child": h.edge.child, "parent": h.edge.parent} for h in unsure if h.edge not in proven
+        ]
+        held = [proven.get(h.edge, h) for h in held if h.edge in proven or h not in unsure]
+        keep_edges(spark, held, state)
+    return _plan(tables, held, problem, solution, refuted, stale, prices)
+
+
+def reads_in(path: Path) -> dict[str, float]:
+    """How often a month tables are read, from a CSV file with the columns ``table`` and ``reads``.
+
+    Raises
+    ------
+    RecipeError : the file is not there, lacks a column, or has a number that is none.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+            names = list(rows[0]) if rows else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read: {error}") from error
+    for name in ("table", "reads"):
+        if rows and name not in names:
+            raise RecipeError(f'{path}: no column "{name}"; {nearest(name, names)}')
+    found = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            found[row["table"]] = float(row["reads"])
+        except (TypeError, ValueError) as error:
+            raise RecipeError(
+                f'{path}:{number}  reads: "{row["reads"]}" is not a number of reads a month'
+            ) from error
+        if not 0 <= found[row["table"]] < math.inf:
+            raise RecipeError(f"{path}:{number}  reads: {row['reads']} is not 0 or more")
+    return found
+
+
+def _known(name: str, tables: Mapping[str, TableFacts], place: str) -> str:
+    found = local(name).rstrip("/")
+    if found not in tables:
+        raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, tables)}')
+    return found
+
+
+def _is_current(held: Held, tables: Mapping[str, TableFacts]) -> bool:
+    ends = ((held.edge.child, held.child_version), (held.edge.parent, held.parent_version))
+    return all(name in tables and tables[name].version == version for name, version in ends)
+
+
+def _is_used(held: Held, tables: Sequence[TableFacts], solution: Solution) -> bool:
+    return any(
+        table.table == held.edge.child and u is not None and tables[u].table == held.edge.parent
+        for table, u in zip(tables, solution.source, strict=True)
+    )
+
+
+def _plan(
+    tables: Sequence[TableFacts],
+    held: Sequence[Held],
+    problem: Problem,
+    solution: Solution,
+    refuted: list[dict[str, str]],
+    stale: int,
+    prices: Prices,
+) -> LakePlan:
+    sure = {(h.edge.child, h.edge.parent) for h in held if h.verified}
+    decisions = []
+    for v, table in enumerate(tables):
+        u = solution.source[v]
+        numbers = (table.table, table.version, table.rows, table.bytes, problem.keep[v] / UNITS)
+        if u is None:
+            decisions.append(Decision(*numbers))
+            continue
+        source = tables[u]
+        decisions.append(
+            Decision(
+                *numbers,
+                rebuild_from=source.table,
+                rebuild=problem.sources[v][u] / UNITS,
+                seconds=latency(source, prices),
+                verified=(table.table, source.table) in sure,
+            )
+        )
+    return LakePlan(
+        decisions,
+        sum(problem.keep) / UNITS,
+        solution.cost / UNITS,
+        solution.bound / UNITS,
+        solution.methods,
+        refuted,
+        stale,
+        prices,
+    )
