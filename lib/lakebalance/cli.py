@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakebalance import console
+from lakebalance.commands import Json, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
+from lakebalance.lake_commands import app as lake_app
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,16 +23,10 @@ if TYPE_CHECKING:
     from lakebalance.recipe import Recipe
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(lake_app, name="lake")
 
 RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
 Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-
-
-class _Settings:
-    debug = False
-    verbose = False
-    master = "local[*]"
 
 
 @app.callback()
@@ -45,24 +36,7 @@ def settings(
     master: Annotated[str, typer.Option(help="Spark master of a new session.")] = "local[*]",
 ) -> None:
     """Turn skewed, redundant Delta tables into balanced training tables."""
-    _Settings.debug, _Settings.verbose, _Settings.master = debug, verbose, master
-
-
-@contextmanager
-def _session(
-    show: Progress, *, gates: bool = False, archive: bool = False
-) -> Iterator[SparkSession]:
-    show("starting Spark (the first time, it downloads Delta)")
-    from lakebalance.core.session import local_session
-
-    if gates:
-        # Takes as long to import as a small run to do, and Python only waits while Java starts.
-        Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
-    spark = local_session(_Settings.master, verbose=_Settings.verbose, archive=archive)
-    try:
-        yield spark
-    finally:
-        spark.stop()
+    Settings.debug, Settings.verbose, Settings.master = debug, verbose, master
 
 
 def _load(path: Path, sets: list[str], environ: dict[str, str] | None = None) -> Recipe:
@@ -73,14 +47,6 @@ def _load(path: Path, sets: list[str], environ: dict[str, str] | None = None) ->
 
 def _gated(recipe: Recipe) -> bool:
     return bool(recipe.expect.expectations)
-
-
-def _print_json(data: Any) -> None:
-    sys.stdout.write(json.dumps(data, default=_as_text, allow_nan=False) + "\n")
-
-
-def _as_text(value: Any) -> str:
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 @app.command()
@@ -95,7 +61,7 @@ def demo(
 
     lake = folder.resolve() / "lake"
     recipe = folder / "flights.yaml"
-    with console.progress(as_json) as show, _session(show, gates=True, archive=True) as spark:
+    with console.progress(as_json) as show, session(show, gates=True, archive=True) as spark:
         show("writing 336,776 flights into a lake of three Delta tables")
         flights.make_lake(spark, lake)
         if not recipe.exists():
@@ -109,7 +75,7 @@ def demo(
         data = _run(loaded, spark, show, folder.resolve() / "report.html")
     data["paths"]["recipe"] = str(recipe)
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_run(data)
         out.print(
@@ -147,7 +113,7 @@ def validate(
     from lakebalance.recipe import Recipe
 
     if schema:
-        _print_json(Recipe.model_json_schema())
+        print_json(Recipe.model_json_schema())
         return
     if markdown:
         from lakebalance.recipe.reference import recipe_page
@@ -158,7 +124,7 @@ def validate(
         raise RecipeError("name a recipe, or write --schema")
     loaded = _load(recipe, sets)
     if as_json:
-        _print_json({"valid": True, "recipe_hash": loaded.hash})
+        print_json({"valid": True, "recipe_hash": loaded.hash})
     else:
         out.print(f"{recipe}: valid; hash {loaded.hash}", soft_wrap=True)
 
@@ -167,13 +133,13 @@ def validate(
 def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Count rows per source and group before anything. Example: lakebalance profile r.yaml"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, session(show) as spark:
         show("counting")
         from lakebalance.profiles import profile as rows_per_group
 
         data = rows_per_group(loaded, spark)
     if as_json:
-        _print_json(data)
+        print_json(data)
         return
     console.table_of(
         "source", "group", "rows",
@@ -190,12 +156,12 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
 def plan(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """Say what would come out; writes nothing. Example: lakebalance plan r.yaml --json"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
+    with console.progress(as_json) as show, session(show, gates=_gated(loaded)) as spark:
         from lakebalance import pipeline
 
         data = pipeline.plan(loaded, spark, show).to_dict()
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_gates(data)
         console.show_groups(data)
@@ -215,11 +181,11 @@ def run(
     loaded = _load(recipe, sets)
     with (
         console.progress(as_json) as show,
-        _session(show, gates=_gated(loaded), archive=True) as spark,
+        session(show, gates=_gated(loaded), archive=True) as spark,
     ):
         data = _run(loaded, spark, show, report or recipe.resolve().parent / "report.html")
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_run(data)
 
@@ -239,7 +205,7 @@ def _run(recipe: Recipe, spark: SparkSession, show: Progress, report: Path) -> d
 def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
     """List the runs in the recipe's ledger. Example: lakebalance runs r.yaml"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.publish.state import State
 
         show("reading the ledger")
@@ -247,7 +213,7 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
         names = ["run_id", "name", "finished", "target", "version", "rows"]
         rows = [] if ledger is None else ledger.select(*names).limit(100).toArrow().to_pylist()
     if as_json:
-        _print_json({"runs": rows})
+        print_json({"runs": rows})
     else:
         console.table_of(*names, rows=[tuple(str(row[name]) for name in names) for row in rows])
 
@@ -332,7 +298,7 @@ def explain(
     loaded = _load(recipe, sets)
     if (key is None) == (where is None):
         raise RecipeError("write either a key or --where")
-    with console.progress(as_json) as show, _session(show, gates=_gated(loaded)) as spark:
+    with console.progress(as_json) as show, session(show, gates=_gated(loaded)) as spark:
         from lakebalance.fates import explain as fates_of
         from lakebalance.fates import key_condition
 
@@ -340,7 +306,7 @@ def explain(
         condition = where if where is not None else key_condition(loaded, key or "")
         fates = fates_of(loaded, spark, condition, limit)
     if as_json:
-        _print_json({"rows": fates})
+        print_json({"rows": fates})
     else:
         console.show_fates(fates)
 
@@ -356,13 +322,13 @@ def prune_eval(
     loaded = _load(recipe, sets)
     with (
         console.progress(as_json) as show,
-        _session(show, gates=_gated(loaded), archive=True) as spark,
+        session(show, gates=_gated(loaded), archive=True) as spark,
     ):
         from lakebalance.pruning_quality import prune_eval as measured
 
         steps = measured(loaded, spark, rows, show)
     if as_json:
-        _print_json({"steps": steps})
+        print_json({"steps": steps})
     else:
         for step in steps:
             console.show_quality(step)
@@ -391,7 +357,7 @@ def methods(
         for stage in stages
     }
     if as_json:
-        _print_json(data)
+        print_json(data)
         return
     rows = [
         (
@@ -411,12 +377,12 @@ def main() -> None:
     try:
         app()
     except LakebalanceError as error:
-        if _Settings.debug:
+        if Settings.debug:
             raise
         err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        if _Settings.debug:
+        if Settings.debug:
             raise
         from lakebalance.core.errors import first_line
 

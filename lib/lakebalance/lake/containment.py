@@ -24,7 +24,8 @@ from lakebalance.lake.schema_graph import Edge, Names, edges
 
 KEPT = pa.schema(
     [("child", pa.string()), ("parent", pa.string()), ("child_version", pa.int64()),
-     ("parent_version", pa.int64()), ("columns", pa.string()), ("distinct", pa.int64()),
+     ("parent_version", pa.int64()), ("child_id", pa.string()), ("parent_id", pa.string()),
+     ("columns", pa.string()), ("distinct", pa.int64()),
      ("rows", pa.int64()), ("missing", pa.int64()), ("share", pa.float64())]
 )  # fmt: skip
 
@@ -48,11 +49,14 @@ class Narrowing(BaseModel):
 
 @dataclass(frozen=True)
 class Held:
-    """A child all of whose compared rows are in a parent, as often as in the child."""
+    """A child all of whose compared rows are in a parent, as often as in the child.
+
+    ``child`` and ``parent`` are the tables' versions and Delta's ids of them.
+    """
 
     edge: Edge
-    child_version: int
-    parent_version: int
+    child: tuple[int, str]
+    parent: tuple[int, str]
     compared: Compared
 
     @property
@@ -151,13 +155,18 @@ def graph(
     return Graph(steps.entries, held, dict(sorted(cut.items())), problems, options)
 
 
+def state_of(table: TableFacts) -> tuple[int, str]:
+    """What changes whenever a table does."""
+    return table.version, table.id
+
+
 def holding(
     spark: SparkSession, pairs: Sequence[Pair], seed: int
 ) -> tuple[list[Held], list[dict[str, str]]]:
     """The pairs of which no compared row is missing in the parent, and what was not compared."""
-    versions = {p.edge: (p.child.version, p.parent.version) for p in pairs}
+    states = {p.edge: (state_of(p.child), state_of(p.parent)) for p in pairs}
     found, failed = compare(spark, pairs, seed)
-    held = [Held(edge, *versions[edge], result) for edge, result in found if result.missing == 0]
+    held = [Held(edge, *states[edge], result) for edge, result in found if result.missing == 0]
     said = [{"child": e.child, "parent": e.parent, "problem": why} for e, why in failed]
     return sorted(held, key=lambda h: (h.edge.child, h.edge.parent)), said
 
@@ -181,7 +190,8 @@ def keep_edges(spark: SparkSession, held: Sequence[Held], state: str) -> None:
     rows = [
         {
             "child": h.edge.child, "parent": h.edge.parent,
-            "child_version": h.child_version, "parent_version": h.parent_version,
+            "child_version": h.child[0], "parent_version": h.parent[0],
+            "child_id": h.child[1], "parent_id": h.parent[1],
             "columns": json.dumps(h.edge.columns), "distinct": h.compared.distinct,
             "rows": h.compared.rows, "missing": h.compared.missing, "share": h.compared.share,
         }
@@ -204,8 +214,8 @@ def load_edges(spark: SparkSession, state: str) -> list[Held]:
     return [
         Held(
             Edge(r["child"], r["parent"], tuple((a, b) for a, b in json.loads(r["columns"]))),
-            r["child_version"],
-            r["parent_version"],
+            (r["child_version"], r["child_id"]),
+            (r["parent_version"], r["parent_id"]),
             Compared(r["distinct"], r["rows"], r["missing"], r["share"]),
         )
         for r in spark.read.format("delta").load(table.name).toArrow().to_pylist()
@@ -220,8 +230,8 @@ def _plain(held: Held, missing: float) -> dict[str, Any]:
     return {
         "child": held.edge.child,
         "parent": held.edge.parent,
-        "child_version": held.child_version,
-        "parent_version": held.parent_version,
+        "child_version": held.child[0],
+        "parent_version": held.parent[0],
         "columns": dict(held.edge.columns),
         "rows_compared": held.compared.rows,
         "distinct_compared": held.compared.distinct,

@@ -60,7 +60,7 @@ class Compared:
         >>> round(Compared(688, 700, 0, 0.01).risk(0.01), 6), Compared(5, 5, 0, 1.0).risk(0.01)
         (0.000993, 0.0)
         """
-        return 0.0 if self.share >= 1 else float((1 - fraction) ** self.distinct)
+        return 0.0 if self.share >= 1 else math.pow(1 - fraction, self.distinct)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def share_for(size: int, rows: int | None) -> float:
     share = (size + 5 * math.sqrt(size) + 5) / rows
     # To three digits, so that children of about one size share their parent's hashes.
     digits = 2 - math.floor(math.log10(share))
-    return min(1.0, math.ceil(round(share * 10**digits, 6)) / 10**digits)
+    return min(1.0, math.ceil(round(share * 10.0**digits, 6)) / 10.0**digits)
 
 
 def compare(
@@ -127,12 +127,10 @@ def compare(
     """
     found: list[tuple[Edge, Compared]] = []
     failed: list[tuple[Edge, str]] = []
+    some = partial(_compare, spark, seed=seed)
     with Beside(spark) as beside:
         started = [
-            beside.start(
-                partial(each_or_said, batch, partial(_compare, spark, seed=seed), "its rows")
-            )
-            for batch in batches(pairs)
+            beside.start(partial(each_or_said, batch, some, "its rows")) for batch in batches(pairs)
         ]
     for batch in started:
         results, problems = batch.result()

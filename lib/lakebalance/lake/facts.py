@@ -80,7 +80,8 @@ class TableFacts:
     """A table at one version. ``rows`` is None where a file's log entry has no statistics.
 
     ``bytes`` are those of files in the table's own folder; ``borrowed`` are folders of other tables
-    whose files it refers to, as a shallow clone does.
+    whose files it refers to, as a shallow clone does. ``id`` is Delta's, which a table that is
+    deleted and made again does not keep.
     """
 
     table: str
@@ -93,6 +94,7 @@ class TableFacts:
     last_written: int | None = None
     borrowed: tuple[str, ...] = ()
     without_statistics: int = 0
+    id: str = ""
     by_name: Mapping[str, ColumnFacts] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,5 +127,5 @@ class TableFacts:
 
 FIELDS = (
     "table", "version", "rows", "bytes", "files", "partition_by", "last_written", "borrowed",
-    "without_statistics",
+    "without_statistics", "id",
 )  # fmt: skip

@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -63,6 +64,19 @@ class Inventory:
     def problems(self) -> dict[str, str]:
         """Why nothing is known of the others."""
         return {entry.table: entry.problem for entry in self.entries if entry.problem}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The inventory as plain data; ``last_written`` in milliseconds since 1970."""
+        tables = [
+            {
+                "table": t.table, "version": t.version, "rows": t.rows, "bytes": t.bytes,
+                "files": t.files, "columns": len(t.columns), "partition_by": list(t.partition_by),
+                "last_written": t.last_written, "borrows_files_of": list(t.borrowed),
+                "files_without_statistics": t.without_statistics,
+            }
+            for t in self.tables
+        ]  # fmt: skip
+        return {"tables": tables, "problems": self.problems, "read": self.read}
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,7 @@ def _facts(
         last_written=written or max((f.get("modificationTime") or 0 for f in files), default=None),
         borrowed=tuple(sorted({_folder(f["path"]) for f in files if ELSEWHERE.match(f["path"])})),
         without_statistics=without,
+        id=str(metadata.get("id") or ""),
     )
 
 

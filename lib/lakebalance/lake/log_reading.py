@@ -23,7 +23,7 @@ CHECKPOINT = (
     "add struct<path:string,partitionValues:map<string,string>,size:bigint,"
     "modificationTime:bigint,stats:string,deletionVector:struct<storageType:string,"
     "pathOrInlineDv:string,offset:int,cardinality:bigint>>,"
-    "metaData struct<schemaString:string,partitionColumns:array<string>,"
+    "metaData struct<id:string,schemaString:string,partitionColumns:array<string>,"
     "configuration:map<string,string>>,sidecar struct<path:string>"
 )
 REPLAYED = "table string, version bigint, problem string, facts string"

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.progress import Progress
-from lakebalance.lake.containment import Held, keep_edges, load_edges, verified
+from lakebalance.lake.containment import Held, keep_edges, load_edges, state_of, verified
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.inventory import load, local
 from lakebalance.lake.prices import UNITS, Prices, latency, problem_of
@@ -123,7 +123,8 @@ def plan(
         parents = [(h.edge.child, h.edge.parent) for h in held]
         problem = problem_of(tables, parents, prices, often, wanted)
         solution = retention(problem)
-        unsure = [h for h in held if not h.verified and _is_used(h, tables, solution)]
+        used = _used(tables, solution)
+        unsure = [h for h in held if not h.verified and (h.edge.child, h.edge.parent) in used]
         if not (verify and unsure):
             break
         progress(f"verifying {len(unsure):,} of the {len(held):,} pairs")
@@ -174,15 +175,15 @@ def _known(name: str, tables: Mapping[str, TableFacts], place: str) -> str:
 
 
 def _is_current(held: Held, tables: Mapping[str, TableFacts]) -> bool:
-    ends = ((held.edge.child, held.child_version), (held.edge.parent, held.parent_version))
-    return all(name in tables and tables[name].version == version for name, version in ends)
+    ends = ((held.edge.child, held.child), (held.edge.parent, held.parent))
+    return all(name in tables and state_of(tables[name]) == state for name, state in ends)
 
 
-def _is_used(held: Held, tables: Sequence[TableFacts], solution: Solution) -> bool:
-    return any(
-        table.table == held.edge.child and u is not None and tables[u].table == held.edge.parent
-        for table, u in zip(tables, solution.source, strict=True)
-    )
+def _used(tables: Sequence[TableFacts], solution: Solution) -> set[tuple[str, str]]:
+    """The pairs of a table that is dropped and the one that it would be rebuilt from."""
+    return {
+        (tables[v].table, tables[u].table) for v, u in enumerate(solution.source) if u is not None
+    }
 
 
 def _plan(

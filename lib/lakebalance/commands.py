@@ -1,0 +1,62 @@
+"""What all commands share: a session, JSON on standard output, and the options before a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lakebalance.core.progress import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+class Settings:
+    """The options that stand before a command."""
+
+    debug = False
+    verbose = False
+    master = "local[*]"
+
+
+@contextmanager
+def session(
+    show: Progress, *, gates: bool = False, archive: bool = False
+) -> Iterator[SparkSession]:
+    """A session that ends with the command.
+
+    Parameters
+    ----------
+    show : told that Spark starts.
+    gates : whether the command needs Great Expectations.
+    archive : let Java keep its classes, with which later commands start sooner.
+    """
+    show("starting Spark (the first time, it downloads Delta)")
+    from lakebalance.core.session import local_session
+
+    if gates:
+        # Takes as long to import as a small run to do, and Python only waits while Java starts.
+        Thread(target=import_module, args=["great_expectations.expectations"], daemon=True).start()
+    spark = local_session(Settings.master, verbose=Settings.verbose, archive=archive)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON object."""
+    sys.stdout.write(json.dumps(data, default=_as_text, allow_nan=False) + "\n")
+
+
+def _as_text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

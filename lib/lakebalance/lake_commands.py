@@ -1,0 +1,135 @@
+"""The command ``lakebalance lake``: which tables of a lake hold each other's rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lakebalance import console, lake_console
+from lakebalance.commands import Json, print_json, session
+from lakebalance.core.errors import RecipeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Find tables that hold each other's rows. Example: lakebalance lake scan data --state s",
+)
+
+State = Annotated[str, typer.Option(help="The folder for what is found, of your own choice.")]
+
+
+@app.command()
+def scan(
+    paths: Annotated[list[str], typer.Argument(help="Folders with Delta tables below them.")],
+    state: State,
+    depth: Annotated[int, typer.Option(min=0, help="How many folders deep to look.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Take stock from Delta logs alone. Example: lakebalance lake scan data --state lake_state"""
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.inventory import scan as inventory_of
+
+        data = inventory_of(spark, _absolute(paths), _absolute([state])[0], depth, show).to_dict()
+    if as_json:
+        print_json(data)
+    else:
+        lake_console.show_inventory(data)
+
+
+@app.command()
+def graph(
+    state: State,
+    alias: Annotated[
+        list[str], typer.Option(help="Take a column for another: dep_dly=dep_delay.")
+    ] = [],  # noqa: B006
+    ignore_case: Annotated[bool, typer.Option(help="Names without regard to case.")] = False,
+    missing: Annotated[float, typer.Option(help="The fraction of rows to be noticed.")] = 0.01,
+    risk: Annotated[float, typer.Option(help="The most risk of not noticing it.")] = 0.001,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    verify: Annotated[bool, typer.Option(help="Compare all rows of what is left.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which tables hold which. Example: lakebalance lake graph --state lake_state --verify"""
+    from lakebalance.lake.containment import Narrowing
+
+    options = _options(
+        Narrowing,
+        {"aliases": dict(map(_alias, alias)), "ignore_case": ignore_case, "missing": missing,
+         "risk": risk, "seed": seed, "verify": verify},
+    )  # fmt: skip
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.containment import graph as graph_of
+
+        data = graph_of(spark, _absolute([state])[0], options, show).to_dict()
+    if as_json:
+        print_json(data)
+    else:
+        lake_console.show_graph(data)
+
+
+@app.command()
+def plan(
+    state: State,
+    storage: Annotated[float, typer.Option(help="Price of a gigabyte stored a month.")] = 0.023,
+    read: Annotated[float, typer.Option(help="Price of a gigabyte read to rebuild.")] = 0.005,
+    rebuild: Annotated[float, typer.Option(help="Price of each rebuild besides.")] = 0.0,
+    throughput: Annotated[float, typer.Option(help="Megabytes a second to rebuild.")] = 100.0,
+    max_latency: Annotated[
+        float | None, typer.Option(help="The most seconds that a rebuild may take.")
+    ] = None,
+    reads: Annotated[float, typer.Option(help="Reads a month of tables not in --access.")] = 1.0,
+    access: Annotated[Path | None, typer.Option(help="CSV of table,reads a month.")] = None,
+    keep: Annotated[list[str], typer.Option(help="A table to keep in any case.")] = [],  # noqa: B006
+    verify: Annotated[bool, typer.Option(help="Compare all rows of what would go.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Say which tables could go; drops none. Example: lakebalance lake plan --state lake_state"""
+    from lakebalance.lake.prices import Prices
+
+    prices = _options(
+        Prices,
+        {"storage": storage, "read": read, "rebuild": rebuild, "throughput": throughput,
+         "max_latency": max_latency, "reads": reads},
+    )  # fmt: skip
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.planning import plan as plan_of
+        from lakebalance.lake.planning import reads_in
+
+        data = plan_of(
+            spark,
+            _absolute([state])[0],
+            prices,
+            reads={} if access is None else reads_in(access),
+            keep=_absolute(keep),
+            verify=verify,
+            progress=show,
+        ).to_dict()
+    if as_json:
+        print_json(data)
+    else:
+        lake_console.show_plan(data)
+
+
+def _absolute(paths: list[str]) -> list[str]:
+    """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
+    return [path if ":/" in path else str(Path(path).resolve()) for path in paths]
+
+
+def _alias(text: str) -> tuple[str, str]:
+    name, equals, other = text.partition("=")
+    if not (name and equals and other):
+        raise RecipeError(f"--alias {text}: write the column and what it stands for: a=b")
+    return name, other
+
+
+def _options(model: Any, values: dict[str, Any]) -> Any:
+    """The options as the library takes them, with what is wrong said by the command's names."""
+    from pydantic import ValidationError
+
+    try:
+        return model(**values)
+    except ValidationError as error:
+        said = error.errors()[0]
+        name = "--" + str(said["loc"][0]).replace("_", "-")
+        raise RecipeError(f"{name} {said['input']}: {said['msg']}") from error

@@ -1,0 +1,160 @@
+"""Prints what is found in a lake for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os.path import commonpath
+from typing import Any
+
+from lakebalance.console import MOST_LINES, out, table_of
+from lakebalance.report.numbers import cell, count, seconds, share
+
+REASONS = {
+    "rows": "more rows than the parent",
+    "nulls": "more nulls in a column",
+    "values": "more values that are not null in a column",
+    "min": "a smaller value than the parent's least",
+    "max": "a larger value than the parent's greatest",
+}
+
+
+def show_inventory(data: Mapping[str, Any]) -> None:
+    """The tables that are known, and why others are not."""
+    tables = data["tables"]
+    name = _shortened([t["table"] for t in tables])
+    _table(
+        ("table", "version", "rows", "size", "files", "columns"),
+        [
+            (
+                name(t["table"]), str(t["version"]), count(t["rows"]), size(t["bytes"]),
+                count(t["files"]), count(t["columns"]),
+            )
+            for t in tables
+        ],
+    )  # fmt: skip
+    total = sum(t["bytes"] for t in tables)
+    _say(f"{count(len(tables))} tables, {size(total)}; {count(data['read'])} logs read now.")
+    for path, problem in data["problems"].items():
+        _warn(f"{path}: {problem}")
+    blind = [t["table"] for t in tables if t["files_without_statistics"]]
+    if blind:
+        _warn(f"{len(blind)} tables have files without statistics, the first {blind[0]}")
+
+
+def show_graph(data: Mapping[str, Any]) -> None:
+    """The funnel, what the logs ruled out, and the edges that are left."""
+    _table(
+        ("step", "pairs left", "time"),
+        [(s["step"], count(s["pairs"]), seconds(s["seconds"])) for s in data["funnel"]],
+    )
+    if data["cut"]:
+        said = (f"{REASONS[reason]}: {count(n)}" for reason, n in data["cut"].items())
+        _say("ruled out by the logs: " + "; ".join(said))
+    edges = data["edges"]
+    name = _shortened([e[end] for e in edges for end in ("child", "parent")])
+    _table(
+        ("table", "is held by", "rows compared", "risk"),
+        [
+            (
+                name(e["child"]), name(e["parent"]), count(e["rows_compared"]),
+                "all compared" if e["verified"] else cell(e["risk"]),
+            )
+            for e in edges
+        ],
+    )  # fmt: skip
+    if not all(e["verified"] for e in edges):
+        _say(
+            f"risk: that {share(data['options']['missing'], 1)} or more of a table's different "
+            "rows are missing, though none of the sample was; --verify compares all rows."
+        )
+    for problem in data["problems"]:
+        _warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
+
+
+def show_plan(data: Mapping[str, Any]) -> None:
+    """The tables that could go, from what each would be rebuilt, and what that saves."""
+    dropped = [t for t in data["tables"] if t["action"] == "drop"]
+    name = _shortened([t["table"] for t in data["tables"]])
+    _table(
+        ("could go", "rebuilt from", "size", "storage/month", "rebuilds/month", "rebuild takes"),
+        [
+            (
+                name(t["table"]), name(t["rebuild_from"]), size(t["bytes"]), money(t["storage"]),
+                money(t["rebuild"]),
+                seconds(t["seconds"]) + ("" if t["verified"] else " (not verified)"),
+            )
+            for t in dropped
+        ],
+    )  # fmt: skip
+    cost = data["cost"]
+    _say(
+        f"{count(len(dropped))} of {count(len(data['tables']))} tables could go: "
+        f"{money(cost['before'])} a month becomes {money(cost['after'])}, "
+        f"{money(cost['saved'])} ({share(cost['saved'], cost['before'])}) saved; "
+        + _how_good(cost)
+        + " Nothing was dropped."
+    )
+    prices = data["prices"]
+    _say(
+        f"prices: {prices['storage']:g} for a gigabyte a month, {prices['read']:g} for a gigabyte "
+        f"read, {prices['rebuild']:g} for a rebuild; {prices['reads']:g} reads of a table a month "
+        f"unless --access says otherwise; {prices['throughput']:g} MB/s."
+    )
+    for pair in data["refuted"]:
+        _warn(f"{pair['child']} is not wholly in {pair['parent']}, as comparing all rows showed")
+    if data["stale"]:
+        _warn(f"{data['stale']} pairs of tables that were written since are left out: graph again")
+
+
+def _how_good(cost: Mapping[str, float]) -> str:
+    if cost["bound"] >= cost["after"]:
+        return "no choice costs less."
+    return f"no choice costs less than {money(cost['bound'])}."
+
+
+def size(n: int) -> str:
+    """Bytes for people.
+
+    Examples
+    --------
+    >>> size(0), size(1234), size(5_600_000), size(7 * 10**12)
+    ('0 B', '1.2 kB', '5.6 MB', '7.0 TB')
+    """
+    value, units = float(n), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{n} B" if units[0] == "B" else f"{value:,.1f} {units[0]}"
+
+
+def money(value: float) -> str:
+    """An amount in the user's currency.
+
+    Examples
+    --------
+    >>> money(1234.5), money(0.000123456), money(0)
+    ('1,234.50', '0.000123', '0')
+    """
+    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
+
+
+def _shortened(paths: Sequence[str]) -> Any:
+    """Names of tables without the folder that all have in common."""
+    folders = {path.rpartition("/")[0] for path in paths}
+    common = ""
+    if folders and all(folder.startswith("/") for folder in folders):
+        common = commonpath(folders).rstrip("/") + "/"
+    return lambda path: str(path).removeprefix(common)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table_of(*columns, rows=rows[:MOST_LINES])
+    if len(rows) > MOST_LINES:
+        out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
+
+
+def _say(text: str) -> None:
+    out.print(text, markup=False, soft_wrap=True, highlight=False)
+
+
+def _warn(text: str) -> None:
+    out.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True, highlight=False)
