@@ -39,18 +39,24 @@ def add(path, stats=None, size=10, partition=None, vector=None, **more):
     return {"add": file}
 
 
-def written(value, kind, greatest):
-    """A least or greatest value as Delta writes it."""
+def written(value, kind, greatest, writer="spark"):
+    """A least or greatest value as Delta on Spark writes it, or another writer.
+
+    ``raised`` raises the last character of a greatest text that it cuts; ``exact`` cuts nothing.
+    """
     if kind == "string":
-        if len(value) <= PREFIX:
+        if len(value) <= PREFIX or writer == "exact":
             return value
+        if greatest and writer == "raised":
+            kept = value[:PREFIX].rstrip("\U0010ffff")
+            return kept[:-1] + chr(ord(kept[-1]) + 1)
         end = "\x7f" if value[PREFIX] < "\x7f" else "\U0010ffff"
         return value[:PREFIX] + end if greatest else value[:PREFIX]
     if kind == "date":
         return value.isoformat()
     if kind.startswith("timestamp"):
         zone = "Z" if kind == "timestamp" else ""
-        return value.isoformat(timespec="milliseconds") + zone
+        return value.isoformat(timespec="milliseconds" if writer == "spark" else "auto") + zone
     if kind == "float":
         return as_float(value)
     return value
@@ -67,7 +73,7 @@ def as_float(value):
     raise AssertionError(value)
 
 
-def statistics(rows, kinds, tight=None, physical=None):
+def statistics(rows, kinds, tight=None, physical=None, writer="spark"):
     """A file's statistics: columns that hold nothing but nulls have no least and greatest value."""
     lows, highs, nulls = {}, {}, {}
     for i, (name, kind) in enumerate(kinds.items()):
@@ -81,7 +87,7 @@ def statistics(rows, kinds, tight=None, physical=None):
                 (highs, max(values, key=order), True),
             ):
                 is_nan = kind == "double" and math.isnan(value)
-                part[key] = "NaN" if is_nan else written(value, kind, greatest)
+                part[key] = "NaN" if is_nan else written(value, kind, greatest, writer)
     stats = {"numRecords": len(rows), "minValues": lows, "maxValues": highs, "nullCount": nulls}
     if tight is not None:
         stats["tightBounds"] = tight

@@ -1,6 +1,7 @@
 """What the logs rule out: never a table whose rows are all there, and what can be ruled out is."""
 
 import datetime as dt
+import itertools
 from decimal import Decimal
 
 import pytest
@@ -48,8 +49,8 @@ def lakes(draw):
 @st.composite
 def logs(draw, rows, kinds):
     """A log of files that hold some rows, some with deleted rows or without statistics."""
-    log = [schema(kinds)]
-    rest = list(rows)
+    log, rest = [schema(kinds)], list(rows)
+    writer = draw(st.sampled_from(["spark", "raised", "exact"]))
     while rest:
         size = draw(st.integers(1, len(rest)))
         part, rest = rest[:size], rest[size:]
@@ -57,7 +58,9 @@ def logs(draw, rows, kinds):
         gone = draw(st.lists(ROW, max_size=2)) if kind == "vector" else []
         gone = [tuple(row[list(KINDS).index(name)] for name in kinds) for row in gone]
         some = dict(list(kinds.items())[:1]) if kind == "few" else kinds
-        stats = statistics(part + gone, some, False if kind in ("vector", "wide") else None)
+        stats = statistics(
+            part + gone, some, False if kind in ("vector", "wide") else None, None, writer
+        )
         vector = (f"v{len(rest)}", len(gone)) if kind == "vector" else None
         log.append(add(f"f{len(rest)}", None if kind == "none" else stats, vector=vector))
     return replay("t", 0, log)
@@ -80,6 +83,7 @@ def cut(kind, child, parent, parent_kind=None):
     return cut_by(*tables, Edge("c", "p", (("v", "v"),)))
 
 
+STRING = {"v": "string"}
 DAY, NEXT = dt.date(2013, 1, 1), dt.date(2013, 1, 2)
 AT = dt.datetime(2013, 1, 1, 5)
 
@@ -113,6 +117,11 @@ def test_what_logs_cut_away_proves_nothing():
     assert cut("string", [long + "z"], [long + "b"]) is None
     assert cut("string", ["b" + long], [long, long]) == ("max", "v")
     assert cut("timestamp", [AT.replace(microsecond=900)], [AT]) is None
+    # Two writers cut one text in different ways.
+    for writers in itertools.product(("spark", "raised", "exact"), repeat=2):
+        files = [add("a", statistics([("a" * 40,)], STRING, writer=w)) for w in writers]
+        tables = [replay("t", 0, [schema(STRING), file]) for file in files]
+        assert cut_by(*tables, Edge("t", "t", (("v", "v"),))) is None, writers
     # NaN is above all numbers for some writers, and left out by others.
     assert cut("double", [float("nan")], [1.0]) is None
 

@@ -15,8 +15,9 @@ from typing import Any
 
 # Ends that writers put behind a greatest text that they cut, so that it stays the greatest.
 TIE_BREAKERS = "\x7f\ufffd\U0010ffff"
-# Writers cut longer texts; some then raise the last character in place of a tie-breaker.
-PREFIX = 32
+# Writers cut texts to 32 characters or more; some then raise the last one in place of a
+# tie-breaker, or an earlier one, where those behind it cannot be raised.
+PREFIX = 16
 NEXT_MILLISECOND = dt.timedelta(microseconds=999)
 INTEGERS = ("byte", "short", "integer", "long")
 
