@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "lib" / "lakebalance"
-STAGES = {"expect", "prune", "allocate", "sample", "publish", "report"}
+STAGES = {"expect", "prune", "allocate", "sample", "publish", "report", "lake"}
 FORBIDDEN = re.compile(
     r"\.rdd\b|_jvm|_jsc|sparkContext|monotonically_increasing_id\(|F\.rand\(|\.randn\(|"
     r"\.cache\(|\.persist\(|\.toPandas\(|spark\.conf\.set|\beval\(|pickle|yaml\.load\("
@@ -37,4 +37,13 @@ def test_nothing_that_serverless_refuses_or_chance_decides():
 
 def test_allocators_need_no_spark():
     for path in (ROOT / "allocate").glob("*.py"):
+        assert "pyspark" not in path.read_text(), path
+
+
+def test_what_is_planned_and_ruled_out_in_a_lake_needs_no_spark():
+    pure = ["facts", "log", "log_files", "prices", "ranges", "values"]
+    files = [ROOT / "lake" / f"{name}.py" for name in pure]
+    files += sorted((ROOT / "lake").glob("retention*.py"))
+    assert len(files) == 10
+    for path in files:
         assert "pyspark" not in path.read_text(), path

@@ -27,7 +27,7 @@ from lakebalance.lake.log_reading import each_or_said
 from lakebalance.lake.schema_graph import Edge
 
 # Tables whose hashes are computed in one job; more make plans that take long to analyse.
-MOST_SIDES = 24
+MOST_SIDES = 40
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,18 @@ def sample_size(fraction: float, risk: float) -> int:
 def share_for(size: int, rows: int | None) -> float:
     """The share of hashes with which at least ``size`` distinct rows are sampled, if none repeat.
 
-    Five standard deviations over the mean; all rows where their number is not known.
+    Five standard deviations over the mean, and up to a power of two, so that children of about one
+    size share their parents' hashes; all rows where their number is not known.
 
     Examples
     --------
-    >>> share_for(688, 10**6), share_for(688, 500), share_for(688, None)
-    (0.000825, 1.0, 1.0)
+    >>> share_for(688, 10**6) * 1024, share_for(688, 500), share_for(688, None)
+    (1.0, 1.0, 1.0)
     """
     if not rows:
         return 1.0
     share = (size + 5 * math.sqrt(size) + 5) / rows
-    # To three digits, so that children of about one size share their parent's hashes.
-    digits = 2 - math.floor(math.log10(share))
-    return min(1.0, math.ceil(round(share * 10.0**digits, 6)) / 10.0**digits)
+    return math.ldexp(1.0, min(0, math.ceil(math.log2(share))))
 
 
 def compare(
@@ -140,10 +139,10 @@ def compare(
 
 
 def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
-    """Pairs that are compared in one job; those of one parent stand together."""
+    """Pairs that are compared in one job; those of the same columns stand together."""
     batch: list[Pair] = []
     sides: set[_Side] = set()
-    for pair in sorted(pairs, key=lambda p: (p.edge.parent, p.edge.columns, p.edge.child)):
+    for pair in sorted(pairs, key=lambda p: (p.edge.columns, p.edge.parent, p.edge.child)):
         more = set(_sides(pair))
         if batch and len(sides | more) > MOST_SIDES:
             yield batch

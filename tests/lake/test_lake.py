@@ -1,0 +1,225 @@
+"""The whole way through a small lake with Spark: scanned, narrowed, planned, by hand and command."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lakebalance import lake
+from lakebalance.cli import main
+from lakebalance.core.errors import TableError
+from lakebalance.lake import inventory as inventory_module
+from lakebalance.lake import log_reading
+from written import write
+
+ROWS = 3000
+
+
+def rows(start, stop):
+    ids = range(start, stop)
+    return pa.table(
+        {
+            "id": pa.array(ids, pa.int64()),
+            "text": [f"{'a' * 40} {i}" for i in ids],
+            "x": [i % 97 / 7 if i % 5 else None for i in ids],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(spark, tmp_path_factory):
+    """A lake in which ``base`` holds: copy, narrow, some, few, int, noted, apart; not near, later.
+
+    ``mapped`` has a deletion vector and a renamed column, ``noted`` an old log in a checkpoint.
+    """
+    top = tmp_path_factory.mktemp("top[1]")
+    base = rows(0, ROWS)
+    write(top / "lake/base", base, files=2)
+    write(top / "lake/copy", base.slice(0, ROWS).take(list(range(ROWS - 1, -1, -1))))
+    write(top / "lake/deep/narrow", base.select(["x", "id"]))
+    write(top / "lake/deep/some", base.slice(100, 50))
+    near = base.to_pylist()
+    near[5]["x"] = near[6]["x"]
+    write(top / "lake/near", pa.Table.from_pylist(near, schema=base.schema))
+    write(top / "lake/later", rows(ROWS, ROWS + 10))
+    ids = base.slice(0, 20).select(["id"])
+    write(top / "lake/int", ids.cast(pa.schema([("id", pa.int32())])))
+    write(top / "lake/empty", base.slice(0, 0))
+    (top / "lake/broken/_delta_log").mkdir(parents=True)
+    (top / f"lake/broken/_delta_log/{0:020}.json").write_text("{")
+    (top / "lake/torn/_delta_log").mkdir(parents=True)
+    (top / f"lake/torn/_delta_log/{3:020}.json").write_text("{}")
+    noted = f"{top}/lake/noted"
+    df = spark.createDataFrame(base.slice(0, 1000))
+    df.coalesce(1).write.format("delta").option("delta.checkpointInterval", "1").save(noted)
+    df.limit(0).write.format("delta").mode("append").save(noted)
+    log = Path(noted) / "_delta_log"
+    assert list(log.glob("*.checkpoint.parquet"))
+    for version in (0, 1):
+        (log / f"{version:020}.json").unlink()
+    mapped = f"{top}/lake/mapped"
+    properties = {"delta.columnMapping.mode": "name", "delta.enableDeletionVectors": "true"}
+    df = spark.createDataFrame(rows(0, 200)).withColumnRenamed("text", "a b")
+    df.coalesce(1).write.format("delta").options(**properties).save(mapped)
+    spark.sql(f"ALTER TABLE delta.`{mapped}` RENAME COLUMN `a b` TO text")
+    spark.sql(f"DELETE FROM delta.`{mapped}` WHERE id % 2 = 0")
+    return top
+
+
+@pytest.fixture(scope="module")
+def scanned(spark, folder):
+    return lake.scan(spark, [f"{folder}/lake"], f"{folder}/state")
+
+
+def short(path):
+    return path.rpartition("/")[2]
+
+
+def test_the_inventory_is_what_the_logs_say(spark, folder, scanned):
+    facts = {short(t.table): t for t in scanned.tables}
+    assert {name: t.rows for name, t in facts.items()} == {
+        "base": ROWS, "copy": ROWS, "narrow": ROWS, "some": 50, "near": ROWS, "later": 10,
+        "int": 20, "empty": 0, "noted": 1000, "mapped": 100,
+    }  # fmt: skip
+    assert (facts["base"].files, facts["mapped"].files) == (2, 1)
+    assert facts["noted"].by_name["id"].max_high == 999
+    assert facts["mapped"].by_name["text"].max_high is not None
+    problems = {short(path): why for path, why in scanned.problems.items()}
+    assert "not JSON" in problems.pop("broken")
+    assert "first of version 0" in problems.pop("torn")
+    assert not problems
+    kept = spark.read.format("delta").load(f"{folder}/state/inventory")
+    assert kept.where("rows = 3000").count() == 4
+
+
+def test_only_changed_logs_are_read_again(spark, folder, scanned, monkeypatch):
+    read = []
+    real = log_reading.read_logs
+
+    def noting(spark, logs):
+        read.extend(map(short, logs))
+        return real(spark, logs)
+
+    monkeypatch.setattr(inventory_module, "read_logs", noting)
+    shutil.copytree(folder / "lake/some", folder / "lake/other")
+    again = lake.scan(spark, [f"{folder}/lake"], f"{folder}/state")
+    assert sorted(read) == ["broken", "other"]
+    shutil.rmtree(folder / "lake/other")
+    after = lake.scan(spark, [f"{folder}/lake/deep", f"{folder}/lake"], f"{folder}/state")
+    assert {e.table for e in again.entries} - {e.table for e in after.entries} == {
+        f"{folder}/lake/other"
+    }
+    assert set(after.entries) == set(scanned.entries)
+    # What lies elsewhere stays.
+    some = lake.scan(spark, [f"{folder}/lake/deep"], f"{folder}/state")
+    assert set(some.entries) == set(scanned.entries)
+
+
+@pytest.fixture
+def call(spark, monkeypatch, capsys):
+    monkeypatch.setattr(type(spark), "stop", lambda self: None)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lakebalance", "lake", *map(str, args)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+def test_graph_and_plan_by_command(call, folder, scanned):
+    state = folder / "state"
+    code, text, err = call("graph", "--state", state, "--json")
+    assert code == 0, err
+    found = json.loads(text)
+    held = {(short(e["child"]), short(e["parent"])) for e in found["edges"]}
+    full = {"base", "copy"}
+    assert {pair for pair in held if pair[0] != "empty"} >= {
+        *((c, p) for c in ("narrow", "some", "int", "noted", "mapped") for p in full),
+        ("base", "copy"), ("copy", "base"), ("int", "narrow"), ("int", "noted"), ("int", "near"),
+    }  # fmt: skip
+    assert not {("later", "base"), ("near", "narrow"), ("narrow", "some")} & held
+    assert {p for c, p in held if c == "empty"} == {
+        "base", "copy", "some", "near", "later", "noted", "mapped",
+    }  # fmt: skip
+    funnel = {s["step"]: s["pairs"] for s in found["funnel"]}
+    assert funnel["all pairs"] == 90 > funnel["schema"] > funnel["min–max"] >= len(held)
+    assert set(found["cut"]) >= {"rows", "max"}
+    assert found["problems"] == []
+
+    code, text, err = call("plan", "--state", state, "--json", "--keep", folder / "lake/int")
+    assert code == 0, err
+    plan = json.loads(text)
+    dropped = {short(t["table"]): short(t["rebuild_from"]) for t in plan["tables"]
+               if t["action"] == "drop"}  # fmt: skip
+    assert set(dropped) >= {"narrow", "some", "noted", "mapped"}
+    assert len({"base", "copy"} & set(dropped)) == 1
+    assert not {"int", "near", "later"} & set(dropped)
+    assert not set(dropped.values()) & set(dropped)
+    assert all(t["verified"] for t in plan["tables"] if t["action"] == "drop")
+    assert plan["cost"]["bound"] == pytest.approx(plan["cost"]["after"])
+    assert (folder / "lake/narrow").exists() is False and (folder / "lake/deep/narrow").exists()
+
+    code, text, _ = call("plan", "--state", state)
+    assert code == 0
+    assert "no choice costs less. Nothing was dropped." in " ".join(text.split())
+    code, _, err = call("plan", "--state", state, "--keep", folder / "lake/bass")
+    assert code == 2
+    assert f'did you mean "{folder}/lake/base"' in err.replace("\n", "")
+
+
+def test_a_sample_is_the_same_in_both_and_verification_finds_the_rest(call, folder, scanned):
+    """A row in 3,000 is overlooked by a sample of 7, and found by comparing all."""
+    state = folder / "state"
+    args = ("graph", "--state", state, "--json", "--missing", "0.5", "--seed", "3")
+    near = [
+        [e for e in json.loads(call(*args, *more)[1])["edges"] if short(e["child"]) == "near"]
+        for more in ((), ("--verify",))
+    ]
+    assert {short(e["parent"]) for e in near[0]} == {"base", "copy"}
+    assert near[1] == []
+    assert all(5 <= e["distinct_compared"] < 200 and e["risk"] < 0.001 for e in near[0])
+    assert not any(e["verified"] for e in near[0])
+    # The plan relies on none that does not hold when all rows are compared.
+    call(*args)
+    plan = json.loads(call("plan", "--state", state, "--json")[1])
+    assert "near" in {short(pair["child"]) for pair in plan["refuted"]}
+    assert {short(t["table"]): t["action"] for t in plan["tables"]}["near"] == "keep"
+
+
+def test_what_users_get_wrong_is_said(call, folder, spark, tmp_path):
+    code, _, err = call("scan", tmp_path / "none", "--state", tmp_path / "s")
+    assert (code, "no Delta table below" in err, "--depth" in err) == (4, True, True)
+    for command in ("graph", "plan"):
+        code, _, err = call(command, "--state", tmp_path / "s")
+        assert (code, "lakebalance lake scan" in err) == (4, True)
+    assert call("graph", "--state", "s", "--risk", "2")[0] == 2
+    code, _, err = call("graph", "--state", "s", "--alias", "dep")
+    assert (code, "--alias dep: write" in err) == (2, True)
+    code, _, err = call("plan", "--state", "s", "--throughput", "0")
+    assert (code, "--throughput 0" in err) == (2, True)
+    write(tmp_path / "l/t", rows(0, 3))
+    assert call("scan", tmp_path / "l", "--state", tmp_path / "s")[0] == 0
+    with pytest.raises(TableError, match="lakebalance lake graph"):
+        lake.plan(spark, str(tmp_path / "s"))
+
+
+def test_logs_that_may_not_be_read_do_not_stop_the_others():
+    def read(some):
+        if "b" in some:
+            raise RuntimeError("java.io.FileNotFoundException: b (Permission denied)")
+        return list(some)
+
+    found, failed = log_reading.each_or_said(["a", "b", "c"], read, "its log")
+    assert found == ["a", "c"]
+    assert failed == [
+        ("b", "its log: no permission: java.io.FileNotFoundException: b (Permission denied)")
+    ]
