@@ -107,7 +107,7 @@ def show_plan(data: Mapping[str, Any]) -> None:
 
 
 def _how_good(cost: Mapping[str, float]) -> str:
-    if cost["bound"] >= cost["after"]:
+    if cost["bound"] >= cost["after"] * (1 - 1e-6):
         return "no choice costs less."
     return f"no choice costs less than {money(cost['bound'])}."
 

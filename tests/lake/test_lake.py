@@ -1,4 +1,4 @@
-"""The whole way through a small lake with Spark: scanned, narrowed, planned, by hand and command."""
+"""The whole way through a small lake with Spark: scanned, narrowed and planned, by command too."""
 
 import json
 import shutil
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from lakebalance import lake
-from lakebalance.cli import main
+from lakebalance.cli import app, main
 from lakebalance.core.errors import TableError
 from lakebalance.lake import inventory as inventory_module
 from lakebalance.lake import log_reading
@@ -72,6 +73,13 @@ def folder(spark, tmp_path_factory):
 @pytest.fixture(scope="module")
 def scanned(spark, folder):
     return lake.scan(spark, [f"{folder}/lake"], f"{folder}/state")
+
+
+@pytest.mark.parametrize("verb", ["scan", "graph", "plan"])
+def test_every_verb_has_help_with_an_example(verb):
+    shown = CliRunner().invoke(app, ["lake", verb, "--help"])
+    assert shown.exit_code == 0
+    assert f"lakebalance lake {verb}" in " ".join(shown.output.replace("│", " ").split())
 
 
 def short(path):

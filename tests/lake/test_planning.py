@@ -13,7 +13,7 @@ from lakebalance.lake.facts import ColumnFacts, TableFacts
 from lakebalance.lake.planning import _known, reads_in
 from lakebalance.lake.prices import Prices, problem_of
 from lakebalance.lake.retention import retention
-from lakebalance.lake.schema_graph import edges
+from lakebalance.lake.schema_graph import Edge, edges
 
 
 def table(name, gigabytes=1, borrowed=(), columns="ab"):
@@ -93,6 +93,15 @@ def test_the_share_of_hashes_gives_the_sample(size, rows):
     share = share_for(size, rows)
     wanted = (size + 5 * math.sqrt(size) + 5) / rows
     assert share == 1.0 if wanted > 0.5 else wanted <= share < 2 * wanted
+
+
+def test_few_rows_are_sent_to_many_and_not_the_many_to_them():
+    few, many = (TableFacts(n, 0, rows, 1, 1, ()) for n, rows in (("c", 100), ("p", 10**9)))
+    edge = Edge("c", "p", ())
+    assert Pair(edge, few, many, 1.0).is_lopsided
+    assert not Pair(edge, few, many, 0.5).is_lopsided
+    assert not Pair(edge, many, many, 1.0).is_lopsided
+    assert not Pair(edge, few, few, 1.0).is_lopsided
 
 
 def test_pairs_of_one_parent_share_a_job_and_jobs_are_bounded():

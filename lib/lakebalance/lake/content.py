@@ -28,6 +28,8 @@ from lakebalance.lake.schema_graph import Edge
 
 # Tables whose hashes are computed in one job; more make plans that take long to analyse.
 MOST_SIDES = 40
+# So many rows of a child are sent to where its parents are read.
+FEW = 100_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,14 @@ class Pair:
     child: TableFacts
     parent: TableFacts
     share: float
+
+    @property
+    def is_lopsided(self) -> bool:
+        """Whether few rows are all looked up among many, of which the others need not be moved."""
+        own, others = self.child.rows, self.parent.rows
+        if self.share < 1 or own is None or own > FEW:
+            return False
+        return others is None or others > 4 * own
 
 
 @dataclass(frozen=True)
@@ -65,13 +75,17 @@ class Compared:
 
 @dataclass(frozen=True)
 class _Side:
-    """Columns of one table, in one order, as types that both tables of a pair share."""
+    """Columns of one table, in one order, as types that both tables of a pair share.
+
+    Of one that is ``probed``, only rows are counted that a child of the same job may have.
+    """
 
     table: str
     version: int
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
     share: float
+    probed: bool = False
 
 
 def sample_size(fraction: float, risk: float) -> int:
@@ -124,7 +138,9 @@ def compare(
     -------
     What was found, and why other pairs could not be compared.
     """
-    found: list[tuple[Edge, Compared]] = []
+    # Nothing is missing of a table that is empty, as its log says.
+    found = [(pair.edge, Compared(0, 0, 0, 1.0)) for pair in pairs if pair.child.rows == 0]
+    pairs = [pair for pair in pairs if pair.child.rows != 0]
     failed: list[tuple[Edge, str]] = []
     some = partial(_compare, spark, seed=seed)
     with Beside(spark) as beside:
@@ -158,7 +174,8 @@ def _sides(pair: Pair) -> tuple[_Side, _Side]:
     others = tuple(name for _, name in pair.edge.columns)
     kinds = tuple(json.dumps(pair.parent.by_name[name].kind, sort_keys=True) for name in others)
     child = _Side(pair.child.table, pair.child.version, own, kinds, pair.share)
-    return child, _Side(pair.parent.table, pair.parent.version, others, kinds, pair.share)
+    parent = pair.parent.table, pair.parent.version, others, kinds, pair.share
+    return child, _Side(*parent, probed=pair.is_lopsided)
 
 
 def _compare(
@@ -167,7 +184,13 @@ def _compare(
     of_pairs = [_sides(pair) for pair in pairs]
     sides = list(dict.fromkeys(side for both in of_pairs for side in both))
     hashes = [_hashes(spark, side, i, seed) for i, side in enumerate(sides)]
-    counted = reduce(DataFrame.union, hashes).groupBy("side", "hi", "lo").count()
+    rows_of = [rows for rows, side in zip(hashes, sides, strict=True) if not side.probed]
+    if probed := [rows for rows, side in zip(hashes, sides, strict=True) if side.probed]:
+        children = {both[0] for both in of_pairs if both[1].probed}
+        few = [rows.select("hi") for rows, s in zip(hashes, sides, strict=True) if s in children]
+        wanted = F.broadcast(reduce(DataFrame.union, few).distinct())
+        rows_of.append(reduce(DataFrame.union, probed).join(wanted, "hi", "left_semi"))
+    counted = reduce(DataFrame.unionByName, rows_of).groupBy("side", "hi", "lo").count()
     roles = [
         (sides.index(side), i, role)
         for i, both in enumerate(of_pairs)
@@ -176,7 +199,7 @@ def _compare(
     of_side = small_table(spark, ["side", "pair", "role"], roles)
     own = F.sum(F.when(F.col("role") == 0, F.col("count")).otherwise(0))
     others = F.sum(F.when(F.col("role") == 1, F.col("count")).otherwise(0))
-    rows = (
+    found = (
         counted.join(F.broadcast(of_side), "side")
         .groupBy("pair", "hi", "lo")
         .agg(own.alias("own"), others.alias("others"))
@@ -189,7 +212,7 @@ def _compare(
         )
         .collect()
     )
-    by_pair = {pair: numbers for pair, *numbers in rows}
+    by_pair = {pair: numbers for pair, *numbers in found}
     results = []
     for i, pair in enumerate(pairs):
         row = by_pair.get(i)

@@ -135,7 +135,7 @@ def scan(
         if entry.table not in again and (entry.table in seen or elsewhere):
             entries.append(entry)
     inventory = Inventory(tuple(sorted(entries, key=lambda e: e.table)), len(changed))
-    if changed or set(inventory.entries) != set(before.values()):
+    if {entry.table: entry for entry in inventory.entries} != before:
         _keep(spark, inventory, folder)
     return inventory
 
@@ -184,7 +184,8 @@ def _listed(
         )
     if len(failed) == len(roots):
         raise TableError(f"{failed[0][0]}: {failed[0][1]}")
-    problems = [Entry(root, None, None, None, f"not listed: {why}") for root, why in failed]
+    said = {root: "no Delta table below it" if root in empty else why for root, why in failed}
+    problems = [Entry(root, None, None, None, why) for root, why in said.items()]
     found = []
     for table, times in sorted(dict(rows).items()):
         if is_below(table, state):

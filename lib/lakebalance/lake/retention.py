@@ -15,7 +15,7 @@ from lakebalance.lake.retention_program import integer_program
 from lakebalance.lake.retention_tree import on_tree
 
 # An integer program of more pairs takes minutes.
-MOST_PAIRS = 20_000
+MOST_PAIRS = 4_000
 MOST_STATES = 2_000_000
 
 
@@ -66,8 +66,8 @@ def retention(problem: Problem) -> Solution:
     """The cheapest choice of kept tables; exact unless the solution's bound says otherwise.
 
     Tables that no containment joins are decided apart: by dynamic programming where they form a
-    tree, by an integer program (HiGHS) otherwise, greedily with a Lagrangian bound where there are
-    too many pairs for one.
+    tree; otherwise greedily where a Lagrangian bound proves that to be best, else by an integer
+    program (HiGHS), and greedily where there are too many pairs for one.
 
     Parameters
     ----------
@@ -99,25 +99,26 @@ def retention(problem: Problem) -> Solution:
         for v, u in zip(members, chosen, strict=True):
             source[v] = None if u is None else members[u]
         methods[method] = methods.get(method, 0) + len(members)
-        bound += part.cost(chosen) if least is None else least
+        bound += least
     return Solution(tuple(source), problem.cost(source), bound, methods)
 
 
-def _decided(part: Problem) -> tuple[str, list[int | None], int | None]:
-    """How a component was decided, its sources, and the bound where they may not be the best."""
-    if len(part.keep) == 1:
-        return "alone", [None], None
+def _decided(part: Problem) -> tuple[str, list[int | None], int]:
+    """How a component was decided, its sources, and what no others cost less than."""
+    data = part.keep, part.sources, part.pinned
     pairs = sum(map(len, part.sources))
-    if pairs <= MOST_STATES and (chosen := on_tree(part.keep, part.sources, part.pinned)):
-        return "tree", chosen, None
-    found = None
-    if pairs <= MOST_PAIRS:
-        found = integer_program(part.keep, part.sources, part.pinned)
-    if found is not None:
-        return "integer program", found, None
-    greedily = greedy(part.keep, part.sources, part.pinned)
-    cost = part.cost(greedily)
-    return "greedy", greedily, min(lower_bound(part.keep, part.sources, part.pinned, cost), cost)
+    if not pairs:
+        return "alone", [None], part.keep[0]
+    if pairs <= MOST_STATES and (chosen := on_tree(*data)):
+        return "tree", chosen, part.cost(chosen)
+    chosen = greedy(*data)
+    cost = part.cost(chosen)
+    bound = min(lower_bound(*data, cost), cost)
+    if bound < cost and pairs <= MOST_PAIRS and (found := integer_program(*data)):
+        bound = max(bound, found[1])
+        if part.cost(found[0]) <= cost:
+            return "integer program", found[0], min(bound, part.cost(found[0]))
+    return "greedy", chosen, min(bound, cost)
 
 
 def components(sources: Sequence[Mapping[int, int]]) -> Iterator[list[int]]:
