@@ -32,7 +32,7 @@ def rows(start, stop):
 
 @pytest.fixture(scope="module")
 def folder(spark, tmp_path_factory):
-    """A lake in which ``base`` holds: copy, narrow, some, few, int, noted, apart; not near, later.
+    """A lake in which ``base`` holds copy, narrow, some, int, noted, mapped; not near, later.
 
     ``mapped`` has a deletion vector and a renamed column, ``noted`` an old log in a checkpoint.
     """
@@ -43,7 +43,7 @@ def folder(spark, tmp_path_factory):
     write(top / "lake/deep/narrow", base.select(["x", "id"]))
     write(top / "lake/deep/some", base.slice(100, 50))
     near = base.to_pylist()
-    near[5]["x"] = near[6]["x"]
+    near[7]["x"] = near[6]["x"]
     write(top / "lake/near", pa.Table.from_pylist(near, schema=base.schema))
     write(top / "lake/later", rows(ROWS, ROWS + 10))
     ids = base.slice(0, 20).select(["id"])
@@ -55,12 +55,12 @@ def folder(spark, tmp_path_factory):
     (top / f"lake/torn/_delta_log/{3:020}.json").write_text("{}")
     noted = f"{top}/lake/noted"
     df = spark.createDataFrame(base.slice(0, 1000))
-    df.coalesce(1).write.format("delta").option("delta.checkpointInterval", "1").save(noted)
-    df.limit(0).write.format("delta").mode("append").save(noted)
+    first = df.where("id < 999").coalesce(1).write.format("delta")
+    first.option("delta.checkpointInterval", "1").save(noted)
+    df.where("id = 999").coalesce(1).write.format("delta").mode("append").save(noted)
     log = Path(noted) / "_delta_log"
     assert list(log.glob("*.checkpoint.parquet"))
-    for version in (0, 1):
-        (log / f"{version:020}.json").unlink()
+    (log / f"{0:020}.json").unlink()
     mapped = f"{top}/lake/mapped"
     properties = {"delta.columnMapping.mode": "name", "delta.enableDeletionVectors": "true"}
     df = spark.createDataFrame(rows(0, 200)).withColumnRenamed("text", "a b")
@@ -112,7 +112,7 @@ def test_only_changed_logs_are_read_again(spark, folder, scanned, monkeypatch):
         return real(spark, logs)
 
     monkeypatch.setattr(inventory_module, "read_logs", noting)
-    shutil.copytree(folder / "lake/some", folder / "lake/other")
+    shutil.copytree(folder / "lake/deep/some", folder / "lake/other")
     again = lake.scan(spark, [f"{folder}/lake"], f"{folder}/state")
     assert sorted(read) == ["broken", "other"]
     shutil.rmtree(folder / "lake/other")
@@ -145,7 +145,7 @@ def call(spark, monkeypatch, capsys):
 
 def test_graph_and_plan_by_command(call, folder, scanned):
     state = folder / "state"
-    code, text, err = call("graph", "--state", state, "--json")
+    code, text, err = call("graph", "--state", state, "--json", "--verify")
     assert code == 0, err
     found = json.loads(text)
     held = {(short(e["child"]), short(e["parent"])) for e in found["edges"]}
@@ -163,7 +163,9 @@ def test_graph_and_plan_by_command(call, folder, scanned):
     assert set(found["cut"]) >= {"rows", "max"}
     assert found["problems"] == []
 
-    code, text, err = call("plan", "--state", state, "--json", "--keep", folder / "lake/int")
+    code, text, err = call(
+        "plan", "--state", state, "--json", "--keep", folder / "lake/int", "--reads", "0.01"
+    )
     assert code == 0, err
     plan = json.loads(text)
     dropped = {short(t["table"]): short(t["rebuild_from"]) for t in plan["tables"]
@@ -176,31 +178,23 @@ def test_graph_and_plan_by_command(call, folder, scanned):
     assert plan["cost"]["bound"] == pytest.approx(plan["cost"]["after"])
     assert (folder / "lake/narrow").exists() is False and (folder / "lake/deep/narrow").exists()
 
-    code, text, _ = call("plan", "--state", state)
-    assert code == 0
-    assert "no choice costs less. Nothing was dropped." in " ".join(text.split())
     code, _, err = call("plan", "--state", state, "--keep", folder / "lake/bass")
     assert code == 2
     assert f'did you mean "{folder}/lake/base"' in err.replace("\n", "")
 
 
-def test_a_sample_is_the_same_in_both_and_verification_finds_the_rest(call, folder, scanned):
+def test_what_a_sample_overlooks_is_not_planned(call, folder, scanned):
     """A row in 3,000 is overlooked by a sample of 7, and found by comparing all."""
     state = folder / "state"
-    args = ("graph", "--state", state, "--json", "--missing", "0.5", "--seed", "3")
-    near = [
-        [e for e in json.loads(call(*args, *more)[1])["edges"] if short(e["child"]) == "near"]
-        for more in ((), ("--verify",))
-    ]
-    assert {short(e["parent"]) for e in near[0]} == {"base", "copy"}
-    assert near[1] == []
-    assert all(5 <= e["distinct_compared"] < 200 and e["risk"] < 0.001 for e in near[0])
-    assert not any(e["verified"] for e in near[0])
-    # The plan relies on none that does not hold when all rows are compared.
-    call(*args)
-    plan = json.loads(call("plan", "--state", state, "--json")[1])
-    assert "near" in {short(pair["child"]) for pair in plan["refuted"]}
-    assert {short(t["table"]): t["action"] for t in plan["tables"]}["near"] == "keep"
+    _, text, _ = call("graph", "--state", state, "--missing", "0.5", "--seed", "3", "--json")
+    near = [e for e in json.loads(text)["edges"] if short(e["child"]) == "near"]
+    assert {short(e["parent"]) for e in near} == {"base", "copy"}
+    assert all(5 <= e["distinct_compared"] < 200 and e["risk"] < 0.001 for e in near)
+    assert not any(e["verified"] for e in near)
+    text = " ".join(call("plan", "--state", state, "--reads", "0.01")[1].split())
+    assert "lake/near is not wholly in" in text
+    assert "no choice costs less. Nothing was dropped." in text
+    assert "(not verified)" not in text
 
 
 def test_what_users_get_wrong_is_said(call, folder, spark, tmp_path):

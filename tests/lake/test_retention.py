@@ -156,7 +156,7 @@ def test_many_copies_of_one_table_are_decided_soon():
     check(Problem([230 * 10**9] * n, copies), found.source)
     kept = [v for v, u in enumerate(found.source) if u is None]
     assert [reads[v] for v in kept] == [7]
-    assert found.gap < 1e-6
+    assert found.gap < 1e-4
     assert time.monotonic() - started < 20
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -23,7 +23,7 @@ from lakebalance.core.hashing import hash128
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
-from lakebalance.lake.log_reading import each_or_said
+from lakebalance.lake.log_reading import each_or_said, reason
 from lakebalance.lake.schema_graph import Edge
 
 # Tables whose hashes are computed in one job; more make plans that take long to analyse.
@@ -81,7 +81,6 @@ class _Side:
     """
 
     table: str
-    version: int
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
     share: float
@@ -142,16 +141,41 @@ def compare(
     found = [(pair.edge, Compared(0, 0, 0, 1.0)) for pair in pairs if pair.child.rows == 0]
     pairs = [pair for pair in pairs if pair.child.rows != 0]
     failed: list[tuple[Edge, str]] = []
-    some = partial(_compare, spark, seed=seed)
+    frames, unread = _opened(spark, pairs)
+    for pair in pairs:
+        ends = [why for t in (pair.child, pair.parent) if (why := unread.get(t.table))]
+        failed += [(pair.edge, why) for why in ends[:1]]
+    readable = [p for p in pairs if not {p.child.table, p.parent.table} & unread.keys()]
+    some = partial(_compare, spark, frames=frames, seed=seed)
     with Beside(spark) as beside:
         started = [
-            beside.start(partial(each_or_said, batch, some, "its rows")) for batch in batches(pairs)
+            beside.start(partial(each_or_said, batch, some, "its rows"))
+            for batch in batches(readable)
         ]
     for batch in started:
         results, problems = batch.result()
         found += results
         failed += [(pair.edge, why) for pair, why in problems]
     return found, failed
+
+
+def _opened(
+    spark: SparkSession, pairs: Sequence[Pair]
+) -> tuple[dict[str, DataFrame], dict[str, str]]:
+    """Each table at its version, once for all comparisons, and why others cannot be read."""
+
+    def opened(table: TableFacts) -> DataFrame | str:
+        try:
+            return read_delta(spark, Table(table.table), table.version)
+        except Exception as error:
+            return reason(error, table.table)
+
+    tables = {t.table: t for pair in pairs for t in (pair.child, pair.parent)}
+    with Beside(spark) as beside:
+        started = {name: beside.start(partial(opened, t)) for name, t in tables.items()}
+    found = {name: future.result() for name, future in started.items()}
+    frames = {name: df for name, df in found.items() if not isinstance(df, str)}
+    return frames, {name: why for name, why in found.items() if isinstance(why, str)}
 
 
 def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
@@ -173,17 +197,17 @@ def _sides(pair: Pair) -> tuple[_Side, _Side]:
     own = tuple(name for name, _ in pair.edge.columns)
     others = tuple(name for _, name in pair.edge.columns)
     kinds = tuple(json.dumps(pair.parent.by_name[name].kind, sort_keys=True) for name in others)
-    child = _Side(pair.child.table, pair.child.version, own, kinds, pair.share)
-    parent = pair.parent.table, pair.parent.version, others, kinds, pair.share
+    child = _Side(pair.child.table, own, kinds, pair.share)
+    parent = pair.parent.table, others, kinds, pair.share
     return child, _Side(*parent, probed=pair.is_lopsided)
 
 
 def _compare(
-    spark: SparkSession, pairs: Sequence[Pair], *, seed: int
+    spark: SparkSession, pairs: Sequence[Pair], *, frames: Mapping[str, DataFrame], seed: int
 ) -> list[tuple[Edge, Compared]]:
     of_pairs = [_sides(pair) for pair in pairs]
     sides = list(dict.fromkeys(side for both in of_pairs for side in both))
-    hashes = [_hashes(spark, side, i, seed) for i, side in enumerate(sides)]
+    hashes = [_hashes(frames[side.table], side, i, seed) for i, side in enumerate(sides)]
     rows_of = [rows for rows, side in zip(hashes, sides, strict=True) if not side.probed]
     if probed := [rows for rows, side in zip(hashes, sides, strict=True) if side.probed]:
         children = {both[0] for both in of_pairs if both[1].probed}
@@ -221,9 +245,8 @@ def _compare(
     return results
 
 
-def _hashes(spark: SparkSession, side: _Side, number: int, seed: int) -> DataFrame:
+def _hashes(df: DataFrame, side: _Side, number: int, seed: int) -> DataFrame:
     """One row for each row of a table in the sample: the side's number and the row's hash."""
-    df = read_delta(spark, Table(side.table), side.version)
     own = {field.name: field.dataType for field in df.schema.fields}
     values = []
     for i, (name, kind) in enumerate(zip(side.columns, side.kinds, strict=True)):

@@ -153,8 +153,13 @@ def each_or_said(
         return read(items), []
     except Exception as error:
         if len(items) == 1:
-            said = error if isinstance(error, LakebalanceError) else for_users(error, what)
-            return [], [(items[0], first_line(said or error)[:500])]
+            return [], [(items[0], reason(error, what))]
     middle = len(items) // 2
     halves = [each_or_said(part, read, what) for part in (items[:middle], items[middle:])]
     return halves[0][0] + halves[1][0], halves[0][1] + halves[1][1]
+
+
+def reason(error: Exception, what: str) -> str:
+    """Why something could not be read, in a line."""
+    said = error if isinstance(error, LakebalanceError) else for_users(error, what)
+    return first_line(said or error)[:500]
