@@ -230,13 +230,13 @@ def diff(
 ) -> None:
     """Say what changed between two runs. Example: lakebalance diff r.yaml 3f2a 9c01"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.run_diff import diff as changed
 
         show("comparing the runs")
         data = changed(loaded, spark, run, other)
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_diff(data)
 
@@ -250,13 +250,13 @@ def rollback(
 ) -> None:
     """Take the tables back to an earlier run. Example: lakebalance rollback r.yaml 3f2a"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.rolled_back import rollback as returned
 
         show("taking the tables back")
         data = returned(loaded, spark, run)
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_rollback(data)
 
@@ -274,13 +274,13 @@ def clean(
 ) -> None:
     """Take out what old runs left beside their tables. Example: lakebalance clean r.yaml"""
     loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, _session(show) as spark:
+    with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.cleaning import clean as cleaned
 
         show("counting what runs left")
         data = cleaned(loaded, spark, keep, unfinished=unfinished, dry_run=not confirm)
     if as_json:
-        _print_json(data)
+        print_json(data)
     else:
         console.show_clean(data)
 
