@@ -186,7 +186,7 @@ def test_graph_and_plan_by_command(call, folder, scanned):
 def test_what_a_sample_overlooks_is_not_planned(call, folder, scanned):
     """A row in 3,000 is overlooked by a sample of 7, and found by comparing all."""
     state = folder / "state"
-    _, text, _ = call("graph", "--state", state, "--missing", "0.5", "--seed", "3", "--json")
+    _, text, _ = call("graph", "--state", state, "--missing", "0.5", "--seed", "1", "--json")
     near = [e for e in json.loads(text)["edges"] if short(e["child"]) == "near"]
     assert {short(e["parent"]) for e in near} == {"base", "copy"}
     assert all(5 <= e["distinct_compared"] < 200 and e["risk"] < 0.001 for e in near)

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.beside import Beside
-from lakebalance.core.columns import column
-from lakebalance.core.hashing import hash128
+from lakebalance.core.columns import column, kinds
+from lakebalance.core.hashing import INTEGRALS, hash128
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
@@ -30,6 +30,7 @@ from lakebalance.lake.schema_graph import Edge
 MOST_SIDES = 40
 # So many rows of a child are sent to where its parents are read.
 FEW = 100_000
+Form = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def _compare(
 ) -> list[tuple[Edge, Compared]]:
     of_pairs = [_sides(pair) for pair in pairs]
     sides = list(dict.fromkeys(side for both in of_pairs for side in both))
-    hashes = [_hashes(frames[side.table], side, i, seed) for i, side in enumerate(sides)]
+    keys: dict[Form, Column] = {}
+    hashes = [_hashes(frames[side.table], side, i, seed, keys) for i, side in enumerate(sides)]
     rows_of = [rows for rows, side in zip(hashes, sides, strict=True) if not side.probed]
     if probed := [rows for rows, side in zip(hashes, sides, strict=True) if side.probed]:
         children = {both[0] for both in of_pairs if both[1].probed}
@@ -215,6 +217,7 @@ def _compare(
         wanted = F.broadcast(reduce(DataFrame.union, few).distinct())
         rows_of.append(reduce(DataFrame.union, probed).join(wanted, "hi", "left_semi"))
     counted = reduce(DataFrame.unionByName, rows_of).groupBy("side", "hi", "lo").count()
+    counted = counted.withColumn("side", F.col("side").cast("bigint"))
     roles = [
         (sides.index(side), i, role)
         for i, both in enumerate(of_pairs)
@@ -245,21 +248,40 @@ def _compare(
     return results
 
 
-def _hashes(df: DataFrame, side: _Side, number: int, seed: int) -> DataFrame:
-    """One row for each row of a table in the sample: the side's number and the row's hash."""
-    own = {field.name: field.dataType for field in df.schema.fields}
-    values = []
-    for i, (name, kind) in enumerate(zip(side.columns, side.kinds, strict=True)):
-        wanted = _type(kind)
-        same = own[name].simpleString() == wanted.simpleString()
-        value = column(name) if same else column(name).cast(wanted)
-        values.append(value.alias(f"c{i}"))
-    plain = df.select(*values)
-    key = hash128(plain, plain.columns, "lake", seed).alias("key")
-    hashed = plain.select(key).select(F.lit(number).alias("side"), "key.hi", "key.lo")
+def _hashes(
+    df: DataFrame, side: _Side, number: int, seed: int, keys: dict[Form, Column]
+) -> DataFrame:
+    """One row for each row of a table in the sample: the side's number and the row's hash.
+
+    ``keys`` has the hashes of columns of some types, which take long to put together.
+    """
+    own, wanted = kinds(df), dict(zip(side.columns, map(_type, side.kinds), strict=True))
+    # Columns keep their names: of a filter on many that are renamed, Spark derives all 2^n others.
+    if cast := {name for name in side.columns if not _hash_alike(own[name], wanted[name])}:
+        values = [
+            column(name).cast(wanted[name]).alias(name) if name in cast else column(name)
+            for name in side.columns
+        ]
+        df = df.select(*values)
+    form = side.columns, side.kinds
+    if form not in keys:
+        keys[form] = hash128(df, side.columns, "lake", seed).alias("key")
+    # A number would stand in the code that Spark generates, which it then compiled for each side.
+    hashed = df.select(keys[form]).select(F.lit(str(number)).alias("side"), "key.hi", "key.lo")
     if side.share >= 1:
         return hashed
     return hashed.where(F.col("hi") < F.lit(int(side.share * 2**64) - 2**63))
+
+
+def _hash_alike(a: T.DataType, b: T.DataType) -> bool:
+    """Whether equal values of two types have the same hash as they are."""
+    families: tuple[tuple[type[T.DataType], ...], ...] = (
+        INTEGRALS,
+        (T.FloatType, T.DoubleType),
+        (T.DecimalType,),
+    )
+    alike = any(isinstance(a, family) and isinstance(b, family) for family in families)
+    return alike or a.simpleString() == b.simpleString()
 
 
 def _type(kind: str) -> T.DataType:
