@@ -26,6 +26,8 @@ def rows(start, stop):
             "id": pa.array(ids, pa.int64()),
             "text": [f"{'a' * 40} {i}" for i in ids],
             "x": [i % 97 / 7 if i % 5 else None for i in ids],
+            # So wide that a plan which grew with 2^columns would never end.
+            **{f"n{n}": pa.array([i % 7 for i in ids], pa.int64()) for n in range(20)},
         }
     )
 
