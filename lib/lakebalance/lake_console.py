@@ -32,8 +32,8 @@ def show_inventory(data: Mapping[str, Any]) -> None:
             for t in tables
         ],
     )  # fmt: skip
-    total = sum(t["bytes"] for t in tables)
-    _say(f"{count(len(tables))} tables, {size(total)}; {count(data['read'])} logs read now.")
+    total, read = sum(t["bytes"] for t in tables), count(data["read"])
+    _say(f"{count(len(tables))} tables, {size(total)}; logs read now: {read}.")
     for path, problem in data["problems"].items():
         _warn(f"{path}: {problem}")
     blind = [t["table"] for t in tables if t["files_without_statistics"]]
