@@ -132,7 +132,7 @@ def minhash(
     place : path in the recipe, for messages.
     scratch : writes a frame under a name and returns it as written, so that nothing is done twice;
         None where nothing may be written.
-    index : what stayed in other batches, taken before all rows; see ``compared_with``.
+    index : what stayed in other batches, taken before all rows; see ``earlier``.
 
     Returns
     -------
@@ -195,7 +195,6 @@ def _rows(
     For an index, the shingles as well, which are kept there.
     """
     said = described(text, options.shingling, options.cut).alias("said")
-    # Else Spark would work it out once more for each filter that it moves below.
     more = [numbers(text, options.shingling).alias("numbers")] if index is not None else []
     rows = df.select(ranking.column, said, *more)
     same = F.struct("said.hi", "said.lo").alias(SET)
