@@ -48,6 +48,7 @@ def left_of(spark, recipe):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_old_runs_go_but_what_others_need_stays(spark, runs):
     (recipe, *_), (first, second, third) = runs
     before = left_of(spark, recipe)

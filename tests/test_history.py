@@ -70,6 +70,7 @@ def test_a_diff_says_what_changed_in_recipe_sources_groups_and_rows(spark, runs)
     assert group["before"] is None and group["after"]["target"] == 33
 
 
+@pytest.mark.slow
 def test_a_rollback_makes_a_run_the_newest_again(spark, runs):
     folder, recipes, made, left = runs
     target, other = str(folder / "out"), str(folder / "out_test")

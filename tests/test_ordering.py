@@ -165,6 +165,7 @@ def test_trainers_read_it_as_the_page_says(spark, published, tmp_path, name):
     assert read_by(name, **given) == list(range(2000))
 
 
+@pytest.mark.slow
 def test_a_table_for_each_phase(spark, published, tmp_path):
     recipe = published[0]
     each = recipe.model_copy(

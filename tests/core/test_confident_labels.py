@@ -30,6 +30,7 @@ def taken(pairs, threshold):
     ], over
 
 
+@pytest.mark.slow
 def test_sure_ones_count_as_present_and_are_written_as_they_are(spark, table, recipe):
     path = table("t", ROWS, SCHEMA)
     made = recipe(

@@ -51,6 +51,7 @@ def test_by_catalog_name(spark, recipe, tmp_path):
     spark.sql("DROP DATABASE `lake_db` CASCADE")
 
 
+@pytest.mark.slow
 def test_row_tracking_as_key(spark, table, recipe, tmp_path):
     path = table("t", ROWS, SCHEMA)
     keyed = recipe(

@@ -74,6 +74,7 @@ def test_a_version_whose_files_vacuum_took(spark, lake, tmp_path):
     assert not (tmp_path / "out" / "balanced").exists()
 
 
+@pytest.mark.slow
 def test_a_source_that_changes_while_running(spark, lake, tmp_path):
     source, target = tmp_path / "source", tmp_path / "out" / "balanced"
     changed = []

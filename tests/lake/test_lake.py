@@ -145,6 +145,7 @@ def call(spark, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_graph_and_plan_by_command(call, folder, scanned):
     state = folder / "state"
     code, text, err = call("graph", "--state", state, "--json", "--verify")

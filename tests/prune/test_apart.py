@@ -14,6 +14,7 @@ SETS = {
 }
 
 
+@pytest.mark.slow
 def test_sets_whose_leader_goes_are_compared_with_each_other(spark):
     packed = [(0, i, np.array(sorted(own), np.uint64).tobytes()) for i, own in SETS.items()]
     df = spark.createDataFrame(packed, "hi long, lo long, numbers binary")

@@ -84,6 +84,7 @@ def pages(rows, seed=0):
     ]
 
 
+@pytest.mark.slow
 def test_lines_stay_where_they_are_first(spark, tmp_path):
     texts = [
         *pages(120),

@@ -161,6 +161,7 @@ def test_characters_unverified_and_several_columns(spark):
     assert {found[0], found[1][0]} == {0, 1} and found[1][1] is None
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_first_says_so_and_plans_the_same(spark, table, recipe):
     base = "one two three four five six seven eight nine ten eleven twelve"
     rows = [(0, base, 5), (1, base + " more", 3), (2, base + " less", None), (3, "another text", 1)]

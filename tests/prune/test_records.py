@@ -325,6 +325,7 @@ def people(table, recipe):
     return recipe(keyed(path), prune=[step])
 
 
+@pytest.mark.slow
 def test_a_run_says_how_similar_fields_are(spark, table, recipe):
     made = people(table, recipe)
     result = lb.run(made, spark)

@@ -99,6 +99,7 @@ def dropped(df, scratch=None, **options):
     }
 
 
+@pytest.mark.slow
 def test_one_part_is_as_if_all_pairs_were_compared(spark, tmp_path):
     at = [*families(300, 6), None, [0.0] * 6, [], [1e-300] * 6]
     gone = one_after_the_other(np.stack(at[:300]), 0.95)
