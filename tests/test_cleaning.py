@@ -76,8 +76,8 @@ def test_old_runs_go_but_what_others_need_stays(spark, runs):
         lb.explain(recipe, spark, "id = 3")
 
 
-def test_what_killed_runs_left_goes_if_asked(spark, runs):
-    (recipe, *_), _ = runs
+def test_what_killed_runs_left_goes_if_asked(spark, recipe):
+    recipe = recipe("a/b")
     state = State.beside(recipe.publish.table, None)
     rows = spark.range(7).select(F.col("id").alias("x"))
     state.write(rows, "matches-other-3", "of-no-run")

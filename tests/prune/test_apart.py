@@ -1,6 +1,7 @@
 """Giant buckets without transitivity: what becomes of sets whose leader goes."""
 
 import numpy as np
+import pytest
 
 from lakebalance.core.sources import KEY
 from lakebalance.prune.apart import apart
