@@ -7,22 +7,20 @@ with stay. Counts and thresholds of groups stay, too: they are small, and ``diff
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.indexes import batches_of, newest_of_each
+from lakebalance.lake.log_reading import log_files
 from lakebalance.ledger import Ledger
 from lakebalance.publish.state import RUN
 from lakebalance.recipe.models import Recipe
 
-NAMED = re.compile(r"/([^/]+)/_delta_log/[^/]+\.json$")
 SCRATCH, INDEX, BATCHES = "scratch-", "index-", "-batches"
 KINDS = (SCRATCH, INDEX, "matches-", "quarantine-")
 
@@ -102,13 +100,11 @@ def _runs(ledger: Ledger, keep: int) -> tuple[set[str], set[str]]:
 
 def _tables(ledger: Ledger) -> list[str]:
     """The names of the state's tables that hold what runs leave."""
-    logs = f"{ledger.state.folder.rstrip('/')}/*/_delta_log"
-    files = ledger.spark.read.format("binaryFile").option("pathGlobFilter", "*.json")
     try:
-        paths = files.load(logs).select("path").distinct().collect()
+        logs = log_files(ledger.spark, [ledger.state.folder], depth=1)
     except PySparkException:
         return []  # no run has left anything
-    names = {unquote(found[1]) for row in paths if (found := NAMED.search(row["path"]))}
+    names = (path.rpartition("/")[2] for path, _ in logs)
     return sorted(n for n in names if n.startswith(KINDS) and not n.endswith(BATCHES))
 
 

@@ -206,10 +206,10 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
     """List the runs in the recipe's ledger. Example: lakebalance runs r.yaml"""
     loaded = _load(recipe, sets)
     with console.progress(as_json) as show, session(show) as spark:
-        from lakebalance.publish.state import State
+        from lakebalance.ledger import state_of
 
         show("reading the ledger")
-        ledger = State.beside(loaded.publish.table, loaded.publish.state).runs(spark)
+        ledger = state_of(loaded).runs(spark)
         names = ["run_id", "name", "finished", "target", "version", "rows"]
         rows = [] if ledger is None else ledger.select(*names).limit(100).toArrow().to_pylist()
     if as_json:

@@ -51,6 +51,25 @@ def table_of(*columns: str, rows: Sequence[tuple[str, ...]]) -> None:
     out.print(table)
 
 
+def first_of(*columns: str, rows: Sequence[tuple[str, ...]], of: int | None = None) -> None:
+    """Print a table of the first rows, and how many there are besides.
+
+    Parameters
+    ----------
+    columns, rows : as of ``table_of``; all rows, or the first ``MOST_LINES`` of them.
+    of : how many there are in all, where only those were made.
+    """
+    table_of(*columns, rows=rows[:MOST_LINES])
+    more = (len(rows) if of is None else of) - MOST_LINES
+    if more > 0:
+        out.print(f"and {more:,} more; --json has them all")
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    out.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True, highlight=False)
+
+
 def show_groups(data: Mapping[str, Any]) -> None:
     """Before and after per source, and per group over all sources."""
     titles: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -66,17 +85,16 @@ def show_groups(data: Mapping[str, Any]) -> None:
             continue
         labels = sorted(sums, key=lambda label: -sums[label][0])
         new = ["new"] if any(counts[3] for counts in sums.values()) else []
-        table_of(
+        first_of(
             title, "before", "available", "after", *new, "epochs",
             rows=[_line(label, sums[label], bool(new)) for label in labels[:MOST_LINES]],
+            of=len(labels),
         )  # fmt: skip
-        if len(labels) > MOST_LINES:
-            out.print(f"and {len(labels) - MOST_LINES:,} more; --json has them all")
     show_outputs(data.get("outputs", []))
     for diagnostic in data.get("diagnostics", []):
         show_diagnostic(diagnostic)
     for warning in data["warnings"]:
-        out.print(f"warning: {warning['message']}", style="yellow", markup=False, soft_wrap=True)
+        warn(warning["message"])
 
 
 def show_outputs(outputs: Sequence[Mapping[str, Any]]) -> None:
@@ -92,9 +110,7 @@ def show_diagnostic(diagnostic: Mapping[str, Any]) -> None:
     rows = [tuple(map(cell, row)) for row in diagnostic["rows"]]
     # In more columns than a terminal has room for, nobody reads what the note says in a sentence.
     if len(diagnostic["columns"]) <= MOST_COLUMNS or not diagnostic["note"]:
-        table_of(*diagnostic["columns"], rows=rows[:MOST_LINES])
-        if len(rows) > MOST_LINES:
-            out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
+        first_of(*diagnostic["columns"], rows=rows)
     if diagnostic["note"]:
         out.print(diagnostic["note"], markup=False, soft_wrap=True)
 
@@ -219,9 +235,7 @@ def show_diff(data: Mapping[str, Any]) -> None:
     ]  # fmt: skip
     if groups:
         titles = ("available before", "after", "planned before", "after")
-        table_of("group", "output", *titles, rows=groups)
-    if len(data["groups"]) > MOST_LINES:
-        out.print(f"and {len(data['groups']) - MOST_LINES:,} more; --json has them all")
+        first_of("group", "output", *titles, rows=groups, of=len(data["groups"]))
     out.print(f"{data['unchanged']:,} groups have the same counts in both.")
     names = ("before", "after", "same", "only_before", "only_after")
     rows = [

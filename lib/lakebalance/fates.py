@@ -19,6 +19,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
+from lakebalance.ledger import state_of
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.positions import CONTENT, contents_of, positions_of
 from lakebalance.pruned_rows import MOST, Key, PrunedRows, key_of, plain
@@ -111,7 +112,7 @@ class Inquiry:
     @cached_property
     def state(self) -> State:
         """Where the run is remembered."""
-        return State.beside(self.recipe.publish.table, self.recipe.publish.state)
+        return state_of(self.recipe)
 
     @cached_property
     def entry(self) -> Mapping[str, Any]:

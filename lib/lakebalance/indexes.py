@@ -205,12 +205,6 @@ def newest_of_each(batches: Sequence[Batch]) -> list[Batch]:
     return list(seen.values())
 
 
-def index_of(options: MethodOptions) -> str | None:
-    """The name of the index of a pruning step that has one."""
-    name: str | None = getattr(options, "index", None)
-    return name
-
-
 def _newest(batches: Sequence[Batch]) -> int:
     """The number of the batch that was published last; 0 where none was."""
     return max((batch.number or 0 for batch in batches), default=0)

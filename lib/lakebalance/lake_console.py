@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from os.path import commonpath
 from typing import Any
 
-from lakebalance.console import MOST_LINES, out, table_of
+from lakebalance.console import first_of, out, warn
 from lakebalance.report.numbers import cell, count, seconds, share
 
 REASONS = {
@@ -22,9 +22,9 @@ def show_inventory(data: Mapping[str, Any]) -> None:
     """The tables that are known, and why others are not."""
     tables = data["tables"]
     name = _shortened([t["table"] for t in tables])
-    _table(
-        ("table", "version", "rows", "size", "files", "columns"),
-        [
+    first_of(
+        "table", "version", "rows", "size", "files", "columns",
+        rows=[
             (
                 name(t["table"]), str(t["version"]), count(t["rows"]), size(t["bytes"]),
                 count(t["files"]), count(t["columns"]),
@@ -35,26 +35,28 @@ def show_inventory(data: Mapping[str, Any]) -> None:
     total, read = sum(t["bytes"] for t in tables), count(data["read"])
     _say(f"{count(len(tables))} tables, {size(total)}; logs read now: {read}.")
     for path, problem in data["problems"].items():
-        _warn(f"{path}: {problem}")
+        warn(f"{path}: {problem}")
     blind = [t["table"] for t in tables if t["files_without_statistics"]]
     if blind:
-        _warn(f"{len(blind)} tables have files without statistics, the first {blind[0]}")
+        warn(f"{len(blind)} tables have files without statistics, the first {blind[0]}")
 
 
 def show_graph(data: Mapping[str, Any]) -> None:
     """The funnel, what the logs ruled out, and the edges that are left."""
-    _table(
-        ("step", "pairs left", "time"),
-        [(s["step"], count(s["pairs"]), seconds(s["seconds"])) for s in data["funnel"]],
+    first_of(
+        "step",
+        "pairs left",
+        "time",
+        rows=[(s["step"], count(s["pairs"]), seconds(s["seconds"])) for s in data["funnel"]],
     )
     if data["cut"]:
         said = (f"{REASONS[reason]}: {count(n)}" for reason, n in data["cut"].items())
         _say("ruled out by the logs: " + "; ".join(said))
     edges = data["edges"]
     name = _shortened([e[end] for e in edges for end in ("child", "parent")])
-    _table(
-        ("table", "is held by", "rows compared", "risk"),
-        [
+    first_of(
+        "table", "is held by", "rows compared", "risk",
+        rows=[
             (
                 name(e["child"]), name(e["parent"]), count(e["rows_compared"]),
                 "all compared" if e["verified"] else cell(e["risk"]),
@@ -68,16 +70,16 @@ def show_graph(data: Mapping[str, Any]) -> None:
             "rows are missing, though none of the sample was; --verify compares all rows."
         )
     for problem in data["problems"]:
-        _warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
+        warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
 
 
 def show_plan(data: Mapping[str, Any]) -> None:
     """The tables that could go, from what each would be rebuilt, and what that saves."""
     dropped = [t for t in data["tables"] if t["action"] == "drop"]
     name = _shortened([t["table"] for t in data["tables"]])
-    _table(
-        ("could go", "rebuilt from", "size", "storage/month", "rebuilds/month", "rebuild takes"),
-        [
+    first_of(
+        "could go", "rebuilt from", "size", "storage/month", "rebuilds/month", "rebuild takes",
+        rows=[
             (
                 name(t["table"]), name(t["rebuild_from"]), size(t["bytes"]), money(t["storage"]),
                 money(t["rebuild"]),
@@ -101,9 +103,9 @@ def show_plan(data: Mapping[str, Any]) -> None:
         f"unless --access says otherwise; {prices['throughput']:g} MB/s."
     )
     for pair in data["refuted"]:
-        _warn(f"{pair['child']} is not wholly in {pair['parent']}, as comparing all rows showed")
+        warn(f"{pair['child']} is not wholly in {pair['parent']}, as comparing all rows showed")
     if data["stale"]:
-        _warn(f"{data['stale']} pairs of tables that were written since are left out: graph again")
+        warn(f"{data['stale']} pairs of tables that were written since are left out: graph again")
 
 
 def _how_good(cost: Mapping[str, float]) -> str:
@@ -146,15 +148,5 @@ def _shortened(paths: Sequence[str]) -> Any:
     return lambda path: str(path).removeprefix(common)
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    table_of(*columns, rows=rows[:MOST_LINES])
-    if len(rows) > MOST_LINES:
-        out.print(f"and {len(rows) - MOST_LINES:,} more; --json has them all")
-
-
 def _say(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True, highlight=False)
-
-
-def _warn(text: str) -> None:
-    out.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -27,6 +28,11 @@ class Made:
     version: int
 
 
+def state_of(recipe: Recipe) -> State:
+    """Where a recipe's runs keep what they must remember."""
+    return State.beside(recipe.publish.table, recipe.publish.state)
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The ledger of a recipe's runs to its target."""
@@ -37,8 +43,9 @@ class Ledger:
     @property
     def state(self) -> State:
         """Where runs are remembered."""
-        return State.beside(self.recipe.publish.table, self.recipe.publish.state)
+        return state_of(self.recipe)
 
+    @cached_property
     def ids(self) -> list[str]:
         """The ids of the runs to the target, newest first, each once."""
         runs = self.state.runs(self.spark)
@@ -60,7 +67,7 @@ class Ledger:
         TableError : no run is in the ledger.
         RecipeError : none, or several, have this id.
         """
-        known = self.ids()
+        known = self.ids
         if not known:
             raise TableError(
                 f"no run to {self.recipe.publish.table} is in the ledger "
@@ -78,8 +85,7 @@ class Ledger:
 
     def after(self, run: str) -> list[str]:
         """The ids of the runs that came after a run, newest first."""
-        known = self.ids()
-        return known[: known.index(run)]
+        return self.ids[: self.ids.index(run)]
 
     def indexes(self, runs: Collection[str]) -> set[str]:
         """The names of the indexes that the pruning steps of runs have."""

@@ -21,6 +21,7 @@ from lakebalance.duplicates import duplicates_of
 from lakebalance.expect.gate import REASONS, Verdict
 from lakebalance.frames import Frames
 from lakebalance.indexes import Indexes
+from lakebalance.ledger import state_of
 from lakebalance.planning import counted, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
 from lakebalance.publish.state import State
@@ -64,7 +65,7 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
         frames.check_columns()
-        state = State.beside(recipe.publish.table, recipe.publish.state)
+        state = state_of(recipe)
         frames.indexes = Indexes(state, spark, recipe, frames.run_id)
     census, verdicts = counted(frames, watch)
     made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
@@ -97,7 +98,7 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
     """
     started = dt.datetime.now(dt.timezone.utc)
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
-    state = State.beside(recipe.publish.table, recipe.publish.state)
+    state = state_of(recipe)
     with watch.stage("read"):
         frames.check_columns()
         known = {
@@ -106,9 +107,14 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
         }
         if (finished := _finished(frames, state, known)) is not None:
             return finished
-        published = known[BALANCED] is not None
-        indexes = Indexes(state, spark, recipe, frames.run_id, True, published)
-        frames.indexes = indexes
+        frames.indexes = indexes = Indexes(
+            state,
+            spark,
+            recipe,
+            frames.run_id,
+            writes=True,
+            published=known[BALANCED] is not None,
+        )
     census, verdicts = counted(frames, watch, number_key(frames.pinned))
     with Beside(spark) as beside:
         # Neither decides about the plan, and each scans the sources once, as thresholds do.

@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame
 
 from lakebalance.core.components import Scratch
 from lakebalance.core.evaluation import EvaluationTable
+from lakebalance.core.index import index_of
 from lakebalance.core.registry import Method, MethodOptions, method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
-from lakebalance.indexes import index_of
 from lakebalance.prune.matches import remove
 from lakebalance.recipe.keeps import short_of
 

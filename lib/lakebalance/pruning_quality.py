@@ -14,11 +14,11 @@ from lakebalance.core.hashing import rehash
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.sources import KEY, unite
 from lakebalance.frames import Frames
+from lakebalance.ledger import state_of
 from lakebalance.prune.minhash import MinHash, minhash
 from lakebalance.prune.planting import edited
 from lakebalance.prune.texts import joined, numbers, similarity, valid
 from lakebalance.pruning import given_to
-from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.scratch import ScratchTables
 
@@ -77,7 +77,7 @@ def prune_eval(
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
         frames.check_columns()
-    state = State.beside(recipe.publish.table, recipe.publish.state)
+    state = state_of(recipe)
     scratch = ScratchTables(state, spark, recipe.name, f"eval-{frames.run_id}")
     try:
         with watch.stage("sample"):

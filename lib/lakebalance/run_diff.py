@@ -75,7 +75,7 @@ def diff(
 
 
 def _default(ledger: Ledger, one: str | None) -> tuple[str, str]:
-    known = ledger.ids()
+    known = ledger.ids
     if one is None:
         if len(known) == 1:
             raise RecipeError(f"the ledger has one run, {known[0]}; there is none to compare it to")

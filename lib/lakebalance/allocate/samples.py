@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lakebalance.core.conditions import check_one_point_in_time, of_the_row
+from lakebalance.core.conditions import OneTable
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Slice = Annotated[list[Finite], Field(min_length=1)]
@@ -48,37 +48,8 @@ class Projections(BaseModel):
         return self
 
 
-class TargetTable(BaseModel):
+class TargetTable(OneTable):
     """Rows like those that a model is for, read at one pinned version."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    table: str = Field(min_length=1, description="Path or catalog name of the table.")
-    format: Literal["delta", "parquet"] = Field("delta", description="What the table is.")
-    version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
-    timestamp: str | None = Field(None, description="Delta version as of this time.")
-    where: str | None = Field(None, description="Spark SQL condition; other rows do not count.")
-
-    _of_the_row = field_validator("where")(of_the_row)
-
-    @model_validator(mode="after")
-    def _one_point_in_time(self) -> TargetTable:
-        check_one_point_in_time(self.format, self.version, self.timestamp)
-        return self
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.table
-
-    @property
-    def key(self) -> None:
-        """Its rows need no key: they are only compared with."""
-        return None
-
-    @property
-    def nan_as_null(self) -> bool:
-        """NaN in an embedding stays what it is, and is refused."""
-        return False
 
 
 class Embeddings(BaseModel):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 NOT_OF_THE_ROW = re.compile(
     r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
@@ -43,3 +46,36 @@ def check_one_point_in_time(kind: str, version: int | None, timestamp: str | Non
         raise ValueError("write version or timestamp, not both")
     if kind == "parquet" and (version, timestamp) != (None, None):
         raise ValueError("a Parquet table has no versions; leave out version and timestamp")
+
+
+class OneTable(BaseModel):
+    """A table that is looked at besides the sources, read at one pinned version."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    table: str = Field(min_length=1, description="Path or catalog name of the table.")
+    format: Literal["delta", "parquet"] = Field("delta", description="What the table is.")
+    version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
+    timestamp: str | None = Field(None, description="Delta version as of this time.")
+    where: str | None = Field(None, description="Spark SQL condition; other rows do not count.")
+
+    _of_the_row = field_validator("where")(of_the_row)
+
+    @model_validator(mode="after")
+    def _one_point_in_time(self) -> OneTable:
+        check_one_point_in_time(self.format, self.version, self.timestamp)
+        return self
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.table
+
+    @property
+    def key(self) -> None:
+        """Its rows need no key: they are only looked at."""
+        return None
+
+    @property
+    def nan_as_null(self) -> bool:
+        """Whoever reads a column says what NaN in it means."""
+        return False

@@ -9,6 +9,8 @@ from typing import Annotated
 from pydantic import Field
 from pyspark.sql import DataFrame
 
+from lakebalance.core.registry import MethodOptions
+
 # Which run put an entry into an index.
 RUN = "run"
 
@@ -17,6 +19,12 @@ INDEX = (
     "Name of an index of what stayed in earlier batches, kept beside the ledger: rows are compared "
     "with it, and those that stay are added once they are published."
 )
+
+
+def index_of(options: MethodOptions) -> str | None:
+    """The name of the index of a pruning step that has one."""
+    name: str | None = getattr(options, "index", None)
+    return name
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -64,6 +65,18 @@ class Places:
                 units[own] = np.sqrt((units[own] ** 2).cumsum()[-1])
             start += width
         return np.where(units > 0, units, 1.0)
+
+
+def matrix(places: pa.Array, width: int) -> NDArray[np.float64]:
+    """The places of a task's rows, NaN where there is no number.
+
+    Parameters
+    ----------
+    places : what ``Places.of`` made.
+    width : how many numbers each has.
+    """
+    flat: NDArray[np.float64] = places.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(places), width)
 
 
 def is_array(df: DataFrame, name: str) -> bool:

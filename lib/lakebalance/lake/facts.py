@@ -125,6 +125,11 @@ class TableFacts:
         return cls(columns=columns, **data)
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 FIELDS = (
     "table", "version", "rows", "bytes", "files", "partition_by", "last_written", "borrowed",
     "without_statistics", "id",

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from lakebalance.core.errors import TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, newest_version
-from lakebalance.lake.facts import TableFacts
+from lakebalance.lake.facts import TableFacts, is_below
 from lakebalance.lake.log import BrokenLog
 from lakebalance.lake.log_files import LogFiles, needed
 from lakebalance.lake.log_reading import each_or_said, log_files, read_logs
@@ -164,11 +164,6 @@ def local(path: str) -> str:
     ('/lake/t', '/lake/t', 's3a://lake/t')
     """
     return re.sub(r"^file:/+", "/", path)
-
-
-def is_below(path: str, folder: str) -> bool:
-    """Whether a path is a folder or lies below it."""
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _listed(

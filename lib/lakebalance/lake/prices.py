@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lakebalance.lake.facts import TableFacts
+from lakebalance.lake.facts import TableFacts, is_below
 from lakebalance.lake.retention import Problem
 
 GIGABYTE = 10**9
@@ -86,7 +86,7 @@ def problem_of(
     lenders = {
         table.table
         for table in tables
-        if any(is_in(folder, table.table) for clone in tables for folder in clone.borrowed)
+        if any(is_below(folder, table.table) for clone in tables for folder in clone.borrowed)
     }
     sources: list[dict[int, int]] = [{} for _ in tables]
     for child, parent in sorted(parents):
@@ -101,8 +101,3 @@ def problem_of(
         sources,
         frozenset(place[name] for name in kept if name in place),
     )
-
-
-def is_in(folder: str, table: str) -> bool:
-    """Whether a folder is a table's or lies in it."""
-    return folder == table or folder.startswith(table.rstrip("/") + "/")

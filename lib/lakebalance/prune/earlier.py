@@ -7,37 +7,33 @@ near none of each other; so what stays of batches one after the other is what st
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.components import Scratch, writing
 from lakebalance.core.index import Index
-from lakebalance.core.registry import MethodOptions
 from lakebalance.core.sources import KEY
 from lakebalance.prune.candidates import BAND, SET
-from lakebalance.prune.keep import listed_reasons
+from lakebalance.prune.keep import Keep, reasons
 from lakebalance.prune.matches import remove
 from lakebalance.prune.rank import RANK, Ranking
 
-Options = TypeVar("Options", bound=MethodOptions)
 ENTRY = [KEY, SET, "bands", "numbers"]
 
 
-def checked_index(options: Options) -> Options:
-    """The options, where rows may be ranked without those of other batches.
+def check_index(index: str | None, keep: Keep | Sequence[Keep] | None) -> None:
+    """Raise unless rows may be ranked without those of other batches.
 
     Raises
     ------
     ValueError : ``keep`` counts groups over all rows, and there is an index.
     """
-    keep, index = getattr(options, "keep", None), getattr(options, "index", None)
-    if index is not None and any(own.short_of is not None for own in listed_reasons(keep)):
+    if index is not None and any(own.short_of is not None for own, _ in reasons(keep, "")):
         raise ValueError(
             "index: short_of counts groups over all batches at once; write another keep"
         )
-    return options
 
 
 def met(rows: DataFrame, known: DataFrame, ranking: Ranking, scratch: Scratch | None) -> DataFrame:

@@ -16,7 +16,7 @@ from lakebalance.core.hashing import hash128
 from lakebalance.core.index import INDEX, Index, IndexName
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY, RESERVED
-from lakebalance.prune.earlier import checked_index
+from lakebalance.prune.earlier import check_index
 from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.matches import LEFT
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
@@ -42,7 +42,8 @@ class Exact(MethodOptions):
 
     @model_validator(mode="after")
     def _is_the_same_in_batches(self) -> Exact:
-        return checked_index(self)
+        check_index(self.index, self.keep)
+        return self
 
 
 def exact(

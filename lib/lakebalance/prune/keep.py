@@ -84,11 +84,6 @@ Keeps = Annotated[
 ]
 
 
-def listed_reasons(keep: Keep | Sequence[Keep] | None) -> list[Keep]:
-    """The reasons in order."""
-    return [own for own, _ in reasons(keep, "")]
-
-
 def reasons(keep: Keep | Sequence[Keep] | None, place: str) -> Iterator[tuple[Keep, str]]:
     """Each reason in order, and its path in the recipe.
 

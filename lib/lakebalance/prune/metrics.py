@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import require, require_kind
-from lakebalance.core.conditions import check_one_point_in_time, of_the_row
+from lakebalance.core.conditions import OneTable
 from lakebalance.core.coordinates import NUMBERS, check_features, coordinate, finite
 from lakebalance.core.diagnostics import Diagnostic
-from lakebalance.core.hashing import hash128
 from lakebalance.core.sources import Pinned, pin_one
 from lakebalance.prune.refresh import (
     AT,
@@ -29,6 +28,7 @@ from lakebalance.prune.refresh import (
     gathered,
     named,
     series_name,
+    series_of,
 )
 
 WHEN, VALUE, RANK = "__lb_when", "value", "__lb_rank"
@@ -38,14 +38,9 @@ TOLD = {"value": "last", "rule": "by", "limit": "limit", "count": "earlier value
 BY_NUMBER = 1e300
 
 
-class Metrics(Trigger):
+class Metrics(Trigger, OneTable):
     """The last value of a metric of each series against earlier ones, or against a number."""
 
-    table: str = Field(min_length=1, description="Path or catalog name of the table.")
-    format: Literal["delta", "parquet"] = Field("delta", description="What the table is.")
-    version: int | None = Field(None, ge=0, description="Delta version; the newest if left out.")
-    timestamp: str | None = Field(None, description="Delta version as of this time.")
-    where: str | None = Field(None, description="Spark SQL condition; other rows do not count.")
     by: list[str] | None = Field(
         None, description="Its columns that make a series; by of the method if left out."
     )
@@ -66,13 +61,6 @@ class Metrics(Trigger):
     earlier: int = Field(30, ge=2, le=10_000, description="Earlier values compared with at most.")
     least: int = Field(5, ge=2, description="Earlier values without which deviations do not count.")
 
-    _of_the_row = field_validator("where")(of_the_row)
-
-    @model_validator(mode="after")
-    def _one_point_in_time(self) -> Metrics:
-        check_one_point_in_time(self.format, self.version, self.timestamp)
-        return self
-
     @model_validator(mode="after")
     def _something_to_ask(self) -> Metrics:
         if self.deviations is None and self.above is None and self.below is None:
@@ -83,21 +71,6 @@ class Metrics(Trigger):
                 "at; write a larger earlier"
             )
         return self
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.table
-
-    @property
-    def key(self) -> None:
-        """Its rows need no key: they are only looked at."""
-        return None
-
-    @property
-    def nan_as_null(self) -> bool:
-        """NaN is no value of a metric anyway."""
-        return False
 
 
 # What the option says of it, as the page of methods shows no fields of fields.
@@ -158,9 +131,8 @@ def opened(spark: SparkSession, options: Metrics, by: Sequence[str], place: str)
 
 def _lines(df: DataFrame, options: Metrics, by: Sequence[str]) -> DataFrame:
     """For each series its last value, what is expected of it, and which limit it exceeds."""
-    series = F.xxhash64(hash128(df, by, "series") if by else F.lit(0)).alias(SERIES)
     rows = df.select(
-        series,
+        series_of(df, by),
         series_name(df, by),
         coordinate(df, options.time).alias(WHEN),
         finite(coordinate(df, options.metric)).alias(VALUE),

@@ -18,7 +18,7 @@ from lakebalance.core.sources import KEY
 from lakebalance.prune.apart import apart
 from lakebalance.prune.bands import Bands, choose_bands
 from lakebalance.prune.candidates import BAND, SET, A, B, candidates, giants_of, pairs_of, stars
-from lakebalance.prune.earlier import checked_index, met, remembered, shingles_of
+from lakebalance.prune.earlier import check_index, met, remembered, shingles_of
 from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.near_pairs import connected, led, matches, verified
 from lakebalance.prune.normalise import DIFFERENCES, Normalise
@@ -95,7 +95,8 @@ class MinHash(MethodOptions):
                 "index: a later batch could link rows that have been published; write "
                 "link: neighbours besides"
             )
-        return checked_index(self)
+        check_index(self.index, self.keep)
+        return self
 
     @property
     def cut(self) -> Bands:
@@ -194,12 +195,12 @@ def _rows(
 
     For an index, the shingles as well, which are kept there.
     """
-    said = described(text, options.shingling, options.cut).alias("said")
-    more = [numbers(text, options.shingling).alias("numbers")] if index is not None else []
-    rows = df.select(ranking.column, said, *more)
+    kept = index is not None
+    said = described(text, options.shingling, options.cut, with_numbers=kept)
+    rows = df.select(ranking.column, said.alias("said"))
     same = F.struct("said.hi", "said.lo").alias(SET)
-    names = ["numbers"] if more else []
-    return rows.where(F.col("said.hi").isNotNull()).select(RANK, same, "said.bands", *names)
+    more = ["said.numbers"] if kept else []
+    return rows.where(F.col("said.hi").isNotNull()).select(RANK, same, "said.bands", *more)
 
 
 def _candidates(rows: DataFrame, ranking: Ranking) -> DataFrame:

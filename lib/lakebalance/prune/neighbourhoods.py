@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.counts import GroupCount, group_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import Floats, Ints, mib_for, standardized
-from lakebalance.core.places import Places
+from lakebalance.core.places import Places, matrix
 from lakebalance.core.sources import KEY
 from lakebalance.prune.matches import MATCH, matches_from
 from lakebalance.prune.options import CleaningOptions, PlaceOptions
@@ -185,8 +185,7 @@ def nowhere(place: str, rows: int) -> RecipeError:
 
 
 def coordinates(table: pa.Table, width: int) -> Floats:
-    flat: Floats = table["at"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(table), width)
+    return matrix(table["at"].combine_chunks(), width)
 
 
 def dropped_batch(hi: Ints, lo: Ints, found: Dropped) -> pa.RecordBatch:

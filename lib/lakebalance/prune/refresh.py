@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.diagnostics import Cell, Diagnostic
+from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import MethodOptions
 
 SERIES, NAME, AT = "series", "__lb_name", "at"
@@ -51,6 +52,11 @@ class Found:
     def warns(self, trigger: Trigger) -> bool:
         """Whether more series are over their limits than may be."""
         return self.over > trigger.share * self.judged
+
+
+def series_of(df: DataFrame, by: Sequence[str]) -> Column:
+    """A hash of a row's series."""
+    return F.xxhash64(hash128(df, by, "series") if by else F.lit(0)).alias(SERIES)
 
 
 def series_name(df: DataFrame, by: Sequence[str]) -> Column:

@@ -67,7 +67,9 @@ def normalised(texts: Column, form: TextForm, *, filtered: bool = False) -> Colu
     return column
 
 
-def described(texts: Column, shingling: Shingling, bands: Bands) -> Column:
+def described(
+    texts: Column, shingling: Shingling, bands: Bands, *, with_numbers: bool = False
+) -> Column:
     """The hash of each text's set of shingles, and those of its bands; null where it has none.
 
     Parameters
@@ -75,30 +77,33 @@ def described(texts: Column, shingling: Shingling, bands: Bands) -> Column:
     texts : column of valid texts.
     shingling : how they become sets.
     bands : how many hashes of how many values of the signature.
+    with_numbers : whether the shingles are wanted, too, as ``numbers`` has them.
 
     Returns
     -------
-    Column of ``struct<hi: bigint, lo: bigint, bands: array<bigint>>``.
+    Column of ``struct<hi: bigint, lo: bigint, bands: array<bigint>>``, and ``numbers: binary``.
     """
 
     def describe(batch: pa.Array) -> pa.Array:
-        return describe_sets(shingling.sets(batch), bands)
+        return describe_sets(shingling.sets(batch), bands, with_numbers=with_numbers)
 
     # Else Spark would compute it once more for each filter that it moves below.
-    column: Column = arrow_udf(describe, DESCRIBED).asNondeterministic()(texts)
+    kind = f"{DESCRIBED}, numbers binary" if with_numbers else DESCRIBED
+    column: Column = arrow_udf(describe, kind).asNondeterministic()(texts)
     return column
 
 
-def describe_sets(sets: Iterator[Sets], bands: Bands) -> pa.Array:
+def describe_sets(sets: Iterator[Sets], bands: Bands, *, with_numbers: bool = False) -> pa.Array:
     """What ``described`` says of sets."""
-    said = [_described(chunk, bands) for chunk in sets]
-    return pa.concat_arrays(said or [pa.array([], SAID)])
+    kind = pa.struct([*SAID, pa.field("numbers", pa.binary())]) if with_numbers else SAID
+    said = [_described(chunk, bands, kind) for chunk in sets]
+    return pa.concat_arrays(said or [pa.array([], kind)])
 
 
-def _described(sets: Sets, bands: Bands) -> pa.Array:
+def _described(sets: Sets, bands: Bands, kind: pa.StructType) -> pa.Array:
     there = np.flatnonzero(sets.sizes)
     if not len(there):
-        return pa.nulls(len(sets.sizes), SAID)
+        return pa.nulls(len(sets.sizes), kind)
     own = Sets(sets.values, np.append(sets.starts[there], sets.starts[-1]))
     high, low = hash_of_sets(own)
     hashes = band_hashes(signatures(own, bands.bands * bands.rows), bands)
@@ -108,7 +113,9 @@ def _described(sets: Sets, bands: Bands) -> pa.Array:
     place = np.full(len(sets.sizes), -1)
     place[there] = np.arange(len(there))
     fields = [pa.array(high.view(np.int64)), pa.array(low.view(np.int64)), listed]
-    whole = pa.StructArray.from_arrays(fields, fields=list(SAID))
+    if len(kind) > len(fields):
+        fields.append(packed(own))
+    whole = pa.StructArray.from_arrays(fields, fields=list(kind))
     return whole.take(pa.array(place, mask=place < 0))
 
 

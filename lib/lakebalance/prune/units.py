@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.neighbours import Floats
-from lakebalance.core.places import Places
+from lakebalance.core.places import Places, matrix
 
 STEPS = 2**30
 SPAN = "axis int, least double, most double"
@@ -71,7 +71,7 @@ def _spans(at: DataFrame, width: int) -> tuple[Floats, Floats]:
     def span(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if len(batch):
-                held = _matrix(batch, width)
+                held = matrix(batch["at"], width)
                 ends = [np.fmin.reduce(held), np.fmax.reduce(held)]
                 there = np.flatnonzero(~np.isnan(ends[0]))
                 yield _lines(SPAN, there, [end[there] for end in ends])
@@ -92,7 +92,7 @@ def _sums(at: DataFrame, least: Floats, half: Floats) -> dict[int, tuple[int, in
     def add(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if len(batch):
-                held = _matrix(batch, len(least))
+                held = matrix(batch["at"], len(least))
                 there = ~np.isnan(held)
                 share = (held / 2 - least / 2) / size
                 steps = np.rint(np.where(there, share, 0.0) * STEPS).astype(np.int64)
@@ -112,11 +112,6 @@ def _sums(at: DataFrame, least: Floats, half: Floats) -> dict[int, tuple[int, in
         for line in added.toArrow().to_pylist()
         if line["n"]
     }
-
-
-def _matrix(batch: pa.RecordBatch, width: int) -> Floats:
-    flat: Floats = batch["at"].flatten().to_numpy(zero_copy_only=False)
-    return flat.reshape(len(batch), width)
 
 
 def _lines(schema: str, axes: np.ndarray, values: list[np.ndarray]) -> pa.RecordBatch:

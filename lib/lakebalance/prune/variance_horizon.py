@@ -11,14 +11,13 @@ from pyspark.sql import functions as F
 from lakebalance.core.columns import require, require_kind
 from lakebalance.core.coordinates import NUMBERS, check_features, coordinate, finite
 from lakebalance.core.diagnostics import Diagnostic
-from lakebalance.core.hashing import hash128
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.sources import KEY
 from lakebalance.prune import drift, metrics
 from lakebalance.prune.drift import HORIZON, RANK, Drift
 from lakebalance.prune.matches import LEFT, without_neighbour
 from lakebalance.prune.metrics import Metrics
-from lakebalance.prune.refresh import SERIES, series_name
+from lakebalance.prune.refresh import SERIES, series_name, series_of
 
 WHEN = "__lb_when"
 
@@ -96,10 +95,9 @@ def variance_horizon(df: DataFrame, options: VarianceHorizon, place: str) -> Dat
 
 def _placed(df: DataFrame, options: VarianceHorizon, *more: Column) -> DataFrame:
     """Each row's key, series, values ``v0`` and on, place from the newest on, series' horizon."""
-    series = hash128(df, options.by, "series") if options.by else F.lit(0)
-    name = F.xxhash64(series).alias(SERIES)
+    series = series_of(df, options.by)
     values = [finite(coordinate(df, n)).alias(f"v{i}") for i, n in enumerate(options.values)]
-    rows = df.select(KEY, name, coordinate(df, options.time).alias(WHEN), *values, *more)
+    rows = df.select(KEY, series, coordinate(df, options.time).alias(WHEN), *values, *more)
     # Rows that share a key are equal, and count as often as they are.
     newest = Window.partitionBy(SERIES).orderBy(F.col(WHEN).desc_nulls_last(), KEY)
     so_far = newest.rowsBetween(Window.unboundedPreceding, Window.currentRow)

@@ -19,6 +19,7 @@ from lakebalance.core.tables import (
     history,
     needs_mapping,
     newest_version,
+    read_delta,
     run_of_commit,
 )
 
@@ -82,10 +83,7 @@ def write(
     before = newest_version(spark, target)
     writer = _writer(df, run, layout, before, notes or {})
     try:
-        if target.is_path:
-            writer.save(target.name)
-        else:
-            writer.saveAsTable(target.sql)
+        _save(writer, target)
     except Exception as error:
         if not is_conflict(error):
             raise _for_users(error, target) from error
@@ -170,18 +168,18 @@ def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int
     try:
         spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(version)}")
         # RESTORE takes no notes. A commit of no rows does, by which a run knows what it has made.
-        nothing = spark.read.format("delta")
-        rows = nothing.load(target.name) if target.is_path else nothing.table(target.sql)
+        newest = newest_version(spark, target) or 0
         writer = (
-            rows.limit(0)
+            read_delta(spark, target, newest)
+            .limit(0)
             .write.format("delta")
             .mode("append")
             .option("userMetadata", json.dumps({"lakebalance_run": run}))
             # Without it, Delta leaves out a commit that changes nothing.
             .option("txnAppId", f"lakebalance-rollback-{run}")
-            .option("txnVersion", (newest_version(spark, target) or 0) + 1)
+            .option("txnVersion", newest + 1)
         )
-        writer.save(target.name) if target.is_path else writer.saveAsTable(target.sql)
+        _save(writer, target)
     except Exception as error:
         raise TableError(
             f"{target.name}: cannot be taken back to version {version}: {first_line(error)}"
@@ -190,6 +188,13 @@ def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int
     if now is None:
         raise _lost(target)
     return now
+
+
+def _save(writer: DataFrameWriter, target: Table) -> None:
+    if target.is_path:
+        writer.save(target.name)
+    else:
+        writer.saveAsTable(target.sql)
 
 
 def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
@@ -237,7 +238,7 @@ class Recipe(Part):
     def _indexes_are_of_one_step(self) -> Recipe:
         steps: dict[str, int] = {}
         for i, options in enumerate(self.prune):
-            name = getattr(options, "index", None)
+            name = index_of(options)
             if name is not None and steps.setdefault(name, i) != i:
                 raise ValueError(
                     f'prune.{i}.index: prune.{steps[name]} has the index "{name}"; write another '
