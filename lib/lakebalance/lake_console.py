@@ -104,6 +104,8 @@ def show_plan(data: Mapping[str, Any]) -> None:
     )
     for pair in data["refuted"]:
         warn(f"{pair['child']} is not wholly in {pair['parent']}, as comparing all rows showed")
+    for problem in data["problems"]:
+        warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
     if data["stale"]:
         warn(f"{data['stale']} pairs of tables that were written since are left out: graph again")
 

@@ -1,6 +1,7 @@
 """Costs, sizes of samples and what users get wrong, without Spark."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lakebalance.core.errors import RecipeError
-from lakebalance.lake.content import MOST_SIDES, Pair, _sides, batches, sample_size, share_for
+from lakebalance.lake import planning
+from lakebalance.lake.containment import Held
+from lakebalance.lake.content import (
+    MOST_SIDES,
+    Compared,
+    Pair,
+    _sides,
+    batches,
+    sample_size,
+    share_for,
+)
 from lakebalance.lake.facts import ColumnFacts, TableFacts
+from lakebalance.lake.inventory import Entry, Inventory
 from lakebalance.lake.planning import _known, reads_in
 from lakebalance.lake.prices import Prices, problem_of
 from lakebalance.lake.retention import retention
@@ -114,3 +126,25 @@ def test_pairs_of_one_parent_share_a_job_and_jobs_are_bounded():
     for job in jobs:
         assert len({side for pair in job for side in _sides(pair)}) <= MOST_SIDES
     assert len(jobs) < 4
+
+
+def test_what_cannot_be_compared_is_not_said_to_be_refuted(monkeypatch):
+    tables = [replace(table(name), rows=5, bytes=10**9) for name in ("/l/a", "/l/b", "/l/c")]
+    pairs = [("/l/a", "/l/c"), ("/l/b", "/l/c")]
+    held = [Held(Edge(*p, ()), (0, ""), (0, ""), Compared(5, 5, 0, 0.5)) for p in pairs]
+    kept = []
+
+    def verified(spark, unsure, by_name, seed):
+        return [], [{"child": "/l/a", "parent": "/l/c", "problem": "no permission"}]
+
+    monkeypatch.setattr(planning, "load", lambda *_: Inventory([Entry("", 0, None, t, None)
+                                                                for t in tables]))  # fmt: skip
+    monkeypatch.setattr(planning, "load_edges", lambda *_: held)
+    monkeypatch.setattr(planning, "keep_edges", lambda _, edges, state: kept.append(edges))
+    monkeypatch.setattr(planning, "verified", verified)
+    made = planning.plan(None, "state", Prices(reads=0.001))
+    assert made.refuted == [{"child": "/l/b", "parent": "/l/c"}]
+    assert made.problems == [{"child": "/l/a", "parent": "/l/c", "problem": "no permission"}]
+    assert all(decision.rebuild_from is None for decision in made.decisions)
+    # It is asked again in the next plan.
+    assert [h.edge.child for h in kept[-1]] == ["/l/a"]

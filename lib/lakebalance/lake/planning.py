@@ -41,7 +41,8 @@ class LakePlan:
 
     No choice would cost less than ``bound`` a month; ``methods`` counts tables by how they were
     decided; ``refuted`` are pairs that the sample took for contained and the whole tables did not;
-    ``stale`` counts edges of tables that were written since.
+    ``problems`` are pairs that could not be compared, and why; ``stale`` counts edges of tables
+    that were written since.
     """
 
     decisions: list[Decision]
@@ -50,6 +51,7 @@ class LakePlan:
     bound: float
     methods: Mapping[str, int]
     refuted: list[dict[str, str]]
+    problems: list[dict[str, str]]
     stale: int
     prices: Prices
 
@@ -69,6 +71,7 @@ class LakePlan:
                      "bound": self.bound},
             "methods": dict(self.methods),
             "refuted": self.refuted,
+            "problems": self.problems,
             "stale": self.stale,
             "prices": self.prices.model_dump(),
         }  # fmt: skip
@@ -87,8 +90,8 @@ def plan(
     """Plan which tables to drop, so that storage and rebuilds cost least. Drops nothing.
 
     Of the edges that ``graph`` found, those that the plan relies on are verified: all rows of both
-    tables are compared at the versions that were scanned. Where one does not hold, it is planned
-    again without it.
+    tables are compared at the versions that were scanned. Where one does not hold, or cannot be
+    compared, it is planned again without it.
 
     Parameters
     ----------
@@ -118,7 +121,8 @@ def plan(
     often = {_known(name, by_name, "reads"): n for name, n in (reads or {}).items()}
     all_edges = load_edges(spark, state)
     held = [h for h in all_edges if _is_current(h, by_name)]
-    stale, refuted = len(all_edges) - len(held), []
+    stale, refuted, problems = len(all_edges) - len(held), [], []
+    unread: list[Held] = []
     while True:
         parents = [(h.edge.child, h.edge.parent) for h in held]
         problem = problem_of(tables, parents, prices, often, wanted)
@@ -128,14 +132,29 @@ def plan(
         if not (verify and unsure):
             break
         progress(f"verifying {len(unsure):,} of the {len(held):,} pairs")
-        sure, _ = verified(spark, unsure, by_name, seed=0)
+        sure, failed = verified(spark, unsure, by_name, seed=0)
+        problems += failed
         proven = {h.edge: h for h in sure}
-        refuted += [
-            {"child": h.edge.child, "parent": h.edge.parent} for h in unsure if h.edge not in proven
-        ]
+        left_open = {(pair["child"], pair["parent"]) for pair in failed}
+        for h in unsure:
+            if (h.edge.child, h.edge.parent) in left_open:
+                unread.append(h)
+            elif h.edge not in proven:
+                refuted.append({"child": h.edge.child, "parent": h.edge.parent})
         held = [proven.get(h.edge, h) for h in held if h.edge in proven or h not in unsure]
-        keep_edges(spark, held, state)
-    return _plan(tables, held, problem, solution, refuted, stale, prices)
+        # What could not be read today may hold tomorrow.
+        keep_edges(spark, [*held, *unread], state)
+    return LakePlan(
+        _decisions(tables, held, problem, solution, prices),
+        sum(problem.keep) / UNITS,
+        solution.cost / UNITS,
+        solution.bound / UNITS,
+        solution.methods,
+        refuted,
+        problems,
+        stale,
+        prices,
+    )
 
 
 def reads_in(path: Path) -> dict[str, float]:
@@ -186,15 +205,14 @@ def _used(tables: Sequence[TableFacts], solution: Solution) -> set[tuple[str, st
     }
 
 
-def _plan(
+def _decisions(
     tables: Sequence[TableFacts],
     held: Sequence[Held],
     problem: Problem,
     solution: Solution,
-    refuted: list[dict[str, str]],
-    stale: int,
     prices: Prices,
-) -> LakePlan:
+) -> list[Decision]:
+    """What is to become of each table."""
     sure = {(h.edge.child, h.edge.parent) for h in held if h.verified}
     decisions = []
     for v, table in enumerate(tables):
@@ -213,13 +231,4 @@ def _plan(
                 verified=(table.table, source.table) in sure,
             )
         )
-    return LakePlan(
-        decisions,
-        sum(problem.keep) / UNITS,
-        solution.cost / UNITS,
-        solution.bound / UNITS,
-        solution.methods,
-        refuted,
-        stale,
-        prices,
-    )
+    return decisions
