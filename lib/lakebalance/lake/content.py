@@ -24,7 +24,7 @@ from lakebalance.core.small_tables import small_table
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.log_reading import each_or_said, reason
-from lakebalance.lake.schema_graph import Edge
+from lakebalance.lake.schema_graph import Edge, type_of
 
 # Tables whose hashes are computed in one job; more make plans that take long to analyse.
 MOST_SIDES = 40
@@ -255,7 +255,7 @@ def _hashes(
 
     ``keys`` has the hashes of columns of some types, which take long to put together.
     """
-    own, wanted = kinds(df), dict(zip(side.columns, map(_type, side.kinds), strict=True))
+    own, wanted = kinds(df), dict(zip(side.columns, map(type_of, side.kinds), strict=True))
     # Columns keep their names: of a filter on many that are renamed, Spark derives all 2^n others.
     if cast := {name for name in side.columns if not _hash_alike(own[name], wanted[name])}:
         values = [
@@ -282,8 +282,3 @@ def _hash_alike(a: T.DataType, b: T.DataType) -> bool:
     )
     alike = any(isinstance(a, family) and isinstance(b, family) for family in families)
     return alike or a.simpleString() == b.simpleString()
-
-
-def _type(kind: str) -> T.DataType:
-    field = {"name": "c", "type": json.loads(kind), "nullable": True, "metadata": {}}
-    return T.StructType.fromJson({"type": "struct", "fields": [field]}).fields[0].dataType

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 from pyspark.sql import types as T
 
@@ -137,13 +136,20 @@ def holds(parent: str, child: str) -> bool:
     """
     if parent == child:
         return True
-    (a, b) = (_type(json.loads(text)) for text in (parent, child))
+    a, b = type_of(parent), type_of(child)
     if a.simpleString() == b.simpleString():
         return True
     both = wider(b, a)
     return both is not None and both.simpleString() == a.simpleString()
 
 
-def _type(kind: Any) -> T.DataType:
-    wrapped = {"type": "struct", "fields": [{"name": "c", "type": kind, "nullable": True}]}
-    return T.StructType.fromJson(wrapped).fields[0].dataType
+def type_of(kind: str) -> T.DataType:
+    """A type that is JSON, as in Delta's schema.
+
+    Examples
+    --------
+    >>> type_of('"decimal(12,4)"').simpleString()
+    'decimal(12,4)'
+    """
+    field = {"name": "c", "type": json.loads(kind), "nullable": True, "metadata": {}}
+    return T.StructType.fromJson({"type": "struct", "fields": [field]}).fields[0].dataType

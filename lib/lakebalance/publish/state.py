@@ -77,12 +77,7 @@ class State:
 
     def read(self, spark: SparkSession, name: str, run: str) -> DataFrame:
         """A run's rows in one of the tables."""
-        return (
-            spark.read.format("delta")
-            .load(self.table(name).name)
-            .where(F.col(RUN) == run)
-            .drop(RUN)
-        )
+        return self.read_runs(spark, name, [run]).drop(RUN)
 
     def read_runs(self, spark: SparkSession, name: str, runs: Sequence[str]) -> DataFrame:
         """Several runs' rows in one of the tables, with ``lb_run_id``."""
