@@ -8,6 +8,7 @@ result = lb.run(recipe, spark)  # exactly that, in one Delta transaction
 lb.explain(recipe, spark, "id = 7")  # why a row is in or out
 lb.diff(recipe, spark)  # what changed since the run before
 lb.rollback(recipe, spark, "3f2a")  # the tables as an earlier run published them
+lb.forget(recipe, spark, where="user = 7")  # rows out of all that they reached; done if asked
 lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out if asked
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
@@ -26,6 +27,7 @@ __all__ = [
     "diff",
     "explain",
     "files_in_order",
+    "forget",
     "plan",
     "profile",
     "project",
@@ -37,6 +39,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from lakebalance.cleaning import clean
+    from lakebalance.erasure.forget import forget
     from lakebalance.fates import explain
     from lakebalance.pipeline import plan, run
     from lakebalance.priors import recalibrate
@@ -54,6 +57,7 @@ HOMES = {
     "diff": "lakebalance.run_diff",
     "explain": "lakebalance.fates",
     "files_in_order": "lakebalance.reading",
+    "forget": "lakebalance.erasure.forget",
     "plan": "lakebalance.pipeline",
     "profile": "lakebalance.profiles",
     "project": "lakebalance.projections",

@@ -14,6 +14,7 @@ from lakebalance import console
 from lakebalance.commands import Json, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
+from lakebalance.forget_command import forget
 from lakebalance.lake_commands import app as lake_app
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(lake_app, name="lake")
+app.command()(forget)
 
 RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
 Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]

@@ -44,11 +44,12 @@ def explain(
 
     Returns
     -------
-    Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``filtered``, ``quarantined``,
-    ``duplicate``, ``near-duplicate``, ``semantic duplicate``, ``quoted``, ``contaminated``,
-    ``leaked``, ``cleaned``, ``undersampled``, ``beyond the horizon``, ``not selected``,
-    ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the copies in an ordered
-    table, the first 100; null where the version that the run wrote is not there any more),
+    Per row: ``source``, ``key`` (its hash), ``row``, ``fate`` (``forgotten``, ``filtered``,
+    ``quarantined``, ``duplicate``, ``near-duplicate``, ``semantic duplicate``, ``quoted``,
+    ``contaminated``, ``leaked``, ``cleaned``, ``undersampled``, ``beyond the horizon``,
+    ``not selected``, ``held out``, ``sampled out``, ``kept``), ``copies``, ``positions`` (of the
+    copies in an ordered table, the first 100; null where the version that the run wrote is not
+    there any more),
     ``children`` (synthetic rows of which it is the first parent, where there can be any),
     ``weight`` (where rows get one), the numbers that decided it, and the same for each phase in
     ``outputs``. A row that pruning dropped for another has that one in ``of``, a key hash, and
@@ -66,7 +67,12 @@ def explain(
         raise RecipeError(f"limit must be 1 to {MOST:,}; there was {limit}")
     inquiry = Inquiry(recipe, spark, where, limit)
     if not inquiry.picked:
-        raise TableError(f"no row of the sources has: {where}")
+        said = f"no row of the sources has: {where}"
+        if inquiry.frames.requests:
+            said += "; rows were forgotten, and may be deleted, by request " + ", ".join(
+                inquiry.frames.requests
+            )
+        raise TableError(said)
     return [
         {"source": row.pop(SOURCE), "key": key_text(key), "row": row, **inquiry.fate(key)}
         for key, row in ((key, dict(row)) for key, row in inquiry.picked.items())
@@ -139,17 +145,33 @@ class Inquiry:
         tables = [*plan["sources"], *plan.get("evaluation", [])]
         versions = {table["name"]: table["version"] for table in tables}
         clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
-        return Frames(self.recipe, self.spark, versions, clusters)
+        requests = plan.get("forgotten", [])
+        return Frames(self.recipe, self.spark, versions, clusters, forgetting=requests)
+
+    @cached_property
+    def unfiltered(self) -> Frames:
+        """The sources with rows that their filters take out, and those that are forgotten."""
+        sources = [s.model_copy(update={"where": None}) for s in self.recipe.sources]
+        recipe = self.recipe.model_copy(update={"sources": sources})
+        return Frames(recipe, self.spark, self.frames.versions, forgetting=[])
+
+    @cached_property
+    def forgotten(self) -> dict[Key, list[str]]:
+        """The requests by which picked rows are forgotten."""
+        asked = self.frames.forgotten
+        named = [own for s in self.unfiltered.pinned if (own := asked.named(s)) is not None]
+        found: dict[Key, list[str]] = {}
+        for rows in named:
+            of_picked = rows.where(is_one_of(KEY, self.picked)).distinct()
+            for row in of_picked.orderBy("request").collect():
+                found.setdefault(key_of(row[KEY]), []).append(row["request"])
+        return found
 
     @cached_property
     def picked(self) -> dict[Key, dict[str, Any]]:
-        """The rows asked about, filtered ones too, in order of their keys."""
-        sources = [s.model_copy(update={"where": None}) for s in self.recipe.sources]
-        unfiltered = Frames(
-            self.recipe.model_copy(update={"sources": sources}), self.spark, self.frames.versions
-        )
+        """The rows asked about, filtered and forgotten ones too, in order of their keys."""
         try:
-            rows = unfiltered.all_rows.where(self.where)
+            rows = self.unfiltered.all_rows.where(self.where)
             rows.schema  # noqa: B018  Connect analyses only here
         except PySparkException as error:
             raise RecipeError(f"the condition cannot be used: {first_line(error)}") from error
@@ -179,6 +201,8 @@ class Inquiry:
 
     def fate(self, key: Key) -> dict[str, Any]:
         """What became of one of the picked rows."""
+        if key in self.forgotten:
+            return {"fate": "forgotten", "by": self.forgotten[key], "copies": 0}
         if key not in self.after_filter:
             where = {s.name: s.where for s in self.recipe.sources}
             return {"fate": "filtered", "by": where[self.picked[key][SOURCE]], "copies": 0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from pyspark.sql.types import NumericType
 
 from lakebalance import __version__
 from lakebalance.core.amounts import Measure, measure
+from lakebalance.core.beside import Beside
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
 from lakebalance.core.columns import kinds, require
@@ -20,14 +21,16 @@ from lakebalance.core.confident_arrays import ConfidentLabels
 from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
-from lakebalance.core.errors import RecipeError
+from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
+from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import Indexes
+from lakebalance.ledger import state_of
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
@@ -63,6 +66,7 @@ class Frames:
     ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
     classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
     to say. ``scratch`` is where pruning may write what it needs on the way, a table for each name.
+    ``forgetting`` are the requests whose rows an earlier run left out; all that there are, if None.
     """
 
     recipe: Recipe
@@ -73,11 +77,25 @@ class Frames:
     cuts: Cuts | None = None
     scratch: Scratch | None = None
     indexes: Indexes | None = None
+    forgetting: Collection[str] | None = None
+
+    @cached_property
+    def forgotten(self) -> Forgotten:
+        """What is to be left out of the sources."""
+        return Forgotten(state_of(self.recipe), self.spark, self.forgetting)
 
     @cached_property
     def pinned(self) -> list[Pinned]:
-        """The sources at their versions."""
-        return pin(self.spark, self.recipe.sources, self.versions)
+        """The sources at their versions, without rows that are forgotten."""
+        with Beside(self.spark) as beside:
+            beside.start(lambda: self.forgotten.entries)
+            found = pin(self.spark, self.recipe.sources, self.versions)
+        return [self.forgotten.left_out(source) for source in found]
+
+    @cached_property
+    def requests(self) -> list[str]:
+        """The requests that rows are left out for."""
+        return self.forgotten.requests(self.pinned)
 
     @cached_property
     def run_id(self) -> str:
@@ -85,7 +103,24 @@ class Frames:
         versions = {source.name: source.version for source in self.pinned}
         versions |= {f"{place}.embeddings": t.version for place, t in self.targets.items()}
         versions |= {table.name: table.pinned.version for table in self.evaluation}
+        versions |= {f"without {request}": 0 for request in self.requests}
         return run_id(self.recipe.hash, versions, __version__)
+
+    def check_forgotten(self) -> None:
+        """Raise where more is to be forgotten of the sources than when they were read.
+
+        Raises
+        ------
+        TableError : it is; what was made of them must not stay.
+        """
+        now = Forgotten(self.forgotten.state, self.spark, self.forgetting)
+        if now.version == self.forgotten.version:
+            return
+        if more := sorted(set(now.requests(self.pinned)) - set(self.requests)):
+            raise TableError(
+                f"rows of the sources were forgotten during this run (request {more[0]}), which "
+                "had read them: run it again"
+            )
 
     @cached_property
     def targets(self) -> dict[str, Pinned]:

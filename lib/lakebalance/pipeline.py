@@ -96,8 +96,13 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
     >>> run(Recipe.load("conf/flights.yaml"), spark).rows  # doctest: +SKIP
     100000
     """
+    return carry_out(Frames(recipe, spark), progress)
+
+
+def carry_out(frames: Frames, progress: Progress | None = None) -> Result:
+    """Run a recipe over its sources as ``frames`` pin them; see ``run``."""
     started = dt.datetime.now(dt.timezone.utc)
-    watch, frames = Stopwatch(progress), Frames(recipe, spark)
+    watch, recipe, spark = Stopwatch(progress), frames.recipe, frames.spark
     state = state_of(recipe)
     with watch.stage("read"):
         frames.check_columns()

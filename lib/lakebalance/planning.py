@@ -128,6 +128,7 @@ def planned(
         outputs=outputs,
         clusters=frames.clusters,
         evaluation=_evaluation(frames),
+        forgotten=frames.requests,
     ), left
 
 

@@ -167,7 +167,8 @@ class Plan:
 
     ``groups`` are those of the balanced table, ``outputs`` the other tables. ``prepared`` is what
     the sampler found out before it sampled, where it does so; ``clusters`` are the parts that
-    classes were divided into, and how to tell a row's.
+    classes were divided into, and how to tell a row's. ``forgotten`` are the requests whose rows
+    are left out.
     """
 
     name: str
@@ -184,6 +185,7 @@ class Plan:
     outputs: list[PlannedOutput] = field(default_factory=list)
     clusters: list[Clusters] = field(default_factory=list)
     evaluation: list[PlannedEvaluation] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -230,6 +232,7 @@ class Plan:
             "outputs": [output.summary() for output in self.outputs],
             "clusters": [clusters.to_dict() for clusters in self.clusters],
             "evaluation": [asdict(table) for table in self.evaluation],
+            "forgotten": self.forgotten,
         }
 
     @classmethod
@@ -255,6 +258,7 @@ class Plan:
             ],
             [Clusters.from_dict(clusters) for clusters in data.get("clusters", [])],
             [PlannedEvaluation(**table) for table in data.get("evaluation", [])],
+            data.get("forgotten", []),
         )
 
     def _repr_html_(self) -> str:

@@ -74,7 +74,7 @@ def publish(
     Raises
     ------
     AuditError : a table differs from the plan; it is taken back.
-    TableError : a table cannot be written.
+    TableError : a table cannot be written, or rows were forgotten meanwhile.
     """
     written: list[Written] = []
     balanced, *others = frames.outputs
@@ -95,6 +95,7 @@ def publish(
                 entry["rows_out"] = written[-1].rows
                 _check(written[-1].published)
                 written[-1].published = _shown(frames, output, written[-1].published)
+        frames.check_forgotten()
     except Exception as error:
         undone = [_taken_back(frames, w) for w in reversed(written) if w.by_this_try]
         if undone and isinstance(error, LakebalanceError):

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import TableError
 from lakebalance.core.tables import Table, newest_version
+from lakebalance.forgotten import Forgotten, place_of
 from lakebalance.indexes import withdraw
 from lakebalance.ledger import Ledger, Made, tables_of
 from lakebalance.publish.transaction import published_version, restore, return_to
@@ -38,7 +39,8 @@ def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
     Raises
     ------
     RecipeError : the run is not in the ledger.
-    TableError : a table cannot be taken back, such as after VACUUM; the others are as before.
+    TableError : a table cannot be taken back, such as after VACUUM; the others are as before. Or
+        rows were forgotten since the run, which its tables hold.
 
     Examples
     --------
@@ -48,6 +50,7 @@ def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
     ledger, started = Ledger(recipe, spark), dt.datetime.now(dt.timezone.utc)
     entry = ledger.entry(run)
     run_id = str(entry["run_id"])
+    _holds_nothing_forgotten(ledger, entry)
     undone = ledger.after(run_id)
     made = tables_of(entry)
     done: list[tuple[str, Made, int, int]] = []
@@ -74,6 +77,24 @@ def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
             for name, table, version, before in reversed(done)
         ],
     }
+
+
+def _holds_nothing_forgotten(ledger: Ledger, entry: Mapping[str, Any]) -> None:
+    """Raise where rows were forgotten that the run had not left out."""
+    forgotten, left_out = (
+        Forgotten(ledger.state, ledger.spark),
+        set(entry["plan"].get("forgotten", [])),
+    )
+    if not forgotten.entries:
+        return
+    for source in entry["plan"]["sources"]:
+        delta = isinstance(source["version"], int)
+        place = place_of(ledger.spark, source["table"], delta=delta)
+        if more := {own.request for own in forgotten.of(place)} - left_out:
+            raise TableError(
+                f"run {entry['run_id']} may hold rows that were forgotten since, by request "
+                f"{min(more)}; no table can be taken back to it"
+            )
 
 
 def _returned(spark: SparkSession, made: Made, run: str) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 MOST_AT_ONCE = 16
 
 
@@ -59,3 +61,17 @@ class Beside:
             failed = started.exception()
             if failed is not None and failed is not error:
                 raise failed from error
+
+
+def each(spark: SparkSession, items: Iterable[Item], work: Callable[[Item], T]) -> list[T]:
+    """Do the same with several things at once; what came of it, in their order.
+
+    Examples
+    --------
+    >>> from lakebalance.core.session import local_session
+    >>> each(local_session(), [1, 2], lambda n: n + 1)
+    [2, 3]
+    """
+    with Beside(spark) as beside:
+        started = [beside.start(partial(work, item)) for item in items]
+    return [one.result() for one in started]

@@ -100,11 +100,15 @@ def flagged(values: Sequence[Column], *, may_be_empty: bool = False) -> list[Col
     return [part for value in values for part in (value, value.isNull())]
 
 
+def parts_of(values: Sequence[tuple[Column, T.DataType]]) -> list[Column]:
+    """Columns of some types in canonical form, with flags for nulls where they are needed."""
+    arrays = any(isinstance(kind, T.ArrayType | T.MapType) for _, kind in values)
+    return flagged([canonical(value, kind) for value, kind in values], may_be_empty=arrays)
+
+
 def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
     kind_of = kinds(df)
-    values = [canonical(column(name), kind_of[name]) for name in names]
-    arrays = any(isinstance(kind_of[name], T.ArrayType | T.MapType) for name in names)
-    return flagged(values, may_be_empty=arrays)
+    return parts_of([(column(name), kind_of[name]) for name in names])
 
 
 def salted(salt: str, parts: Sequence[Column]) -> Column:
@@ -152,7 +156,12 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     >>> df.select(hash128(df, ["id"], "key").alias("key")).columns
     ['key']
     """
-    parts, text = _parts(df, names), "|".join(str(part) for part in salt)
+    return hashed(_parts(df, names), *salt)
+
+
+def hashed(parts: Sequence[Column], *salt: str | int) -> Column:
+    """A 128-bit hash of columns in canonical form, as ``hash128`` makes it."""
+    text = "|".join(str(part) for part in salt)
     return F.struct(mixed(f"{text}|hi", parts).alias("hi"), mixed(f"{text}|lo", parts).alias("lo"))
 
 

@@ -39,6 +39,9 @@ LOCAL_SETTINGS = {
     # Each Column made in Python would else ask the JVM for the line that made it: 0.8 ms apiece.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.driver.memory": "4g",
+    # VACUUM runs only where the user names the hours. It lists folders in as many tasks as this.
+    "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
 }
 
 JAVA_WRAPPER = """#!/bin/sh
@@ -194,19 +197,26 @@ def _java_works(home: str | None) -> bool:
 
 
 class _Quiet:
-    """Sends the process's standard error to a file while the JVM starts, which inherits it."""
+    """Sends what the process writes elsewhere while the JVM starts, which inherits it.
+
+    Standard error goes to a file, and standard output, where Delta says how many files VACUUM has
+    removed, nowhere.
+    """
 
     def __enter__(self) -> _Quiet:
         self.path = _state_folder() / f"spark-start-{os.getpid()}.log"
+        sys.stdout.flush()
         sys.stderr.flush()
-        self.saved = os.dup(2)
-        with self.path.open("w") as file:
+        self.saved = os.dup(1), os.dup(2)
+        with self.path.open("w") as file, Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
             os.dup2(file.fileno(), 2)
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.dup2(self.saved, 2)
-        os.close(self.saved)
+        for place, saved in zip((1, 2), self.saved, strict=True):
+            os.dup2(saved, place)
+            os.close(saved)
         self.text = self.path.read_text(errors="replace")
         self.path.unlink()
 

@@ -23,7 +23,14 @@ from lakebalance.core.tables import (
     run_of_commit,
 )
 
-MAINTENANCE = ("OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "CLUSTER BY")
+MAINTENANCE = (
+    "OPTIMIZE",
+    "REORG",
+    "VACUUM START",
+    "VACUUM END",
+    "SET TBLPROPERTIES",
+    "CLUSTER BY",
+)
 MOST_COMMITS = 1000
 
 

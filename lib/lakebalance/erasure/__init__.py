@@ -1,0 +1,1 @@
+"""Takes rows out again, with all that came from them."""

@@ -1,0 +1,111 @@
+"""Takes forgotten rows out of what runs keep beside their tables, and looks for them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakebalance.core.sources import KEY
+from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.erasure.marks import Marks, hashes, of_place
+from lakebalance.erasure.trace import Published
+from lakebalance.forgotten import MARK
+from lakebalance.lake.log_reading import log_files
+from lakebalance.publish.state import State
+
+KEYS_OF_MATCHES = ("dropped", "kept", "neighbour")
+
+
+@dataclass
+class Leftover:
+    """One of a state's tables that may hold forgotten rows."""
+
+    spark: SparkSession
+    table: Table
+    runs: list[Published]
+    marks: Sequence[Marks]
+
+    @cached_property
+    def kind(self) -> str:
+        """``quarantine``, ``matches``, ``index`` or ``scratch``."""
+        return self.table.name.rpartition("/")[2].partition("-")[0]
+
+    def count(self) -> int:
+        """How many rows of it are to be forgotten."""
+        found = self._rows
+        if self.kind == "scratch":
+            return found.count()
+        by = self._found_by()
+        for i, (value, gone) in enumerate(by):
+            seen = gone.select(MARK, F.lit(1).alias(f"__lb_s{i}"))
+            found = found.withColumn(MARK, value).join(seen, MARK, "left").drop(MARK)
+        flags = [F.col(f"__lb_s{i}").isNotNull() for i in range(len(by))]
+        return found.where(reduce(Column.__or__, flags, F.lit(False))).count()
+
+    def erase(self) -> None:
+        """Delete these rows."""
+        if self.kind == "scratch":
+            self.spark.sql(f"DELETE FROM {self.table.sql}")
+            return
+        for value, gone in self._found_by():
+            same = value == F.col(MARK)
+            gone.select(MARK).mergeInto(self.table.sql, same).whenMatched().delete().merge()
+
+    @property
+    def _rows(self) -> DataFrame:
+        version = newest_version(self.spark, self.table)
+        assert version is not None
+        return read_delta(self.spark, self.table, version)
+
+    def _found_by(self) -> list[tuple[Column, DataFrame]]:
+        """The columns by which rows are found, and the hashes of forgotten ones, each once."""
+        if self.kind == "quarantine":
+            return [own for run in self.runs for own in self._set_aside(run)]
+        hits = [run.hits.select(F.col(KEY).alias(MARK)) for run in self.runs if run.hits]
+        if not hits:
+            return []  # an earlier try has erased them before the rows went from the sources
+        keys = reduce(DataFrame.union, hits).distinct()
+        named = KEYS_OF_MATCHES if self.kind == "matches" else (KEY,)
+        return [(F.col(name), keys) for name in named if name in self._rows.columns]
+
+    def _set_aside(self, run: Published) -> Iterator[tuple[Column, DataFrame]]:
+        rows = self._rows
+        for source, place in run.sources.items():
+            for identity, once in hashes(of_place(self.marks, place)):
+                if set(identity.names) <= set(rows.columns):
+                    of_source = F.when(
+                        F.col("lb_source") == source, identity.hash(rows, self.table.name)
+                    )
+                    yield of_source, once.select(MARK)
+
+
+def leftovers(
+    spark: SparkSession, runs: Sequence[Published], marks: Sequence[Marks]
+) -> list[Leftover]:
+    """The tables beside the published ones in which forgotten rows may be, in order."""
+    found: dict[str, Leftover] = {}
+    for run in runs:
+        for name in _names(spark, run.state):
+            if _is_of(run, name):
+                table = run.state.table(name)
+                made = found.setdefault(table.name, Leftover(spark, table, [], marks))
+                made.runs.append(run)
+    return [found[name] for name in sorted(found)]
+
+
+def _names(spark: SparkSession, state: State) -> list[str]:
+    return [path.rpartition("/")[2] for path, _ in log_files(spark, [state.folder], depth=1)]
+
+
+def _is_of(run: Published, name: str) -> bool:
+    """Whether a run of a recipe may have put rows into one of the state's tables."""
+    recipe = run.recipe.name
+    steps = {f"matches-{recipe}-{i}" for i in range(len(run.recipe.prune))}
+    indexes = {f"index-{index}" for index in run.indexes}
+    return name in {f"quarantine-{recipe}", *steps, *indexes} or name.startswith(
+        f"scratch-{recipe}-"
+    )

@@ -1,0 +1,178 @@
+"""Carries out a request: rows go from every table, and are looked for again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakebalance import __version__
+from lakebalance.core.beside import each
+from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.erasure.files import old_files, vacuum
+from lakebalance.erasure.marks import erase, of_place
+from lakebalance.erasure.requests import remember_proof
+from lakebalance.erasure.search import Search
+from lakebalance.erasure.trace import Published
+from lakebalance.forgotten import FORGOTTEN, HASH, REASON, place_of
+from lakebalance.frames import Frames
+from lakebalance.pipeline import carry_out
+from lakebalance.publish.state import State
+from lakebalance.publish.transaction import published_version
+
+
+@dataclass
+class Removal:
+    """What is done for a request whose rows are found."""
+
+    search: Search
+
+    def carry_out(
+        self,
+        *,
+        sources: bool,
+        vacuum_hours: float | None,
+        models: str | None,
+        said: dict[str, str],
+    ) -> dict[str, Any]:
+        """Take the rows out everywhere, look for them again, and write down what was found."""
+        found = self.search.seen(models)
+        self._remember_marks()
+        self._erase_leftovers()
+        erased = self._erase_sources() if sources else {}
+        for run in self.search.trace.reached:
+            self._make_again(run, erased)
+        files = {} if vacuum_hours is None else self._vacuum(vacuum_hours, sources=sources)
+        self.search.show("looking for the rows again")
+        proof = {**found, **said, "dry_run": False, "vacuum_hours": vacuum_hours}
+        after = self.search.counts(
+            [line["table"] for line in [*found["tables"], *found["sources"]]]
+        )
+        for part in ("tables", "sources"):
+            proof[part] = [{**line, "after": after[line["table"]]} for line in found[part]]
+        left = self.search.left()
+        proof["leftovers"] = [
+            {"table": name, "marked": n, "after": {"marked": left[name]}}
+            for name, n in self.search.left_before.items()
+            if n or left[name]
+        ]
+        proof["old_files"] = [{"table": name, "files": n} for name, n in files.items()]
+        if not sources and any(line["after"]["marked"] for line in proof["sources"]):
+            self.search.notes.append(
+                "the sources' tables still hold the rows, which runs leave out"
+            )
+        proof["complete"] = self._is_complete(proof, sources=sources, vacuum_hours=vacuum_hours)
+        return self._signed(proof)
+
+    def _remember_marks(self) -> None:
+        """Write down what is forgotten: from now on, no run takes it in."""
+        self.search.show("remembering what is forgotten")
+        if not self.search.trace.marks:
+            return
+        names = ["location", "table_id", "identity", HASH]
+        united = reduce(DataFrame.union, [marks.as_entries for marks in self.search.trace.marks])
+        once = united.groupBy(*names).agg(F.min(REASON).alias(REASON))
+        rows = self.search.scratch(once, "marks")
+        for folder in dict.fromkeys(
+            [self.search.state.folder, *(r.state.folder for r in self.search.concerned)]
+        ):
+            State(folder).write(rows, FORGOTTEN, self.search.request)
+
+    def _erase_leftovers(self) -> None:
+        self.search.show("erasing beside the tables")
+        held = [own for own in self.search.leftovers if self.search.left_before[own.table.name]]
+        each(self.search.spark, held, lambda own: own.erase())
+
+    def _erase_sources(self) -> dict[str, tuple[int, int]]:
+        """Delete the rows from the sources' tables; the versions before and after, by location."""
+        erased = {}
+        for name in self.search.source_tables:
+            self.search.show(f"erasing in {name}")
+            table, place = Table(name), place_of(self.search.spark, name)
+            count = self.search.count(name)
+            if count["marked"]:
+                rows = read_delta(self.search.spark, table, count["version"])
+                erase(rows, of_place(self.search.trace.marks, place), table)
+                after = newest_version(self.search.spark, table)
+                assert after is not None
+                erased[place.location] = (count["version"], after)
+        return erased
+
+    def _make_again(self, run: Published, erased: dict[str, tuple[int, int]]) -> None:
+        """Make a run again without the rows, or take them out of tables that it is not in."""
+        if self.search.request in run.entry["plan"].get("forgotten", []):
+            return
+        names = [made.table for made in run.outputs.values()]
+        if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
+            self._take_out(run, names)
+            return
+        frames = Frames(run.recipe, self.search.spark, self._versions(run, erased))
+        target = run.entry["target"]
+        carry_out(frames, lambda stage: self.search.show(f"making {target} again: {stage}"))
+
+    def _take_out(self, run: Published, names: list[str]) -> None:
+        for name in names:
+            count = self.search.count(name)
+            if count["marked"]:
+                rows = read_delta(self.search.spark, Table(name), count["version"])
+                erase(
+                    rows,
+                    of_place(self.search.trace.marks, place_of(self.search.spark, name)),
+                    Table(name),
+                )
+        self.search.notes.append(
+            f"{run.entry['target']} was written by others since run {run.run}: the rows were "
+            "deleted from it, and its groups are not filled up"
+        )
+
+    def _versions(self, run: Published, erased: dict[str, tuple[int, int]]) -> dict[str, int | str]:
+        """What the run is to read: as before, but tables that were made again as they are now."""
+        plan = run.entry["plan"]
+        versions = {table["name"]: table["version"] for table in plan.get("evaluation", [])}
+        written = [place for other in self.search.trace.runs for place in other.places.values()]
+        for source in plan["sources"]:
+            place, version = run.sources[source["name"]], source["version"]
+            before, after = erased.get(place.location, (None, None))
+            if any(place.is_one_with(own) for own in written):
+                version = newest_version(self.search.spark, Table(source["table"]))
+            elif version == before:
+                version = after
+            versions[source["name"]] = version
+        return versions
+
+    def _vacuum(self, hours: float, *, sources: bool) -> dict[str, int]:
+        """Remove old files; how many are left, by table."""
+        names = [*self.search.published, *(self.search.source_tables if sources else [])]
+        tables = [*map(Table, names), *[own.table for own in self.search.leftovers]]
+        self.search.show("removing old files")
+        each(self.search.spark, tables, lambda table: vacuum(self.search.spark, table, hours))
+        left = each(self.search.spark, tables, lambda t: old_files(self.search.spark, t))
+        return {table.name: n for table, n in zip(tables, left, strict=True)}
+
+    @staticmethod
+    def _is_complete(proof: dict[str, Any], *, sources: bool, vacuum_hours: float | None) -> bool:
+        looked_at = [*proof["tables"], *proof["leftovers"], *(proof["sources"] if sources else [])]
+        found = any(line["after"]["marked"] for line in looked_at)
+        files = any(line["files"] for line in proof["old_files"]) if vacuum_hours == 0 else False
+        return not (found or files)
+
+    def _signed(self, proof: dict[str, Any]) -> dict[str, Any]:
+        """The proof with a hash of all that it says, as the state remembers it."""
+        finished = dt.datetime.now(dt.timezone.utc)
+        proof |= {
+            "notes": self.search.notes,
+            "started": self.search.started.isoformat(timespec="seconds"),
+            "finished": finished.isoformat(timespec="seconds"),
+            "package_version": __version__,
+        }
+        text = json.dumps(proof, sort_keys=True)
+        proof["proof"] = hashlib.sha256(text.encode()).hexdigest()
+        remember_proof(self.search.state, self.search.spark, proof)
+        self.search.scratch.clear()
+        return proof

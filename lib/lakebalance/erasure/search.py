@@ -1,0 +1,202 @@
+"""Finds the rows that are to be forgotten, and every table that they reached."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakebalance.core.beside import each
+from lakebalance.core.errors import TableError
+from lakebalance.core.progress import Progress
+from lakebalance.core.sources import pin_one
+from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.erasure.asked import REASON as WHY
+from lakebalance.erasure.asked import Asked, Picker
+from lakebalance.erasure.leftovers import Leftover, leftovers
+from lakebalance.erasure.marks import Marks, count_found, of_place, own_identity
+from lakebalance.erasure.models import models_that_saw
+from lakebalance.erasure.trace import Published, Trace, in_turn, newest_runs
+from lakebalance.forgotten import HASH, REASON, Forgotten, Place, place_of
+from lakebalance.ledger import state_of
+from lakebalance.publish.state import State
+from lakebalance.recipe.models import Recipe
+from lakebalance.scratch import ScratchTables
+
+
+@dataclass
+class Search:
+    """One request: the rows that it names, and the tables that they reached."""
+
+    recipe: Recipe
+    spark: SparkSession
+    asked: Asked
+    show: Progress
+    states: list[str]
+    notes: list[str] = field(default_factory=list)
+    left_before: dict[str, int] = field(default_factory=dict)
+    suspects: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = state_of(self.recipe)
+        text = json.dumps([self.recipe.publish.table, self.asked.fingerprint])
+        self.request = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self.scratch = ScratchTables(self.state, self.spark, "forget", self.request)
+        self.started = dt.datetime.now(dt.timezone.utc)
+
+    def find(self) -> None:
+        """Find the rows, and follow them into every table that runs made of them."""
+        folders = dict.fromkeys([self.state.folder, *self.states])
+        runs = [run for f in folders for run in newest_runs(self.spark, State(f))]
+        target = self.recipe.publish.table
+        root = next((run for run in runs if run.entry["target"] == target), None)
+        if root is None:
+            raise TableError(
+                f"no run to {target} is in the ledger {self.state.table('ledger').name}, so that "
+                "nobody can say where rows went; run the recipe first"
+            )
+        self.show("looking for the rows")
+        for run in runs:
+            run.without = self.request
+        marks = self._listed(root) + self._known()
+        self.trace = Trace(in_turn(runs), marks, self.scratch, self.asked.ties == "forget")
+        self.show("following them from table to table")
+        self.trace.follow()
+
+    def _listed(self, root: Published) -> list[Marks]:
+        """Marks on the rows of the recipe's sources that are asked for, as read and as they are."""
+        picker, identities, found = Picker(self.spark, self.asked), [], []
+        plan = {source["name"]: source["version"] for source in root.entry["plan"]["sources"]}
+        for i, spec in enumerate(root.recipe.sources):
+            unfiltered = spec.model_copy(update={"where": None})
+            newest = newest_version(self.spark, Table(spec.table)) if spec.format == "delta" else 0
+            for version in dict.fromkeys([newest, plan.get(spec.name, newest)]):
+                source = pin_one(self.spark, unfiltered, f"sources.{i}", version)
+                picked = picker.pick(source.df)
+                # By the columns as they are now, where they are others than they were.
+                identities += [own_identity(source)] if version == newest else []
+                marked = identities[i].hash(picked, spec.table).alias(HASH)
+                found.append(picked.select(F.lit(i).alias("source"), marked, F.col(WHY)))
+                if version == newest:
+                    named = {"source": source.name}
+                    self.suspects += [named | own for own in picker.suspects(source.df)]
+        united = reduce(DataFrame.union, found).withColumnRenamed(WHY, REASON)
+        listed = self.scratch(united.distinct(), "listed")
+        return [
+            Marks(
+                root.sources[spec.name],
+                identities[i],
+                listed.where(F.col("source") == i).select(HASH, REASON),
+            )
+            for i, spec in enumerate(root.recipe.sources)
+        ]
+
+    def _known(self) -> list[Marks]:
+        """What an earlier try of the same request has marked."""
+        known = Forgotten(self.state, self.spark, [self.request])
+        return [
+            Marks(
+                entries.place,
+                entries.identity,
+                known.hashes([entries], entries.identity.text).select(
+                    F.col("__lb_mark").alias(HASH), REASON
+                ),
+            )
+            for entries in known.entries
+        ]
+
+    def seen(self, models: str | None) -> dict[str, Any]:
+        """What is to be forgotten, in which tables."""
+        self.show("counting them in every table")
+        counted = self.counts([*self.published, *self.source_tables])
+        self.left_before = self.left()
+        return {
+            "request": self.request,
+            "asked": self.asked.fingerprint,
+            "ties": self.asked.ties,
+            "rows": self._by_reason(),
+            "sources": [{"table": name, **counted[name]} for name in self.source_tables],
+            "tables": [
+                {"table": name, "output": output, "recipe": run.recipe.name, "run_id": run.run,
+                 **counted[name]}
+                for run in self.concerned
+                for output, name in ((o, made.table) for o, made in run.outputs.items())
+            ],
+            "leftovers": [
+                {"table": name, "marked": n} for name, n in self.left_before.items() if n
+            ],
+            "suspects": self.suspects,
+            "models": []
+            if models is None
+            else models_that_saw(self.spark, models, self.trace.marks),
+            "notes": self.notes,
+        }  # fmt: skip
+
+    @property
+    def published(self) -> list[str]:
+        """The names of the tables that the runs wrote, each once."""
+        return list(dict.fromkeys(m.table for run in self.concerned for m in run.outputs.values()))
+
+    @property
+    def source_tables(self) -> list[str]:
+        """The names of the tables that hold marked rows and that no run wrote."""
+        written = [place for run in self.trace.runs for place in run.places.values()]
+        names: dict[Place, str] = {}  # each once, whatever recipes call it
+        for run in self.trace.runs:
+            for spec in run.recipe.sources:
+                place = run.sources[spec.name]
+                if spec.format != "delta" or any(place.is_one_with(w) for w in written):
+                    continue
+                if of_place(self.trace.marks, place):
+                    names.setdefault(place, spec.table)
+        return list(names.values())
+
+    @cached_property
+    def leftovers(self) -> list[Leftover]:
+        """The tables beside those in which such rows may be."""
+        return leftovers(self.spark, self.concerned, self.trace.marks)
+
+    def left(self) -> dict[str, int]:
+        """How many rows are to be forgotten in each of them."""
+        counts = each(self.spark, self.leftovers, lambda own: own.count())
+        return {own.table.name: n for own, n in zip(self.leftovers, counts, strict=True)}
+
+    def _by_reason(self) -> dict[str, int]:
+        """How many rows of tables that no run wrote are to be forgotten, for which reason."""
+        places = [place_of(self.spark, name) for name in self.source_tables]
+        named = [m for m in self.trace.marks if any(p.is_one_with(m.place) for p in places)]
+        if not named:
+            return {}
+        united = reduce(DataFrame.union, [marks.as_entries for marks in named])
+        once = united.groupBy("location", "identity", HASH).agg(F.min(REASON).alias(REASON))
+        return {row[REASON]: row["count"] for row in once.groupBy(REASON).count().collect()}
+
+    def counts(self, tables: Sequence[str]) -> dict[str, dict[str, int]]:
+        """What ``count`` says of several tables, by their names."""
+        names = list(dict.fromkeys(tables))
+        return dict(zip(names, each(self.spark, names, self.count), strict=True))
+
+    def count(self, table: str) -> dict[str, int]:
+        """A table's newest version, its rows, and how many of them are to be forgotten."""
+        version = newest_version(self.spark, Table(table))
+        assert version is not None
+        rows = read_delta(self.spark, Table(table), version)
+        marks = of_place(self.trace.marks, place_of(self.spark, table))
+        total, marked = count_found(rows, marks, table)
+        return {"version": version, "rows": total, "marked": marked}
+
+    @property
+    def concerned(self) -> list[Published]:
+        """The runs that read such rows, or whose tables an earlier try has marked."""
+        return [
+            run
+            for run in self.trace.runs
+            if run.counts or any(of_place(self.trace.marks, p) for p in run.places.values())
+        ]

@@ -1,0 +1,323 @@
+"""Follows rows from the tables that hold them into every table that runs made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from typing import Any
+
+import yaml
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from lakebalance.core.clusters import Clusters
+from lakebalance.core.columns import column
+from lakebalance.core.components import Scratch, components
+from lakebalance.core.errors import TableError
+from lakebalance.core.identity import Identity
+from lakebalance.core.index import index_of
+from lakebalance.core.registry import method_of
+from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned
+from lakebalance.erasure.marks import Marks, hashes, of_place, own_identity
+from lakebalance.forgotten import HASH, MARK, REASON, Place, place_of
+from lakebalance.frames import Frames
+from lakebalance.ledger import Made, tables_of
+from lakebalance.publish.state import State
+from lakebalance.recipe.models import Recipe
+
+OWN, MADE = "__lb_own", "__lb_made"
+TIED = "tied"
+MOST_PASSES = 8
+
+
+@dataclass
+class Published:
+    """The newest run to a target, and what of it is to be forgotten.
+
+    ``without`` is the request itself: rows that a try of it left out already are found again.
+    ``hits`` are rows that the run read: ``__lb_source``, ``__lb_key``, hashes of the row in its own
+    table and in those that the run wrote, and ``reason``. ``counts`` say how many for which reason.
+    """
+
+    spark: SparkSession
+    state: State
+    entry: dict[str, Any]
+    without: str = ""
+    hits: DataFrame | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe that the run had."""
+        return Recipe.model_validate(yaml.safe_load(self.entry["recipe"]))
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return str(self.entry["run_id"])
+
+    @cached_property
+    def frames(self) -> Frames:
+        """The run's stages, over its sources as it read them."""
+        plan = self.entry["plan"]
+        tables = [*plan["sources"], *plan.get("evaluation", [])]
+        versions = {table["name"]: table["version"] for table in tables}
+        clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
+        asked = [request for request in plan.get("forgotten", []) if request != self.without]
+        return Frames(self.recipe, self.spark, versions, clusters, forgetting=asked)
+
+    @cached_property
+    def outputs(self) -> dict[str, Made]:
+        """The tables that the run wrote, by the names of its outputs."""
+        return tables_of(self.entry)
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where these tables lie."""
+        return {name: place_of(self.spark, made.table) for name, made in self.outputs.items()}
+
+    @cached_property
+    def sources(self) -> dict[str, Place]:
+        """Where the tables lie that the run read, by the names of its sources."""
+        return {
+            spec.name: place_of(self.spark, spec.table, delta=spec.format == "delta")
+            for spec in self.recipe.sources
+        }
+
+    @property
+    def indexes(self) -> set[str]:
+        """The names of the indexes that its pruning steps share with other batches."""
+        return {name for options in self.recipe.prune if (name := index_of(options))}
+
+    def reads(self, other: Published) -> bool:
+        """Whether a source of it is a table that another one's run wrote."""
+        return any(a.is_one_with(b) for a in self.sources.values() for b in other.places.values())
+
+    def shares_index(self, other: Published) -> bool:
+        """Whether rows of one may be dropped for rows of the other."""
+        return self.state == other.state and bool(self.indexes & other.indexes)
+
+    def made_identity(self, source: Pinned) -> Identity:
+        """What tells the rows of a source apart in the tables that the run wrote."""
+        name, changed = self.recipe.publish.source_column, self._changed
+        named = [] if name is None else [name]
+        rows = _named(source, name)
+        if source.key and source.key != [ROW_ID] and (named or len(self.recipe.sources) == 1):
+            return Identity.of(rows, [*named, *source.key])
+        columns = [field.name for field in source.columns if field.name not in changed]
+        return Identity.of(rows, [*named, *columns])
+
+    @property
+    def _changed(self) -> set[str]:
+        """The columns whose values a run may publish other than it read them."""
+        edited = [o for o in self.recipe.prune if method_of("prune", o).edit is not None]
+        changed = {getattr(options, "column", None) for options in edited}
+        if method_of("sample", self.recipe.sample).put_out_as is not None:
+            changed |= set(getattr(self.recipe.sample, "labels", []))
+        return {name for name in changed if name}
+
+    def rows_of(self, source: Pinned, more: Sequence[Identity] = ()) -> DataFrame:
+        """A source's rows as hashes: ``__lb_source``, ``__lb_key``, own, made, and further ones."""
+        rows = _named(source, self.recipe.publish.source_column)
+        place = source.table
+        return rows.select(
+            F.lit(source.name).alias(SOURCE),
+            source.key_hash.alias(KEY),
+            own_identity(source).hash(rows, place).alias(OWN),
+            self.made_identity(source).hash(rows, place).alias(MADE),
+            *[identity.hash(rows, place).alias(f"{MARK}{i}") for i, identity in enumerate(more)],
+        )
+
+    def matches(self) -> list[DataFrame]:
+        """Which rows the run dropped for which as the same: ``node`` and ``to``, key hashes."""
+        found = []
+        for i in range(len(self.recipe.prune)):
+            pairs = self.state.read(self.spark, f"matches-{self.recipe.name}-{i}", self.run)
+            if "kept" in pairs.columns:
+                same = pairs.where((F.col("rows") > 0) & F.col("kept").isNotNull())
+                found.append(same.select(F.col("dropped").alias("node"), F.col("kept").alias("to")))
+        return found
+
+
+def _named(source: Pinned, name: str | None) -> DataFrame:
+    return source.df if name is None else source.df.withColumn(name, F.lit(source.name))
+
+
+def newest_runs(spark: SparkSession, state: State) -> list[Published]:
+    """The newest run to each target that a state knows, those that others read first."""
+    ledger = state.runs(spark)
+    if ledger is None:
+        return []
+    newest = Window.partitionBy("target").orderBy(F.col("finished").desc(), "run_id")
+    rows = ledger.withColumn("__lb_place", F.row_number().over(newest)).where("__lb_place = 1")
+    return [
+        Published(
+            spark, state, {**row.asDict(), **{n: json.loads(row[n]) for n in ("plan", "result")}}
+        )
+        for row in rows.orderBy("finished", "run_id").collect()
+    ]
+
+
+def in_turn(published: Sequence[Published]) -> list[Published]:
+    """The runs, each after those whose tables it reads.
+
+    Raises
+    ------
+    TableError : two read each other's tables.
+    """
+    waiting, done = list(published), []
+    while waiting:
+        ready = [p for p in waiting if not any(p is not o and p.reads(o) for o in waiting)]
+        if not ready:
+            names = ", ".join(p.recipe.publish.table for p in waiting)
+            raise TableError(f"these tables were made from each other, in a circle: {names}")
+        done += ready
+        waiting = [p for p in waiting if p not in ready]
+    return done
+
+
+@dataclass
+class Trace:
+    """What is to be forgotten, in every table.
+
+    ``marks`` are on rows of tables, those of the request first; ``runs`` are in the order in which
+    they read each other's tables, and ``reached`` are those of them that read a marked row.
+    """
+
+    runs: list[Published]
+    marks: list[Marks]
+    scratch: Scratch
+    ties: bool
+    tied: list[tuple[Published, DataFrame]] = field(default_factory=list)
+
+    def follow(self) -> None:
+        """Mark what came from marked rows, and what pruning took for the same, to the end.
+
+        Raises
+        ------
+        TableError : rows lead to others without an end.
+        """
+        asked, before = list(self.marks), -1
+        for number in range(MOST_PASSES):
+            self.marks = [*asked, *[own for run in self.runs for own in self._tied_marks(run)]]
+            for i, run in enumerate(self.runs):
+                self._hit(run, f"{number}-{i}")
+            total = sum(sum(run.counts.values()) for run in self.runs)
+            if total == before or not self._leads_on():
+                return
+            before = total
+        raise TableError(
+            "rows that pruning took for the same lead to others from table to table without an "
+            "end; write --ties promote"
+        )
+
+    @property
+    def reached(self) -> list[Published]:
+        """The runs that read a marked row."""
+        return [run for run in self.runs if run.counts]
+
+    def _leads_on(self) -> bool:
+        """Whether rows that were tied to others may be rows of a source that was looked at before.
+
+        What the run with the tie published is looked at after it in any case.
+        """
+        read = [place for run in self.runs for place in run.sources.values()]
+        return any(
+            sum(place.is_one_with(other) for other in read) > 1
+            for run in self.runs
+            if run.counts.get(TIED)
+            for place in run.sources.values()
+        ) or any(
+            run is not other and run.shares_index(other)
+            for run in self.reached
+            for other in self.runs
+        )
+
+    def _hit(self, run: Published, name: str) -> None:
+        """Find the run's rows that are marked or tied to such, and mark what it made of them."""
+        found = [rows for s in run.frames.pinned if (rows := self._marked(run, s)) is not None]
+        tied = [keys for other, keys in self.tied if other is run or run.shares_index(other)]
+        found += [_of_keys(run, keys, TIED) for keys in tied]
+        run.hits, run.counts = None, {}
+        if not found:
+            return
+        hits = self.scratch(_once(reduce(DataFrame.union, found)), f"hits-{name}")
+        run.counts = _counted(hits)
+        if run.counts and self.ties and run.recipe.prune:
+            hits = self._with_tied(run, hits, name)
+        if not run.counts:
+            return
+        run.hits = hits
+        for source in run.frames.pinned:
+            own = hits.where(F.col(SOURCE) == source.name)
+            made = own.select(F.col(MADE).alias(HASH), REASON)
+            for place in dict.fromkeys(run.places.values()):
+                self.marks.append(Marks(place, run.made_identity(source), made))
+        self.marks += self._tied_marks(run)
+
+    def _tied_marks(self, run: Published) -> list[Marks]:
+        """Marks on the rows that were tied to others, in their own tables."""
+        if run.hits is None or not run.counts.get(TIED):
+            return []
+        tied = run.hits.where(F.col(REASON) == TIED)
+        return [
+            Marks(
+                run.sources[source.name],
+                own_identity(source),
+                tied.where(F.col(SOURCE) == source.name).select(F.col(OWN).alias(HASH), REASON),
+            )
+            for source in run.frames.pinned
+        ]
+
+    def _marked(self, run: Published, source: Pinned) -> DataFrame | None:
+        """The rows of a source that are marked in its table; None where nothing of it is."""
+        known = hashes(of_place(self.marks, run.sources[source.name]))
+        if not known:
+            return None
+        rows = run.rows_of(source, [identity for identity, _ in known])
+        found = [
+            rows.join(once.withColumnRenamed(MARK, f"{MARK}{i}"), f"{MARK}{i}")
+            .select(SOURCE, KEY, OWN, MADE, REASON)
+            for i, (_, once) in enumerate(known)
+        ]  # fmt: skip
+        return reduce(DataFrame.union, found)
+
+    def _with_tied(self, run: Published, hits: DataFrame, name: str) -> DataFrame:
+        """The hits, and the rows of the run that pruning took for the same as one of them."""
+        family = [run, *[o for o in self.runs if o is not run and run.shares_index(o)]]
+        pairs = [pairs for other in family for pairs in other.matches()]
+        if not pairs:
+            return hits
+        united = reduce(DataFrame.union, pairs)
+        ends = united.select(F.explode(F.array("node", "to")).alias(KEY))
+        if ends.join(hits.select(KEY), KEY, "left_semi").isEmpty():
+            return hits
+        known = components(united, "forget", lambda df, n: self.scratch(df, f"{n}-{name}"))
+        known = self.scratch(known, f"components-{name}")
+        start = known.join(hits.select(F.col(KEY).alias("node")).distinct(), "node", "left_semi")
+        same = known.join(start.select("to").distinct(), "to", "left_semi")
+        keys = same.select(F.col("node").alias(KEY)).join(hits, KEY, "left_anti").distinct()
+        self.tied.append((run, self.scratch(keys, f"tied-{name}")))
+        more = _of_keys(run, self.tied[-1][1], TIED)
+        found = self.scratch(_once(hits.unionByName(more)), f"all-{name}")
+        run.counts = _counted(found)
+        return found
+
+
+def _of_keys(run: Published, keys: DataFrame, reason: str) -> DataFrame:
+    """The rows of a run that have one of some keys, as hits."""
+    rows = reduce(DataFrame.union, [run.rows_of(source) for source in run.frames.pinned])
+    found = rows.join(keys, KEY, "left_semi").withColumn(REASON, F.lit(reason))
+    return found.select(SOURCE, KEY, OWN, MADE, REASON)
+
+
+def _once(hits: DataFrame) -> DataFrame:
+    """Each row once for each time that it is there, with the first of its reasons."""
+    names = [SOURCE, KEY, OWN, MADE]
+    return hits.groupBy(*map(column, names)).agg(F.min(REASON).alias(REASON))
+
+
+def _counted(hits: DataFrame) -> dict[str, int]:
+    return {row[REASON]: row["count"] for row in hits.groupBy(REASON).count().collect()}

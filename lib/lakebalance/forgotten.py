@@ -1,0 +1,150 @@
+"""Rows that somebody asked to have forgotten, and how runs leave them out.
+
+A row is remembered by a hash of the columns that identify it in a table, and by nothing else. Every
+run that shares the state leaves out all rows of that table with such a hash: in any version of it,
+under any name that a recipe gives the source, and wherever the table was moved to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lakebalance.core.identity import Identity
+from lakebalance.core.sources import Pinned
+from lakebalance.core.tables import Table, detail, newest_version, read_delta
+from lakebalance.publish.state import RUN, State
+
+FORGOTTEN = "forgotten"
+LOCATION, TABLE_ID, IDENTITY, HASH, REASON = "location", "table_id", "identity", "hash", "reason"
+MARK = "__lb_mark"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table wherever it is read from: where it lies, and the id that Delta gave it, if any."""
+
+    location: str
+    table_id: str = ""
+
+    def is_one_with(self, other: Place) -> bool:
+        """Whether both are one table: it may have been moved, or made anew in its old place."""
+        return self.location == other.location or self.table_id == other.table_id != ""
+
+
+def place_of(spark: SparkSession, name: str, *, delta: bool = True) -> Place:
+    """Where a table lies: by path or by catalog name, it is the same."""
+    table = Table(name)
+    if delta:
+        found = detail(spark, table)
+        return Place(found["location"].rstrip("/"), found["id"])
+    path = name if ":/" in name else f"file:{Path(name).resolve()}"
+    return Place(path.rstrip("/"))
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The rows of one table that a request names, told by one identity."""
+
+    request: str
+    place: Place
+    identity: Identity
+
+
+@dataclass
+class Forgotten:
+    """What the requests in a state forbid.
+
+    ``only`` are the requests that count, as when an earlier run is looked at; all where left out.
+    """
+
+    state: State
+    spark: SparkSession
+    only: Collection[str] | None = None
+
+    @cached_property
+    def version(self) -> int | None:
+        """The version of what is remembered that counts; None where nothing is."""
+        return newest_version(self.spark, self.state.table(FORGOTTEN))
+
+    @cached_property
+    def marks(self) -> DataFrame | None:
+        """All that is forgotten: a row for each row of a table; None where nothing is."""
+        if self.only is not None and not self.only:
+            return None
+        if self.version is None:
+            return None
+        marks = read_delta(self.spark, self.state.table(FORGOTTEN), self.version)
+        return marks if self.only is None else marks.where(F.col(RUN).isin(*self.only))
+
+    @cached_property
+    def entries(self) -> list[Entries]:
+        """Which requests name rows of which tables."""
+        if self.marks is None:
+            return []
+        named = self.marks.select(RUN, LOCATION, TABLE_ID, IDENTITY).distinct().collect()
+        return sorted(
+            (
+                Entries(row[RUN], Place(row[LOCATION], row[TABLE_ID]), Identity.from_text(text))
+                for row in named
+                if (text := row[IDENTITY])
+            ),
+            key=lambda e: (e.request, e.place.location, e.identity.text),
+        )
+
+    def of(self, place: Place) -> list[Entries]:
+        """What is forgotten of a table."""
+        return [entries for entries in self.entries if entries.place.is_one_with(place)]
+
+    def requests(self, pinned: Iterable[Pinned]) -> list[str]:
+        """The requests that name rows of the tables of some sources."""
+        if not self.entries:
+            return []
+        return sorted({e.request for source in pinned for e in self.of(self.place(source))})
+
+    def place(self, source: Pinned) -> Place:
+        """Where a source's table lies."""
+        return place_of(self.spark, source.table, delta=isinstance(source.version, int))
+
+    def left_out(self, source: Pinned) -> Pinned:
+        """A source without the rows that are forgotten."""
+        if not self.entries:
+            return source
+        own = self.of(self.place(source))
+        rows = source.df
+        for text in sorted({entries.identity.text for entries in own}):
+            identity = Identity.from_text(text)
+            marked = rows.withColumn(MARK, identity.hash(rows, source.table))
+            rows = marked.join(self.hashes(own, text), MARK, "left_anti").drop(MARK)
+        return replace(source, df=rows)
+
+    def named(self, source: Pinned) -> DataFrame | None:
+        """Which of a source's rows are forgotten: ``__lb_key`` and ``request``; None if none is."""
+        found = [
+            source.df.select(
+                source.key_hash.alias("__lb_key"),
+                entries.identity.hash(source.df, source.table).alias(MARK),
+            )
+            .join(self.hashes([entries], entries.identity.text), MARK)
+            .select("__lb_key", F.lit(entries.request).alias("request"))
+            for entries in (self.of(self.place(source)) if self.entries else [])
+        ]
+        return reduce(DataFrame.union, found) if found else None
+
+    def hashes(self, entries: Collection[Entries], text: str) -> DataFrame:
+        """What some entries name by one identity: ``__lb_mark``, a hash once, and ``reason``."""
+        assert self.marks is not None
+        own = [e for e in entries if e.identity.text == text]
+        places = {(e.place.location, e.place.table_id) for e in own}
+        here = reduce(
+            lambda a, b: a | b,
+            [(F.col(LOCATION) == at) & (F.col(TABLE_ID) == id_) for at, id_ in sorted(places)],
+        )
+        of_requests = F.col(RUN).isin(*sorted({e.request for e in own}))
+        marks = self.marks.where(of_requests & here & (F.col(IDENTITY) == text))
+        return marks.groupBy(F.col(HASH).alias(MARK)).agg(F.min(REASON).alias(REASON))

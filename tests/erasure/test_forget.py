@@ -1,0 +1,211 @@
+"""Rows taken out again with all that came from them, held to sources that never had them."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import lakebalance as lb
+from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.tables import Table, newest_version
+
+SCHEMA = "id long, text string, label string, x double, user long"
+ROWS = [(i, f"text {i % 150}", "ab"[i % 5 == 0], i / 3, i % 40) for i in range(400)]
+SET_ASIDE = {7, 8, 9}
+USER = 7
+
+
+def asked(row):
+    return row[4] == USER
+
+
+def same_text_as(rows, wanted):
+    """The rows that the exact duplicates of wanted ones are, among those that the gate passes."""
+    texts = {row[1] for row in rows if wanted(row) and row[0] not in SET_ASIDE}
+    return [row for row in rows if wanted(row) or (row[1] in texts and row[0] not in SET_ASIDE)]
+
+
+class Lake:
+    """A source, a recipe over it with a gate, pruning and a held-out part, and one over its table."""
+
+    def __init__(self, spark, folder, rows):
+        self.spark, self.folder = spark, Path(folder)
+        spark.createDataFrame(rows, SCHEMA).write.format("delta").save(self.path("s"))
+        said = {"expectation": "ExpectColumnValuesToNotBeInSet"}
+        said["args"] = {"column": "id", "value_set": sorted(SET_ASIDE)}
+        balance = {"by": ["label"], "method": "equal", "max_epochs": 10}
+        self.first = self.recipe(
+            name="first",
+            sources=[{"name": "s", "table": self.path("s"), "key": ["id"]}],
+            expect={"expectations": [said]},
+            prune=[{"method": "exact", "columns": ["text"]}],
+            split={"shares": {"test": 0.2}},
+            allocate={"balance": balance, "rows": 100},
+            publish={"table": self.path("out")},
+        )
+        self.second = self.recipe(
+            name="second",
+            sources=[{"name": "t", "table": self.path("out")}],
+            allocate={"balance": balance, "rows": 150},
+            publish={"table": self.path("small")},
+        )
+
+    @staticmethod
+    def recipe(**parts):
+        return lb.Recipe.model_validate({"seed": 1, **parts})
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def rows(self, name):
+        found = self.spark.read.format("delta").load(self.path(name)).collect()
+        return Counter(tuple(row) for row in found)
+
+    def run(self):
+        return [lb.run(recipe, self.spark) for recipe in (self.first, self.second)]
+
+    @property
+    def outputs(self):
+        return {name: self.rows(name) for name in ("out", "out_test", "small")}
+
+
+@pytest.fixture(scope="module")
+def chain(spark, tmp_path_factory):
+    """A lake before and after a request, what the request said, and one that never had the rows."""
+    lake = Lake(spark, tmp_path_factory.mktemp("forget"), ROWS)
+    lake.run()
+    before = lake.outputs
+    shown = lb.forget(lake.first, spark, where=f"user = {USER}")
+    untouched = lake.outputs == before and newest_version(spark, Table(lake.path("out"))) == 0
+    done = lb.forget(
+        lake.first, spark, where=f"user = {USER}", dry_run=False, reference="ticket 4711"
+    )
+    gone = {row[0] for row in same_text_as(ROWS, asked)}
+    never = Lake(spark, tmp_path_factory.mktemp("never"), [r for r in ROWS if r[0] not in gone])
+    never.run()
+    return lake, before, shown, untouched, done, gone, never
+
+
+def test_every_table_is_as_if_the_rows_had_never_been_there(chain):
+    lake, before, _, _, done, gone, never = chain
+    assert done["complete"]
+    for name, rows in lake.outputs.items():
+        assert rows == never.outputs[name], name
+        assert not {row[0] for row in rows} & gone
+        assert rows.total() == before[name].total() or name == "out_test"
+    # Some of the rows had been in each, or there was nothing to show.
+    assert all({row[0] for row in rows} & gone for rows in before.values())
+
+
+def test_the_dry_run_counts_and_does_nothing(chain):
+    lake, before, shown, untouched, _, gone, _ = chain
+    assert untouched and shown["dry_run"]
+    there = {row[0]: row for row in ROWS}
+    users = sum(asked(there[i]) for i in gone)
+    assert shown["rows"] == {"asked": users, "tied": len(gone) - users}
+    assert shown["sources"] == [
+        {"table": lake.path("s"), "version": 0, "rows": 400, "marked": len(gone)}
+    ]
+    for line in shown["tables"]:
+        rows = before[Path(line["table"]).name]
+        held = sum(n for row, n in rows.items() if row[0] in gone)
+        assert (line["rows"], line["marked"]) == (rows.total(), held)
+    assert [line["output"] for line in shown["tables"]] == ["balanced", "test", "balanced"]
+    left = {Path(line["table"]).name: line["marked"] for line in shown["leftovers"]}
+    assert left["quarantine-first"] == len(SET_ASIDE & gone) == 1
+    dropped = Counter(row[1] for row in ROWS if row[0] not in SET_ASIDE)
+    texts = {there[i][1] for i in gone if i not in SET_ASIDE}
+    assert left["matches-first-0"] == sum(dropped[text] - 1 for text in texts)
+
+
+def test_the_proof_says_what_was_found_before_and_after(chain):
+    import hashlib
+
+    lake, _, shown, _, done, _, _ = chain
+    same = ("request", "asked", "rows", "suspects", "models")
+    assert {name: done[name] for name in same} == {name: shown[name] for name in same}
+    assert all(line["after"]["marked"] == 0 for line in [*done["tables"], *done["leftovers"]])
+    assert all(line["after"]["version"] > line["version"] for line in done["tables"])
+    assert done["sources"][0]["after"]["marked"] == shown["sources"][0]["marked"]
+    assert done["notes"] == ["the sources' tables still hold the rows, which runs leave out"]
+    text = json.dumps({k: v for k, v in done.items() if k != "proof"}, sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest() == done["proof"]
+    assert f"user = {USER}" not in text
+
+    from lakebalance.erasure.requests import requests
+
+    assert requests(lake.first, lake.spark) == [done]
+
+
+def test_explain_says_that_a_row_is_forgotten(spark, chain):
+    lake, _, _, _, done, gone, _ = chain
+    found = {
+        row["row"]["id"]: row
+        for row in lb.explain(lake.first, spark, "id IN (47, 48, 197, 7)", limit=10)
+    }
+    forgotten = {i for i, row in found.items() if row["fate"] == "forgotten"}
+    assert forgotten == {47, 197, 7} == {47, 48, 197, 7} & gone
+    assert found[47]["by"] == [done["request"]] and found[47]["copies"] == 0
+
+
+def test_no_run_takes_them_in_again_whatever_it_calls_them(spark, chain, tmp_path):
+    lake, _, _, _, done, gone, _ = chain
+    # Another name of the source, no key, rows that have come since, and a folder of its own.
+    new = [(1000, "new", "a", 0.5, USER)]
+    spark.createDataFrame(new, SCHEMA).write.format("delta").mode("append").save(lake.path("s"))
+    other = lake.recipe(
+        name="other",
+        sources=[{"name": "renamed", "table": lake.path("s")}],
+        publish={"table": str(tmp_path / "all"), "state": lake.path("_lakebalance")},
+    )
+    plan = lb.run(other, spark).plan
+    assert plan.forgotten == [done["request"]]
+    rows = spark.read.format("delta").load(str(tmp_path / "all")).collect()
+    assert sorted(row["id"] for row in rows) == sorted(
+        [row[0] for row in ROWS if row[0] not in gone] + [1000]
+    )
+
+
+def test_no_table_is_taken_back_to_a_run_that_held_them(spark, chain):
+    lake, _, _, _, done, _, _ = chain
+    from lakebalance.ledger import Ledger
+
+    with pytest.raises(TableError, match=f"may hold rows that were forgotten .*{done['request']}"):
+        lb.rollback(lake.first, spark, Ledger(lake.first, spark).ids[-1])
+
+
+def test_what_is_asked_for_must_be_there(spark, recipe, table, tmp_path):
+    source = table("s", [(1, "a")], "id long, label string")
+    one = recipe(source)
+    with pytest.raises(RecipeError, match="either --where with a condition or --keys"):
+        lb.forget(one, spark)
+    with pytest.raises(TableError, match="is in the ledger .*run the recipe first"):
+        lb.forget(one, spark, where="id = 1")
+    lb.run(one, spark)
+    with pytest.raises(RecipeError, match="--where: .*idd"):
+        lb.forget(one, spark, where="idd = 1")
+    with pytest.raises(RecipeError, match="not a function of the row"):
+        lb.forget(one, spark, where="rand() < 0.5")
+    (tmp_path / "keys.csv").write_text("identity\n1\n")
+    with pytest.raises(RecipeError, match='no column "identity"'):
+        lb.forget(one, spark, keys=str(tmp_path / "keys.csv"))
+    with pytest.raises(TableError, match="is no Delta table that can be read"):
+        lb.forget(one, spark, keys=str(tmp_path / "nothing"))
+    with pytest.raises(RecipeError, match="suspect_share goes with suspect"):
+        lb.forget(one, spark, where="id = 1", suspect_share=0.5)
+    nothing = lb.forget(one, spark, where="id = 2")
+    assert nothing["rows"] == {} and nothing["tables"] == []
+    # The only row: what is left cannot be balanced, and the message says so.
+    with pytest.raises(TableError, match="none of them has a row"):
+        lb.forget(one, spark, where="id = 1", dry_run=False)
+
+
+def bytes_left(folder, text):
+    """The Parquet files below a folder, of any version, that hold a text in some column."""
+    found = []
+    for file in sorted(Path(folder).rglob("*.parquet")):
+        if "_delta_log" not in file.parts and text in str(pq.read_table(file).to_pylist()):
+            found.append(file)
+    return found
