@@ -8,7 +8,7 @@ under any name that a recipe gives the source, and wherever the table was moved 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from pathlib import Path
 
@@ -45,6 +45,21 @@ def place_of(spark: SparkSession, name: str, *, delta: bool = True) -> Place:
         return Place(found["location"].rstrip("/"), found["id"])
     path = name if ":/" in name else f"file:{Path(name).resolve()}"
     return Place(path.rstrip("/"))
+
+
+@dataclass
+class Places:
+    """Where tables lie, each looked up once."""
+
+    spark: SparkSession
+    known: dict[tuple[str, bool], Place | None] = field(default_factory=dict)
+
+    def of(self, name: str, *, delta: bool = True) -> Place | None:
+        """Where a table lies; None where it is not there any more."""
+        if (name, delta) not in self.known:
+            gone = delta and newest_version(self.spark, Table(name)) is None
+            self.known[name, delta] = None if gone else place_of(self.spark, name, delta=delta)
+        return self.known[name, delta]
 
 
 @dataclass(frozen=True)

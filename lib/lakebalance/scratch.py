@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lakebalance.core.beside import each
 from lakebalance.publish.state import State
 
 
@@ -37,8 +38,9 @@ class ScratchTables:
         return self.state.read(self.spark, self.written[-1], self.attempt)
 
     def clear(self) -> None:
-        """Take all of it out of the tables again; VACUUM takes the files."""
-        self.clearing()()
+        """Take all of it out of the tables again, at once; VACUUM takes the files."""
+        names, self.written = self.written, []
+        each(self.spark, names, lambda name: self.state.clear(self.spark, name, self.attempt))
 
     def clearing(self) -> Callable[[], None]:
         """What takes out of the tables all that is in them now, and nothing that comes later."""

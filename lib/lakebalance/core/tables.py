@@ -19,6 +19,17 @@ from lakebalance.core.spark_errors import for_users, is_denied
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 NO_VERSION = 2**62
 MAPPING = "delta.columnMapping.mode"
+# Commits that change no data.
+MAINTENANCE = (
+    "OPTIMIZE",
+    "REORG",
+    "VACUUM START",
+    "VACUUM END",
+    "SET TBLPROPERTIES",
+    "CLUSTER BY",
+)
+MOST_COMMITS = 1000
+UPDATED = "numTargetRowsUpdated"
 PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
 
@@ -68,6 +79,23 @@ def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | No
         if isinstance(error, PySparkException):
             return None
         raise
+
+
+def only_deleted_since(spark: SparkSession, table: Table, version: int) -> bool:
+    """Whether no row of a Delta table is new or other than in a version; some may be deleted.
+
+    Commits that change no data, such as OPTIMIZE, may be among those looked at, the newest 1,000.
+    """
+    for commit in history(spark, table, MOST_COMMITS) or []:
+        if commit["version"] <= version:
+            return True
+        if commit["operation"] == "MERGE":
+            done = commit["operationMetrics"]
+            if any(int(done.get(name, 1)) for name in ("numTargetRowsInserted", UPDATED)):
+                return False
+        elif commit["operation"] not in (*MAINTENANCE, "DELETE"):
+            return False
+    return False
 
 
 def detail(spark: SparkSession, table: Table) -> Row:

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.progress import Progress
+from lakebalance.core.spark_errors import said_for_users
 from lakebalance.erasure.asked import Asked
 from lakebalance.erasure.removal import Removal
 from lakebalance.erasure.search import Search
@@ -83,7 +84,8 @@ def forget(
     if vacuum_hours is not None and vacuum_hours < 0:
         raise RecipeError(f"vacuum_hours must be 0 or more; there was {vacuum_hours}")
     search = Search(recipe, spark, asked, progress or (lambda _: None), list(states))
-    search.find()
+    with said_for_users("a table that a run read"):
+        search.find()
     if dry_run:
         said = search.seen(models)
         search.scratch.clear()

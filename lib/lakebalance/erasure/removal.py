@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.beside import each
-from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
 from lakebalance.erasure.files import old_files, vacuum
 from lakebalance.erasure.marks import erase, of_place
 from lakebalance.erasure.requests import remember_proof
@@ -45,9 +45,10 @@ class Removal:
         found = self.search.seen(models)
         self._remember_marks()
         self._erase_leftovers()
-        erased = self._erase_sources() if sources else {}
+        if sources:
+            self._erase_sources()
         for run in self.search.trace.reached:
-            self._make_again(run, erased)
+            self._make_again(run)
         files = {} if vacuum_hours is None else self._vacuum(vacuum_hours, sources=sources)
         self.search.show("looking for the rows again")
         proof = {**found, **said, "dry_run": False, "vacuum_hours": vacuum_hours}
@@ -89,60 +90,54 @@ class Removal:
         held = [own for own in self.search.leftovers if self.search.left_before[own.table.name]]
         each(self.search.spark, held, lambda own: own.erase())
 
-    def _erase_sources(self) -> dict[str, tuple[int, int]]:
-        """Delete the rows from the sources' tables; the versions before and after, by location."""
-        erased = {}
+    def _erase_sources(self) -> None:
+        """Delete the rows from the sources' tables."""
         for name in self.search.source_tables:
             self.search.show(f"erasing in {name}")
-            table, place = Table(name), place_of(self.search.spark, name)
-            count = self.search.count(name)
-            if count["marked"]:
-                rows = read_delta(self.search.spark, table, count["version"])
-                erase(rows, of_place(self.search.trace.marks, place), table)
-                after = newest_version(self.search.spark, table)
-                assert after is not None
-                erased[place.location] = (count["version"], after)
-        return erased
+            self._erase_in(name)
 
-    def _make_again(self, run: Published, erased: dict[str, tuple[int, int]]) -> None:
+    def _erase_in(self, name: str) -> None:
+        count = self.search.count(name)
+        if count["marked"]:
+            rows = read_delta(self.search.spark, Table(name), count["version"])
+            place = place_of(self.search.spark, name)
+            erase(rows, of_place(self.search.trace.marks, place), Table(name))
+
+    def _make_again(self, run: Published) -> None:
         """Make a run again without the rows, or take them out of tables that it is not in."""
         if self.search.request in run.entry["plan"].get("forgotten", []):
             return
-        names = [made.table for made in run.outputs.values()]
+        names = [run.outputs[name].table for name in run.places]
         if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
             self._take_out(run, names)
             return
-        frames = Frames(run.recipe, self.search.spark, self._versions(run, erased))
+        frames = Frames(run.recipe, self.search.spark, self._versions(run))
         target = run.entry["target"]
         carry_out(frames, lambda stage: self.search.show(f"making {target} again: {stage}"))
 
     def _take_out(self, run: Published, names: list[str]) -> None:
         for name in names:
-            count = self.search.count(name)
-            if count["marked"]:
-                rows = read_delta(self.search.spark, Table(name), count["version"])
-                erase(
-                    rows,
-                    of_place(self.search.trace.marks, place_of(self.search.spark, name)),
-                    Table(name),
-                )
+            self._erase_in(name)
         self.search.notes.append(
             f"{run.entry['target']} was written by others since run {run.run}: the rows were "
             "deleted from it, and its groups are not filled up"
         )
 
-    def _versions(self, run: Published, erased: dict[str, tuple[int, int]]) -> dict[str, int | str]:
-        """What the run is to read: as before, but tables that were made again as they are now."""
-        plan = run.entry["plan"]
+    def _versions(self, run: Published) -> dict[str, int | str]:
+        """What the run is to read: as before, but newer versions where nothing is new in them.
+
+        Files of older ones may go, and nobody could say then why a row is in. Tables that runs
+        wrote, which may have been made again, are read as they are now.
+        """
+        plan, spark = run.entry["plan"], self.search.spark
         versions = {table["name"]: table["version"] for table in plan.get("evaluation", [])}
         written = [place for other in self.search.trace.runs for place in other.places.values()]
         for source in plan["sources"]:
-            place, version = run.sources[source["name"]], source["version"]
-            before, after = erased.get(place.location, (None, None))
-            if any(place.is_one_with(own) for own in written):
-                version = newest_version(self.search.spark, Table(source["table"]))
-            elif version == before:
-                version = after
+            table, version = Table(source["table"]), source["version"]
+            place = run.sources[source["name"]]
+            ours = any(place.is_one_with(own) for own in written)
+            if isinstance(version, int) and (ours or only_deleted_since(spark, table, version)):
+                version = newest_version(spark, table)
             versions[source["name"]] = version
         return versions
 

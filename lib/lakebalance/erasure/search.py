@@ -24,7 +24,7 @@ from lakebalance.erasure.leftovers import Leftover, leftovers
 from lakebalance.erasure.marks import Marks, count_found, of_place, own_identity
 from lakebalance.erasure.models import models_that_saw
 from lakebalance.erasure.trace import Published, Trace, in_turn, newest_runs
-from lakebalance.forgotten import HASH, REASON, Forgotten, Place, place_of
+from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places, place_of
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
@@ -54,7 +54,8 @@ class Search:
     def find(self) -> None:
         """Find the rows, and follow them into every table that runs made of them."""
         folders = dict.fromkeys([self.state.folder, *self.states])
-        runs = [run for f in folders for run in newest_runs(self.spark, State(f))]
+        known = Places(self.spark)
+        runs = [run for f in folders for run in newest_runs(self.spark, State(f), known)]
         target = self.recipe.publish.table
         root = next((run for run in runs if run.entry["target"] == target), None)
         if root is None:
@@ -65,6 +66,7 @@ class Search:
         self.show("looking for the rows")
         for run in runs:
             run.without = self.request
+            self.notes += run.missing
         marks = self._listed(root) + self._known()
         self.trace = Trace(in_turn(runs), marks, self.scratch, self.asked.ties == "forget")
         self.show("following them from table to table")
@@ -127,7 +129,7 @@ class Search:
                 {"table": name, "output": output, "recipe": run.recipe.name, "run_id": run.run,
                  **counted[name]}
                 for run in self.concerned
-                for output, name in ((o, made.table) for o, made in run.outputs.items())
+                for output, name in ((o, run.outputs[o].table) for o in run.places)
             ],
             "leftovers": [
                 {"table": name, "marked": n} for name, n in self.left_before.items() if n
@@ -142,7 +144,9 @@ class Search:
     @property
     def published(self) -> list[str]:
         """The names of the tables that the runs wrote, each once."""
-        return list(dict.fromkeys(m.table for run in self.concerned for m in run.outputs.values()))
+        return list(
+            dict.fromkeys(run.outputs[name].table for run in self.concerned for name in run.places)
+        )
 
     @property
     def source_tables(self) -> list[str]:
@@ -151,10 +155,11 @@ class Search:
         names: dict[Place, str] = {}  # each once, whatever recipes call it
         for run in self.trace.runs:
             for spec in run.recipe.sources:
-                place = run.sources[spec.name]
-                if spec.format != "delta" or any(place.is_one_with(w) for w in written):
+                place = run.sources.get(spec.name)
+                if place is None or spec.format != "delta":
                     continue
-                if of_place(self.trace.marks, place):
+                ours = any(place.is_one_with(other) for other in written)
+                if not ours and of_place(self.trace.marks, place):
                     names.setdefault(place, spec.table)
         return list(names.values())
 

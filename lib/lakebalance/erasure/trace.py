@@ -14,14 +14,14 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.clusters import Clusters
 from lakebalance.core.columns import column
-from lakebalance.core.components import Scratch, components
+from lakebalance.core.components import AT_ONCE, Scratch, components
 from lakebalance.core.errors import TableError
 from lakebalance.core.identity import Identity
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned
 from lakebalance.erasure.marks import Marks, hashes, of_place, own_identity
-from lakebalance.forgotten import HASH, MARK, REASON, Place, place_of
+from lakebalance.forgotten import HASH, MARK, REASON, Place, Places
 from lakebalance.frames import Frames
 from lakebalance.ledger import Made, tables_of
 from lakebalance.publish.state import State
@@ -44,6 +44,7 @@ class Published:
     spark: SparkSession
     state: State
     entry: dict[str, Any]
+    known: Places
     without: str = ""
     hits: DataFrame | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -75,16 +76,30 @@ class Published:
 
     @cached_property
     def places(self) -> dict[str, Place]:
-        """Where these tables lie."""
-        return {name: place_of(self.spark, made.table) for name, made in self.outputs.items()}
+        """Where these tables lie, those that are there."""
+        found = {name: self.known.of(made.table) for name, made in self.outputs.items()}
+        return {name: place for name, place in found.items() if place is not None}
 
     @cached_property
     def sources(self) -> dict[str, Place]:
-        """Where the tables lie that the run read, by the names of its sources."""
-        return {
-            spec.name: place_of(self.spark, spec.table, delta=spec.format == "delta")
+        """Where the tables lie that the run read, by the names of its sources, where they do."""
+        found = {
+            spec.name: self.known.of(spec.table, delta=spec.format == "delta")
             for spec in self.recipe.sources
         }
+        return {name: place for name, place in found.items() if place is not None}
+
+    @property
+    def missing(self) -> list[str]:
+        """What to say of tables that are not there any more."""
+        named = {f"source {spec.name}": spec.name in self.sources for spec in self.recipe.sources}
+        named |= {f"output {name}": name in self.places for name in self.outputs}
+        return [
+            f"{what} of run {self.run} to {self.entry['target']} is not there any more: rows in it "
+            "cannot be followed"
+            for what, there in named.items()
+            if not there
+        ]
 
     @property
     def indexes(self) -> set[str]:
@@ -145,7 +160,7 @@ def _named(source: Pinned, name: str | None) -> DataFrame:
     return source.df if name is None else source.df.withColumn(name, F.lit(source.name))
 
 
-def newest_runs(spark: SparkSession, state: State) -> list[Published]:
+def newest_runs(spark: SparkSession, state: State, known: Places) -> list[Published]:
     """The newest run to each target that a state knows, those that others read first."""
     ledger = state.runs(spark)
     if ledger is None:
@@ -154,7 +169,10 @@ def newest_runs(spark: SparkSession, state: State) -> list[Published]:
     rows = ledger.withColumn("__lb_place", F.row_number().over(newest)).where("__lb_place = 1")
     return [
         Published(
-            spark, state, {**row.asDict(), **{n: json.loads(row[n]) for n in ("plan", "result")}}
+            spark,
+            state,
+            {**row.asDict(), **{n: json.loads(row[n]) for n in ("plan", "result")}},
+            known,
         )
         for row in rows.orderBy("finished", "run_id").collect()
     ]
@@ -237,7 +255,10 @@ class Trace:
 
     def _hit(self, run: Published, name: str) -> None:
         """Find the run's rows that are marked or tied to such, and mark what it made of them."""
-        found = [rows for s in run.frames.pinned if (rows := self._marked(run, s)) is not None]
+        found: list[DataFrame] = []
+        if any(of_place(self.marks, place) for place in run.sources.values()):
+            marked = [self._marked(run, source) for source in run.frames.pinned]
+            found += [rows for rows in marked if rows is not None]
         tied = [keys for other, keys in self.tied if other is run or run.shares_index(other)]
         found += [_of_keys(run, keys, TIED) for keys in tied]
         run.hits, run.counts = None, {}
@@ -269,6 +290,7 @@ class Trace:
                 tied.where(F.col(SOURCE) == source.name).select(F.col(OWN).alias(HASH), REASON),
             )
             for source in run.frames.pinned
+            if source.name in run.sources
         ]
 
     def _marked(self, run: Published, source: Pinned) -> DataFrame | None:
@@ -294,13 +316,17 @@ class Trace:
         ends = united.select(F.explode(F.array("node", "to")).alias(KEY))
         if ends.join(hits.select(KEY), KEY, "left_semi").isEmpty():
             return hits
-        known = components(united, "forget", lambda df, n: self.scratch(df, f"{n}-{name}"))
-        known = self.scratch(known, f"components-{name}")
+        known = components(united, "forget")
+        if sum(other.entry["plan"]["matches"] for other in family) > AT_ONCE:
+            known = components(united, "forget", lambda df, n: self.scratch(df, f"{n}-{name}"))
+            known = self.scratch(known, f"components-{name}")
         start = known.join(hits.select(F.col(KEY).alias("node")).distinct(), "node", "left_semi")
         same = known.join(start.select("to").distinct(), "to", "left_semi")
         keys = same.select(F.col("node").alias(KEY)).join(hits, KEY, "left_anti").distinct()
-        self.tied.append((run, self.scratch(keys, f"tied-{name}")))
-        more = _of_keys(run, self.tied[-1][1], TIED)
+        if len(family) > 1:
+            keys = self.scratch(keys, f"tied-{name}")
+            self.tied.append((run, keys))
+        more = _of_keys(run, keys, TIED)
         found = self.scratch(_once(hits.unionByName(more)), f"all-{name}")
         run.counts = _counted(found)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from lakebalance.core.columns import quoted
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.tables import (
+    MAINTENANCE,
     MAPPING,
+    MOST_COMMITS,
     Table,
     detail,
     history,
@@ -23,15 +26,8 @@ from lakebalance.core.tables import (
     run_of_commit,
 )
 
-MAINTENANCE = (
-    "OPTIMIZE",
-    "REORG",
-    "VACUUM START",
-    "VACUUM END",
-    "SET TBLPROPERTIES",
-    "CLUSTER BY",
-)
-MOST_COMMITS = 1000
+BROKEN = re.compile(r"(?:CHECK|NOT NULL) constraint .*")
+OTHER_SCHEMA = re.compile(r"mismatch|DELTA_FAILED_TO_MERGE_FIELDS", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -226,8 +222,11 @@ def _for_users(error: Exception, target: Table) -> Exception:
     known = for_users(error, target.name)
     if known is not None:
         return known
+    if broken := BROKEN.search(str(error)):
+        said = broken[0].removesuffix(" by row with values:")
+        return TableError(f"{target.name}: a row of the output breaks what it demands: {said}")
     # A Python worker's failure may speak of types as well; it is none of the target's.
-    if "mismatch" in str(error).lower() and not isinstance(error, PythonException):
+    if OTHER_SCHEMA.search(str(error)) and not isinstance(error, PythonException):
         return TableError(
             f"{target.name}: its schema differs from the output's: {first_line(error)}; write "
             "publish.merge_schema: true to change it"

@@ -1,0 +1,189 @@
+"""Requests to forget that are killed, widened, tied over batches, or go down to the files."""
+
+import pytest
+
+import lakebalance as lb
+from lakebalance.core.errors import TableError
+from tests.erasure.lakes import ROWS, SCHEMA, Lake, files_with, same_text_as
+
+pytestmark = pytest.mark.slow
+
+
+class Killed(BaseException):
+    """What stops a process between two stages."""
+
+
+def killing(before):
+    def show(stage):
+        if stage.startswith(before):
+            raise Killed(stage)
+
+    return show
+
+
+def never(spark, folder, gone):
+    lake = Lake(spark, folder, [row for row in ROWS if row[0] not in gone])
+    lake.run()
+    return lake
+
+
+def test_bytes_are_gone_with_sources_and_vacuum_wherever_it_was_killed(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    text = min(row[1] for row in lake.rows("small"))
+    secret = repr(text)
+    assert {file.parent.name for file in files_with(lake.folder, secret)} >= {"s", "out", "small"}
+    ask = {"where": f"text = {secret}", "sources": True, "vacuum_hours": 0, "dry_run": False}
+    for stage in (
+        f"erasing in {lake.path('s')}",
+        f"making {lake.path('out')} again: publish",
+        f"making {lake.path('small')} again: read",
+        "looking for the rows again",
+    ):
+        with pytest.raises(Killed):
+            lb.forget(lake.first, spark, **ask, progress=killing(stage))
+    done = lb.forget(lake.first, spark, **ask)
+    assert done["complete"] and {line["files"] for line in done["old_files"]} == {0}
+    assert {line["after"]["marked"] for line in [*done["sources"], *done["tables"]]} == {0}
+    assert files_with(lake.folder, secret) == []
+    clean = never(spark, tmp_path / "never", {row[0] for row in ROWS if row[1] == text})
+    assert lake.outputs == clean.outputs
+
+
+def test_the_best_copy_takes_the_place_of_a_forgotten_row_where_ties_are_promoted(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    gone = {row[0] for row in ROWS if row[4] == 3}
+    done = lb.forget(lake.first, spark, where="user = 3", ties="promote", dry_run=False)
+    assert done["rows"] == {"asked": len(gone)}
+    assert lake.outputs == never(spark, tmp_path / "never", gone).outputs
+
+
+def test_a_list_is_widened_by_what_its_rows_share(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    # Half of the rows of user 5, one of user 6; no text of the list is a number.
+    listed = [*[row[0] for row in ROWS if row[4] == 5][:5], 6]
+    keys = tmp_path / "keys.csv"
+    keys.write_text("id\n" + "".join(f"{i}\n" for i in listed) + "not a number\n")
+    ask = {"keys": str(keys), "suspect": ["user"], "suspect_share": 0.5, "ties": "promote"}
+    shown = lb.forget(lake.first, spark, **ask)
+    assert shown["suspects"] == [
+        {"source": "s", "values": {"user": 5}, "listed": 5, "rows": 10, "meant": True},
+        {"source": "s", "values": {"user": 6}, "listed": 1, "rows": 10, "meant": False},
+    ]
+    assert shown["rows"] == {"asked": 6, "suspect": 5}
+    lb.forget(lake.first, spark, **ask, dry_run=False)
+    gone = {row[0] for row in ROWS if row[4] == 5} | {6}
+    assert lake.outputs == never(spark, tmp_path / "never", gone).outputs
+
+
+def test_a_run_that_read_the_rows_before_publishes_nothing(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    before = lake.outputs
+    other = lake.first.model_copy(update={"seed": 2})
+
+    def asking(stage):
+        if stage == "publish":
+            with pytest.raises(Killed):
+                lb.forget(
+                    lake.first, spark, where="user = 3", dry_run=False,
+                    progress=killing("erasing beside"),
+                )  # fmt: skip
+
+    with pytest.raises(TableError, match="were forgotten during this run"):
+        lb.run(other, spark, asking)
+    assert lake.outputs == before
+    gone = {row[0] for row in same_text_as(ROWS, lambda row: row[4] == 3)}
+    lb.run(other, spark)
+    assert not {row[0] for row in lake.rows("out")} & gone
+
+
+def test_duplicates_in_other_batches_are_tied_by_the_index(spark, tmp_path):
+    def batch(folder, number, days, rows):
+        path = str(tmp_path / folder / f"s{number}")
+        spark.createDataFrame(rows, SCHEMA).write.format("delta").save(path)
+        return Lake.recipe(
+            name=f"batch{number}",
+            sources=[{"name": "s", "table": path, "key": ["id"]}],
+            prune=[{"method": "exact", "columns": ["text"], "index": "all"}],
+            publish={"table": str(tmp_path / folder / f"out{number}")},
+        )
+
+    def ids(folder, number):
+        path = str(tmp_path / folder / f"out{number}")
+        return sorted(row["id"] for row in spark.read.format("delta").load(path).collect())
+
+    early, late = ROWS[:200], [*ROWS[200:300], (999, "text 30", "a", 1.0, 99)]
+    recipes = [batch("lake", n, n, rows) for n, rows in ((1, early), (2, late))]
+    for recipe in recipes:
+        lb.run(recipe, spark)
+    assert 30 in ids("lake", 1) and 999 not in ids("lake", 2)
+    done = lb.forget(recipes[0], spark, where="id = 30", dry_run=False)
+    # Text 30 is in 30 and 180 of the first batch, and in 999 of the second.
+    assert done["rows"] == {"asked": 1, "tied": 2} and done["complete"]
+    index = spark.read.format("delta").load(str(tmp_path / "lake" / "_lakebalance" / "index-all"))
+    entries = index.count()
+    for n, rows in ((1, early), (2, late)):
+        lb.run(batch("never", n, n, [r for r in rows if r[0] not in (30, 180, 999)]), spark)
+        assert ids("lake", n) == ids("never", n)
+    assert entries > 0
+
+
+def test_synthetic_rows_and_weights_are_made_again_without_their_parents(spark, tmp_path):
+    def lake(folder, rows):
+        path = str(tmp_path / folder / "s")
+        spark.createDataFrame(rows, SCHEMA).write.format("delta").save(path)
+        return Lake.recipe(
+            name="made",
+            sources=[{"name": "s", "table": path, "key": ["id"]}],
+            allocate={"balance": {"by": ["label"], "method": "to_max"}},
+            sample={"method": "smote", "features": ["x", "user"]},
+            publish={"table": str(tmp_path / folder / "out"), "source_column": "from"},
+        )
+
+    recipe = lake("lake", ROWS)
+    lb.run(recipe, spark)
+    done = lb.forget(recipe, spark, where="user % 4 = 0", dry_run=False)
+    clean = lake("never", [row for row in ROWS if row[4] % 4])
+    lb.run(clean, spark)
+    made, expected = (
+        sorted(map(repr, spark.read.format("delta").load(r.publish.table).collect()))
+        for r in (recipe, clean)
+    )
+    assert made == expected and done["complete"]
+
+
+def test_tables_that_others_wrote_since_lose_the_rows_and_nothing_else(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    small = spark.read.format("delta").load(lake.path("small")).limit(20)
+    small.write.format("delta").mode("append").save(lake.path("small"))
+    before = lake.rows("small")
+    gone = {row[0] for row in same_text_as(ROWS, lambda row: row[4] == 7)}
+    done = lb.forget(lake.first, spark, where="user = 7", dry_run=False)
+    left = {row: n for row, n in before.items() if row[0] not in gone}
+    assert lake.rows("small") == left and sum(left.values()) < before.total()
+    assert "was written by others since" in done["notes"][0] and done["complete"]
+
+
+def test_models_that_saw_the_rows_are_named(spark, tmp_path):
+    lake = Lake(spark, tmp_path / "lake", ROWS)
+    lake.run()
+    held = [sum(n for r, n in lake.rows(name).items() if r[4] == 7) for name in ("out", "small")]
+    assert all(held)
+    models = str(tmp_path / "models")
+    lines = [
+        ("one", lake.path("out"), 0),
+        ("two", lake.path("small"), 0),
+        ("three", lake.path("s"), 0),
+        ("old", lake.path("out"), 99),
+        ("far", str(tmp_path / "nowhere"), 0),
+    ]
+    schema = "model string, table string, version long"
+    spark.createDataFrame(lines, schema).write.format("delta").save(models)
+    shown = lb.forget(lake.first, spark, where="user = 7", ties="promote", models=models)
+    assert {(m["model"], m["rows"]) for m in shown["models"]} == {
+        ("one", held[0]), ("two", held[1]), ("three", 10), ("old", None), ("far", None),
+    }  # fmt: skip
