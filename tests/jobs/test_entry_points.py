@@ -97,3 +97,14 @@ def test_profile_counts_what_plain_spark_counts(job, spark, lake):
         counts = rows.groupBy("label").count().collect()
         expected |= {(source, row["label"]): row["count"] for row in counts}
     assert counted == expected
+
+
+@pytest.mark.slow
+def test_forget_takes_rows_out_of_what_balance_made(job, spark, tmp_path):
+    ids = "id % 97 = 5"
+    for args in (("balance.py",), ("forget.py", "--where", ids, "--confirm", "--json")):
+        code, out, log = job(*args)
+        assert code == 0, out + log[-3000:]
+    assert json.loads(out)["complete"]
+    rows = spark.read.format("delta").load(str(tmp_path / "out"))
+    assert rows.count() == 60_000 and rows.where(ids).isEmpty()
