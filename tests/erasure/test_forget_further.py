@@ -115,20 +115,21 @@ def test_duplicates_in_other_batches_are_tied_by_the_index(spark, tmp_path):
         path = str(tmp_path / folder / f"out{number}")
         return sorted(row["id"] for row in spark.read.format("delta").load(path).collect())
 
-    early, late = ROWS[:200], [*ROWS[200:300], (999, "text 30", "a", 1.0, 99)]
+    new = [(i, f"late {i % 40}", *rest) for i, _, *rest in ROWS[200:300]]
+    early, late = ROWS[:200], [*new, (999, "text 30", "a", 1.0, 99)]
     recipes = [batch("lake", n, n, rows) for n, rows in ((1, early), (2, late))]
     for recipe in recipes:
         lb.run(recipe, spark)
-    assert 30 in ids("lake", 1) and 999 not in ids("lake", 2)
+    assert len({30, 180} & set(ids("lake", 1))) == 1 and 999 not in ids("lake", 2)
     done = lb.forget(recipes[0], spark, where="id = 30", dry_run=False)
     # Text 30 is in 30 and 180 of the first batch, and in 999 of the second.
     assert done["rows"] == {"asked": 1, "tied": 2} and done["complete"]
     index = spark.read.format("delta").load(str(tmp_path / "lake" / "_lakebalance" / "index-all"))
-    entries = index.count()
+    kept = {n: ids("lake", n) for n in (1, 2)}
+    assert index.count() >= len(kept[1]) + len(kept[2])
     for n, rows in ((1, early), (2, late)):
         lb.run(batch("never", n, n, [r for r in rows if r[0] not in (30, 180, 999)]), spark)
-        assert ids("lake", n) == ids("never", n)
-    assert entries > 0
+        assert kept[n] == ids("never", n)
 
 
 def test_synthetic_rows_and_weights_are_made_again_without_their_parents(spark, tmp_path):
@@ -171,7 +172,8 @@ def test_tables_that_others_wrote_since_lose_the_rows_and_nothing_else(spark, tm
 def test_models_that_saw_the_rows_are_named(spark, tmp_path):
     lake = Lake(spark, tmp_path / "lake", ROWS)
     lake.run()
-    held = [sum(n for r, n in lake.rows(name).items() if r[4] == 7) for name in ("out", "small")]
+    one = min(row[0] for row in lake.rows("small"))
+    held = [sum(n for r, n in lake.rows(name).items() if r[0] == one) for name in ("out", "small")]
     assert all(held)
     models = str(tmp_path / "models")
     lines = [
@@ -183,7 +185,7 @@ def test_models_that_saw_the_rows_are_named(spark, tmp_path):
     ]
     schema = "model string, table string, version long"
     spark.createDataFrame(lines, schema).write.format("delta").save(models)
-    shown = lb.forget(lake.first, spark, where="user = 7", ties="promote", models=models)
+    shown = lb.forget(lake.first, spark, where=f"id = {one}", ties="promote", models=models)
     assert {(m["model"], m["rows"]) for m in shown["models"]} == {
-        ("one", held[0]), ("two", held[1]), ("three", 10), ("old", None), ("far", None),
+        ("one", held[0]), ("two", held[1]), ("three", 1), ("old", None), ("far", None),
     }  # fmt: skip
