@@ -111,6 +111,51 @@ def plan(
         lake_console.show_plan(data)
 
 
+@app.command()
+def apply(
+    plan: Annotated[str, typer.Argument(help="The plan's id, as lake plan prints it.")],
+    state: State,
+    confirm: Annotated[str | None, typer.Option(help="The same id, to do it.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the rows' files too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Empty what a plan drops. Example: lakebalance lake apply 1f0c… --state s --confirm 1f0c…"""
+    folder = _absolute([state])[0]
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.applying import apply as applied
+
+        done = applied(spark, folder, plan, confirm=confirm, delete=delete, progress=show)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        lake_console.show_applied(done.to_dict(), state)
+    if done.skipped and not done.dry_run:
+        raise typer.Exit(4)
+
+
+@app.command()
+def restore(
+    state: State,
+    tables: Annotated[list[str] | None, typer.Argument(help="Tables that were removed.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Restore all that this plan removed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Give removed tables their rows back. Example: lakebalance lake restore data/copy --state s"""
+    if bool(tables) == bool(plan):
+        raise RecipeError("name the tables to restore, or all of a plan with --plan ID")
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.restoring import restore as restored
+
+        wanted, folder = _absolute(tables or []), _absolute([state])[0]
+        found = restored(spark, folder, wanted, plan=plan, progress=show)
+    if as_json:
+        print_json({"tables": [table.to_dict() for table in found]})
+    else:
+        lake_console.show_restored([table.to_dict() for table in found])
+    if any(table.how is None for table in found):
+        raise typer.Exit(4)
+
+
 def _absolute(paths: list[str]) -> list[str]:
     """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
     return [path if ":/" in path else str(Path(path).resolve()) for path in paths]

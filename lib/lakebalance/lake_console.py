@@ -17,6 +17,8 @@ REASONS = {
     "max": "a larger value than the parent's greatest",
 }
 
+DONE = {"archive": "emptied", "delete": "emptied, files deleted"}
+
 
 def show_inventory(data: Mapping[str, Any]) -> None:
     """The tables that are known, and why others are not."""
@@ -96,6 +98,10 @@ def show_plan(data: Mapping[str, Any]) -> None:
         + _how_good(cost)
         + " Nothing was dropped."
     )
+    if dropped:
+        _say(
+            f"plan {data['plan']}; what applying it would do: lakebalance lake apply {data['plan']}"
+        )
     prices = data["prices"]
     _say(
         f"prices: {prices['storage']:g} for a gigabyte a month, {prices['read']:g} for a gigabyte "
@@ -108,6 +114,60 @@ def show_plan(data: Mapping[str, Any]) -> None:
         warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
     if data["stale"]:
         warn(f"{data['stale']} pairs of tables that were written since are left out: graph again")
+
+
+def show_applied(data: Mapping[str, Any], state: str) -> None:
+    """What was, or would be, done to each table, and what to write to have it done or undone."""
+    tables = [t for t in data["tables"] if t["action"] != "skip"]
+    name = _shortened([t[end] for t in data["tables"] for end in ("table", "rebuild_from")])
+    would = "would be" if data["dry_run"] else "table"
+    first_of(
+        would, "", "rows", "size", "rebuilt from", "its rows there",
+        rows=[
+            (
+                name(t["table"]), DONE[t["action"]] + (f" ({t['why']})" if t["why"] else ""),
+                count(t["rows"]), size(t["bytes"]), name(t["rebuild_from"]), _selected(t),
+            )
+            for t in tables
+        ],
+    )  # fmt: skip
+    for t in data["tables"]:
+        if t["action"] == "skip":
+            warn(f"left alone: {t['why']}")
+    plan = data["plan"]
+    if data["dry_run"]:
+        _say(
+            "Nothing was done. To empty the tables, with their files left until VACUUM: lakebalance "
+            f"lake apply {plan} --state {state} --confirm {plan}; --delete takes the files too."
+        )
+    elif tables:
+        _say(f"To have all rows again: lakebalance lake restore --plan {plan} --state {state}")
+
+
+def _selected(table: Mapping[str, Any]) -> str:
+    if table["kind"] == "condition":
+        return str(table["condition"])
+    if table["kind"] == "whole":
+        return "all"
+    return f"by hashes that take {size(table['kept_bytes'])}"
+
+
+def show_restored(found: Sequence[Mapping[str, Any]]) -> None:
+    """Where the rows of each table came from, or why it has none."""
+    name = _shortened([t["table"] for t in found])
+    first_of(
+        "restored", "rows", "from",
+        rows=[(name(t["table"]), count(t["rows"]), _from(t)) for t in found if t["how"]],
+    )  # fmt: skip
+    for t in found:
+        if t["why"]:
+            warn(t["why"])
+
+
+def _from(table: Mapping[str, Any]) -> str:
+    if table["how"] == "rebuilt":
+        return f"{table['parent']}, version {table['parent_version']}"
+    return {"version": "its own older version", "there": "it had them already"}[table["how"]]
 
 
 def _how_good(cost: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from lakebalance.lake.containment import Held, keep_edges, load_edges, state_of,
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.inventory import load, local
 from lakebalance.lake.prices import UNITS, Prices, latency, problem_of
+from lakebalance.lake.removals import relied_on
 from lakebalance.lake.retention import Problem, Solution, retention
+from lakebalance.lake.stored_plans import keep_plan
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to become of a table; money is per month, ``seconds`` what a rebuild takes."""
+    """What is to become of a table; money is per month, ``seconds`` what a rebuild takes.
+
+    ``columns`` leads from its columns' names to those of the table that it would be rebuilt from;
+    ``id`` is Delta's of the table.
+    """
 
     table: str
     version: int
@@ -33,6 +39,8 @@ class Decision:
     rebuild: float = 0.0
     seconds: float = 0.0
     verified: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class LakePlan:
     No choice would cost less than ``bound`` a month; ``methods`` counts tables by how they were
     decided; ``refuted`` are pairs that the sample took for contained and the whole tables did not;
     ``problems`` are pairs that could not be compared, and why; ``stale`` counts edges of tables
-    that were written since.
+    that were written since. ``id`` is what the plan is kept under, for ``apply``.
     """
 
     decisions: list[Decision]
@@ -54,6 +62,7 @@ class LakePlan:
     problems: list[dict[str, str]]
     stale: int
     prices: Prices
+    id: str = ""
 
     @property
     def saved(self) -> float:
@@ -63,6 +72,7 @@ class LakePlan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data."""
         return {
+            "plan": self.id,
             "tables": [
                 {"action": "keep" if d.rebuild_from is None else "drop", **asdict(d)}
                 for d in self.decisions
@@ -87,11 +97,12 @@ def plan(
     verify: bool = True,
     progress: Progress = lambda stage: None,
 ) -> LakePlan:
-    """Plan which tables to drop, so that storage and rebuilds cost least. Drops nothing.
+    """Plan which tables to drop, so that storage and rebuilds cost least. Drops nothing itself.
 
     Of the edges that ``graph`` found, those that the plan relies on are verified: all rows of both
     tables are compared at the versions that were scanned. Where one does not hold, or cannot be
-    compared, it is planned again without it.
+    compared, it is planned again without it. Tables that others were removed for are kept. The plan
+    is written down, for ``apply``.
 
     Parameters
     ----------
@@ -118,6 +129,8 @@ def plan(
     tables = load(spark, state).tables
     by_name = {table.table: table for table in tables}
     wanted = [_known(name, by_name, "keep") for name in keep]
+    # What has been removed is rebuilt from these.
+    wanted += sorted(relied_on(spark, state) & by_name.keys())
     often = {_known(name, by_name, "reads"): n for name, n in (reads or {}).items()}
     all_edges = load_edges(spark, state)
     held = [h for h in all_edges if _is_current(h, by_name)]
@@ -144,7 +157,7 @@ def plan(
         held = [proven.get(h.edge, h) for h in held if h.edge in proven or h not in unsure]
         # What could not be read today may hold tomorrow.
         keep_edges(spark, [*held, *unread], state)
-    return LakePlan(
+    made = LakePlan(
         _decisions(tables, held, problem, solution, prices),
         sum(problem.keep) / UNITS,
         solution.cost / UNITS,
@@ -155,6 +168,7 @@ def plan(
         stale,
         prices,
     )
+    return replace(made, id=keep_plan(spark, state, made.to_dict() | {"reads": often}))
 
 
 def reads_in(path: Path) -> dict[str, float]:
@@ -213,7 +227,7 @@ def _decisions(
     prices: Prices,
 ) -> list[Decision]:
     """What is to become of each table."""
-    sure = {(h.edge.child, h.edge.parent) for h in held if h.verified}
+    edges = {(h.edge.child, h.edge.parent): h for h in held}
     decisions = []
     for v, table in enumerate(tables):
         u = solution.source[v]
@@ -228,7 +242,9 @@ def _decisions(
                 rebuild_from=source.table,
                 rebuild=problem.sources[v][u] / UNITS,
                 seconds=latency(source, prices),
-                verified=(table.table, source.table) in sure,
+                verified=edges[table.table, source.table].verified,
+                columns=dict(edges[table.table, source.table].edge.columns),
+                id=table.id,
             )
         )
     return decisions
