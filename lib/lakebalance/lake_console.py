@@ -137,8 +137,9 @@ def show_applied(data: Mapping[str, Any], state: str) -> None:
     plan = data["plan"]
     if data["dry_run"]:
         _say(
-            "Nothing was done. To empty the tables, with their files left until VACUUM: lakebalance "
-            f"lake apply {plan} --state {state} --confirm {plan}; --delete takes the files too."
+            "Nothing was done. To empty the tables, with their files left until VACUUM: "
+            f"lakebalance lake apply {plan} --state {state} --confirm {plan}; --delete takes the "
+            "files too."
         )
     elif tables:
         _say(f"To have all rows again: lakebalance lake restore --plan {plan} --state {state}")

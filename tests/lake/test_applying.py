@@ -1,152 +1,207 @@
-"""Tables of every kind of containment are emptied or deleted, and restored as they were."""
+"""What is removed for a plan, what is left alone and why; killed, written meanwhile, at once."""
 
-import shutil
+import json
+import sys
 from collections import Counter
 
 import pyarrow as pa
 import pytest
+from drops import planned
+from written import write
 
 from lakebalance import lake
-from lakebalance.core.columns import column
-from lakebalance.core.tables import Table, detail
-from lakebalance.lake.planning import Decision, LakePlan
-from lakebalance.lake.prices import Prices
-from lakebalance.lake.stored_plans import keep_plan
+from lakebalance.cli import main
+from lakebalance.core.errors import RecipeError
+from lakebalance.core.tables import Table, newest_version
+from lakebalance.lake import applying
+from lakebalance.lake.removals import removals_of
 
-ROWS = 600
-# Names that SQL would take for something else, and a column that is wide and has no order.
-NAMES = ["id", "a.b c", "kind", "text", "x", "day"]
+ROWS = 40
 
 
 def rows(start=0, stop=ROWS):
-    """Rows of which some are there twice, with nulls, NaN and texts with quotes."""
-    ids = [i for i in range(start, stop) for _ in range(1 + (i % 50 == 0))]
-    return pa.table(
-        {
-            "id": pa.array(ids, pa.int64()),
-            "a.b c": pa.array([i % 7 if i % 5 else None for i in ids], pa.int64()),
-            "kind": [f"it's {i % 3}\\" for i in ids],
-            "text": [f"{hash_of(i)}{hash_of(i + ROWS)}" for i in ids],
-            "x": [float("nan") if i % 11 == 0 else i / 7 for i in ids],
-            "day": pa.array([i // 100 for i in ids], pa.int32()),
-        }
-    )
-
-
-def hash_of(i):
-    return f"{i * 2654435761 % 2**64:016x}{i * 40503 % 2**32:08x}"
+    return pa.table({"id": pa.array(range(start, stop), pa.int64()),
+                     "text": [f"row {i // 2}" for i in range(start, stop)]})  # fmt: skip
 
 
 def multiset(spark, path):
-    return Counter(map(repr, spark.read.format("delta").load(str(path)).collect()))
+    return Counter(map(tuple, spark.read.format("delta").load(str(path)).collect()))
 
 
-def definition(spark, path):
-    said = detail(spark, Table(str(path)))
-    parts = ("description", "partitionColumns", "clusteringColumns", "properties")
-    return spark.read.format("delta").load(str(path)).schema, *(said[part] for part in parts)
+@pytest.fixture
+def lakes(spark, tmp_path):
+    """Two equal tables, one of some of their rows, and a plan of the tables that are named."""
+    for name, content in (("base", rows()), ("copy", rows()), ("some", rows(5, 25))):
+        write(tmp_path / name, content)
+
+    class Lake:
+        state = str(tmp_path / "state")
+        base, copy, some = (str(tmp_path / name) for name in ("base", "copy", "some"))
+
+        @staticmethod
+        def plan(*pairs):
+            return planned(spark, Lake.state, pairs)
+
+        @staticmethod
+        def apply(plan, **options):
+            return lake.apply(spark, Lake.state, plan, confirm=plan, **options)
+
+        @staticmethod
+        def events():
+            return {r.table: r.event for r in removals_of(spark, Lake.state)}
+
+    return Lake
 
 
-def planned(spark, state, pairs, columns=None):
-    """A plan that drops the first table of each pair for the second, as it would be kept."""
-    decisions = []
-    for child, parent in pairs:
-        said = detail(spark, Table(str(child)))
-        names = spark.read.format("delta").load(str(child)).columns
-        own = {name: (columns or {}).get(name, name) for name in names}
-        decisions.append(
-            Decision(
-                str(child), 0, None, 1, 1.0, rebuild_from=str(parent), columns=own, id=said["id"]
-            )
-        )
-    plan = LakePlan(decisions, 1.0, 0.0, 0.0, {}, [], [], 0, Prices())
-    return keep_plan(spark, str(state), plan.to_dict())
+def append(spark, path, start):
+    spark.createDataFrame(rows(start, start + 1)).write.format("delta").mode("append").save(path)
 
 
-def spread(spark, path, df, layout="", properties=""):
-    """A table with a definition of its own, made by SQL."""
-    mapped = f"TBLPROPERTIES ('delta.columnMapping.mode' = 'name'{properties})"
-    ddl = df.schema.toDDL()
-    spark.sql(f"CREATE TABLE delta.`{path}` ({ddl}) USING delta {layout} {mapped}")
-    df.write.format("delta").mode("append").save(str(path))
+def at(stage, do):
+    """A listener that does something once, when a stage starts."""
+    done = []
+
+    def progress(name):
+        if name.startswith(stage) and not done:
+            done.append(name)
+            do()
+
+    return progress
 
 
-KINDS = {
-    "copy": "whole",
-    "narrow": "whole",
-    "some": "condition",
-    "odd": "rows",
-    "once": "rows",
-    "int": "condition",
-    "renamed": "whole",
-    "turned": "whole",
-    "by_parent": "condition",
-    "twice": "condition",
-    "parts": "condition",
-    "clustered": "whole",
-}
-ALIASES = {"number": "id", "my text": "text", "is it": "x"}
+def test_without_confirm_nothing_is_written(spark, lakes):
+    plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
+    shown = lake.apply(spark, lakes.state, plan)
+    assert shown.dry_run and not lakes.events()
+    said = {o.table: (o.action, o.kind, o.condition, o.rows) for o in shown.outcomes}
+    assert said == {
+        lakes.copy: ("archive", "whole", None, 40),
+        lakes.some: ("archive", "condition", "`id` BETWEEN 5 AND 24", 20),
+    }
+    assert [newest_version(spark, Table(t)) for t in (lakes.copy, lakes.some)] == [0, 0]
 
 
-@pytest.fixture(scope="module")
-def kinds(spark, tmp_path_factory):
-    """A parent and a child of each kind."""
-    top = tmp_path_factory.mktemp("lake [1]")
-    base = rows()
-    spark.createDataFrame(base).coalesce(1).write.format("delta").option(
-        "delta.columnMapping.mode", "name"
-    ).save(f"{top}/base")
-    df = spark.read.format("delta").load(f"{top}/base")
-    plain = {"copy": df, "narrow": df.select("text", "x"),
-             "some": df.where("id BETWEEN 101 AND 420"), "once": df.where("id % 50 = 0").distinct(),
-             "odd": df.where("xxhash64(id) % 3 = 0"),
-             "int": df.selectExpr("CAST(id AS INT) AS id", "text", "CAST(x AS FLOAT) AS x")
-                      .where("id < 50 AND isnan(x)"),
-             "renamed": df.selectExpr("id AS number", "text AS `my text`", "x AS `is it`"),
-             "turned": df.select(*map(column, reversed(df.columns))),
-             "by_parent": df.where("day = 2").select("text", "x"),
-             "twice": df.where("id = 100")}  # fmt: skip
-    for name, child in plain.items():
-        child.coalesce(1).write.format("delta").option("delta.columnMapping.mode", "name").save(
-            f"{top}/{name}"
-        )
-    noted = df.where("day >= 1 AND kind LIKE '%0%'")
-    spread(spark, top / "parts", noted, "PARTITIONED BY (`a.b c`, day) COMMENT 'it''s'")
-    strict = df.selectExpr("id", "kind AS `the.kind of`", "text")
-    path = top / "clustered"
-    spread(spark, path, strict, "CLUSTER BY (id)", ", 'mine' = 'a\\'b'")
-    spark.sql(f"ALTER TABLE delta.`{path}` ADD CONSTRAINT known CHECK (`the.kind of` <> 'none')")
-    spark.sql(f"ALTER TABLE delta.`{path}` ALTER COLUMN text COMMENT 'of it'")
-    return top
+@pytest.mark.parametrize("stage", ["proving", "removing", "emptying"])
+def test_a_table_that_is_written_meanwhile_keeps_its_rows_and_others_go_on(spark, lakes, stage):
+    plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
+    begins = {"proving": f"proving that {lakes.copy}"}.get(stage, f"{stage} {lakes.copy}")
+    done = lakes.apply(plan, progress=at(begins, lambda: append(spark, lakes.copy, 7)))
+    assert [(o.table, "was written since version 0" in o.why) for o in done.skipped] == [
+        (lakes.copy, True)
+    ]
+    expected = Counter(zip(*rows().to_pydict().values(), strict=True))
+    assert multiset(spark, lakes.copy) == expected + Counter([(7, "row 3")])
+    assert not multiset(spark, lakes.some)
+    assert lakes.events() == {lakes.copy: "withdrawn", lakes.some: "removed"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("delete", [False, True], ids=["archived", "deleted"])
-def test_every_kind_is_restored_as_a_multiset_with_its_definition(spark, kinds, tmp_path, delete):
-    lake_of_its_own = tmp_path / "lake"
-    shutil.copytree(kinds, lake_of_its_own)
-    children = {name: lake_of_its_own / name for name in KINDS}
-    before = {name: multiset(spark, path) for name, path in children.items()}
-    defined = {name: definition(spark, path) for name, path in children.items()}
-    base = lake_of_its_own / "base"
-    aliases = {**ALIASES, "the.kind of": "kind"}
-    plan = planned(spark, tmp_path / "s", [(path, base) for path in children.values()], aliases)
+def test_a_table_that_is_written_before_is_compared_as_it_is(spark, lakes):
+    plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
+    append(spark, lakes.copy, 900)
+    append(spark, lakes.some, 30)
+    done = lakes.apply(plan)
+    (skipped,) = done.skipped
+    assert f"1 of its 41 rows are not in {lakes.base} at version 0" in skipped.why
+    assert (skipped.table, len(multiset(spark, lakes.copy))) == (lakes.copy, 41)
+    # It has row 30 now, which the condition of the plan's day would not have selected.
+    (some,) = (o for o in done.outcomes if o.table == lakes.some)
+    assert (some.version, some.kind, some.rows) == (1, "rows", 21) or some.action == "skip"
 
-    shown = lake.apply(spark, str(tmp_path / "s"), plan, delete=delete)
-    assert {o.table.rpartition("/")[2]: o.kind for o in shown.outcomes} == KINDS, shown.outcomes
-    assert all(multiset(spark, path) == before[name] for name, path in children.items())
 
-    done = lake.apply(spark, str(tmp_path / "s"), plan, confirm=plan, delete=delete)
+def test_of_two_equal_tables_one_stays_also_when_two_plans_are_applied_at_once(spark, lakes):
+    one, other = lakes.plan((lakes.copy, lakes.base)), lakes.plan((lakes.base, lakes.copy))
+    # The other plan has looked at both, and proves, when the first one does it all.
+    done = lakes.apply(other, progress=at("proving", lambda: lakes.apply(one)))
+    assert [o.table for o in done.skipped] == [lakes.base]
+    assert f"plan {one}" in done.skipped[0].why
+    assert (len(multiset(spark, lakes.base)), multiset(spark, lakes.copy)) == (ROWS, Counter())
+    again = lakes.apply(other)
+    assert "is rebuilt from it" in again.skipped[0].why or "removed by" in again.skipped[0].why
+    # A table that another one is rebuilt from is not removed either, whatever holds its rows.
+    write(lakes.base + "2", rows())
+    third = lakes.apply(lakes.plan((lakes.base, lakes.base + "2")))
+    assert f"{lakes.copy}, removed by plan {one}, is rebuilt from it" in third.skipped[0].why
+
+
+class Killed(BaseException):
+    """What ends a process."""
+
+
+def kill():
+    raise Killed
+
+
+@pytest.mark.parametrize("step", ["claimed", "emptying", "removed", "deleted"])
+def test_what_is_killed_is_whole_or_done_by_applying_it_again(spark, lakes, monkeypatch, step):
+    plan = lakes.plan((lakes.copy, lakes.base))
+    real, delete = applying.record, step == "deleted"
+
+    def record(spark, state, removals, event, note=""):
+        if event == step:
+            kill()
+        return real(spark, state, removals, event, note)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(applying, "record", record)
+        if delete:
+            patch.setattr(applying, "take_files", lambda *_: None)
+        stop = at("emptying", kill) if step == "emptying" else lambda _: None
+        lakes.apply(plan, delete=delete, progress=stop)
+    is_whole = step in ("claimed", "emptying")
+    assert len(multiset(spark, lakes.copy)) == (ROWS if is_whole else 0)
+    done = lakes.apply(plan)
     assert not done.skipped
-    for path in children.values():
-        assert not multiset(spark, path)
-        assert bool(list(path.rglob("*.parquet"))) is not delete
-    # The parent goes on, and its old version with it.
-    more = spark.createDataFrame(rows(ROWS, ROWS + 50))
-    more.write.format("delta").mode("append").save(str(base))
+    assert lakes.events() == {lakes.copy: "removed"}
+    version = newest_version(spark, Table(lakes.copy))
+    assert version == 1 and not multiset(spark, lakes.copy)
+    assert [o.why for o in lakes.apply(plan).outcomes] == ["done before"]
+    assert newest_version(spark, Table(lakes.copy)) == version
+    found = lake.restore(spark, lakes.state, [lakes.copy])
+    assert [r.how for r in found] == ["version"] and len(multiset(spark, lakes.copy)) == ROWS
+    # What was restored can be removed again.
+    assert not lakes.apply(plan).skipped
+    assert not multiset(spark, lakes.copy)
 
-    found = lake.restore(spark, str(tmp_path / "s"), plan=plan)
-    assert {r.how for r in found} == {"rebuilt" if delete else "version"}, found
-    for name, path in children.items():
-        assert multiset(spark, path) == before[name], name
-        assert definition(spark, path) == defined[name], name
+
+@pytest.fixture
+def call(spark, monkeypatch, capsys):
+    monkeypatch.setattr(type(spark), "stop", lambda self: None)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lakebalance", "lake", *map(str, args)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+def test_by_command_with_a_table_that_cannot_be_read(spark, lakes, call, tmp_path):
+    plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
+    (tmp_path / "some/_delta_log" / f"{0:020}.json").write_text("{")
+    code, out, err = call("apply", plan, "--state", lakes.state)
+    assert (code, "Nothing was done" in out, f"--confirm {plan}" in out) == (0, True, True), err
+    code, out, err = call("apply", plan, "--state", lakes.state, "--confirm", plan, "--json")
+    assert code == 4, err
+    done = json.loads(out)
+    assert [t["action"] for t in done["tables"]] == ["archive", "skip"]
+    code, out, _ = call("restore", lakes.copy, "--state", lakes.state)
+    assert (code, "its own older version" in out) == (0, True)
+    assert len(multiset(spark, lakes.copy)) == ROWS
+
+
+def test_what_users_get_wrong_is_said(spark, lakes, call):
+    plan = lakes.plan((lakes.copy, lakes.base))
+    code, _, err = call("apply", plan[:-1], "--state", lakes.state)
+    assert (code, f'did you mean "{plan}"?' in err.replace("\n", "")) == (2, True)
+    with pytest.raises(RecipeError, match=f"confirm: yes is not the plan.*write {plan}"):
+        lake.apply(spark, lakes.state, plan, confirm="yes")
+    assert call("restore", "--state", lakes.state)[0] == 2
+    with pytest.raises(RecipeError, match=r"no table /l/t that was removed; there are none"):
+        lake.restore(spark, lakes.state, ["/l/t"])
+    with pytest.raises(RecipeError, match="no table that plan x removed"):
+        lake.restore(spark, lakes.state, plan="x")

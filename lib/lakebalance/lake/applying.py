@@ -6,13 +6,15 @@ and by sums of 128-bit hashes of all rows, at the tables' newest versions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
 
+from lakebalance.core.beside import Beside
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
@@ -68,6 +70,7 @@ class Applied:
 
 
 Step = tuple[Outcome, Removal | None]
+T = TypeVar("T")
 
 
 def apply(
@@ -132,23 +135,27 @@ class _Applying:
     def looked_at(self, dropped: Sequence[dict[str, Any]]) -> list[Step]:
         """What would be done to each table, and the removals that this would be."""
         known = removals_of(self.spark, self.state)
-        steps: list[Step] = []
-        for decision in dropped:
-            name, parent = decision["table"], decision["rebuild_from"]
-            mine = [r for r in known if r.plan == self.plan and r.table == name]
-            begun = next((r for r in mine if r.is_active), None)
-            try:
-                if begun is not None and (begun.is_removed or self._is_emptied(begun)):
-                    steps.append(self._step(begun))
-                    continue
-                ahead = [r for _, r in steps if r is not None]
-                if why := barred([*known, *ahead], name, parent, _own(begun)):
-                    raise TableError(why)
-                claim = _claim(self.plan, name, sum(not r.is_active for r in mine))
-                steps.append(self._step(self._proven(decision, claim)))
-            except Exception as error:
-                steps.append((_skipped(name, parent, reason(error, name)), None))
-        return steps
+        return self._beside(lambda decision: self._looked_at(decision, known), dropped)
+
+    def _beside(self, work: Callable[[T], Step], items: Iterable[T]) -> list[Step]:
+        """Do the same for each of some tables, in the pauses of one another."""
+        with Beside(self.spark) as beside:
+            started = [beside.start(partial(work, item)) for item in items]
+        return [step.result() for step in started]
+
+    def _looked_at(self, decision: Mapping[str, Any], known: Sequence[Removal]) -> Step:
+        name, parent = decision["table"], decision["rebuild_from"]
+        mine = [r for r in known if r.plan == self.plan and r.table == name]
+        begun = next((r for r in mine if r.is_active), None)
+        try:
+            if begun is not None and (begun.is_removed or self._is_emptied(begun)):
+                return self._step(begun)
+            if why := barred(known, name, parent, _own(begun)):
+                raise TableError(why)
+            claim = _claim(self.plan, name, sum(not r.is_active for r in mine))
+            return self._step(self._proven(decision, claim))
+        except Exception as error:
+            return _skipped(name, parent, reason(error, name)), None
 
     def _step(self, removal: Removal) -> Step:
         rebuild = removal.rebuild
@@ -206,13 +213,13 @@ class _Applying:
 
     def done(self, steps: Sequence[Step]) -> list[Step]:
         """Do what was looked at; what cannot be done becomes a table that is skipped."""
-        ready = [self._prepared(step) for step in steps]
+        ready = self._beside(self._prepared, steps)
         claims = [r for _, r in ready if r is not None and r.event == "claimed"]
         record(self.spark, self.state, claims, "claimed")
         # Whoever claims what these need, or needs what these claim, is in the record now, or will
         # find these there.
         known = removals_of(self.spark, self.state)
-        return [step if step[1] is None else self._removed(step[1], known) for step in ready]
+        return self._beside(lambda step: self._removed(step, known), ready)
 
     def _prepared(self, step: Step) -> Step:
         """Write all that a rebuild takes, and prove that it makes the rows."""
@@ -230,17 +237,17 @@ class _Applying:
             return _skipped_step(removal, reason(error, removal.table))
         return self._step(removal)
 
-    def _removed(self, removal: Removal, known: Sequence[Removal]) -> Step:
+    def _removed(self, step: Step, known: Sequence[Removal]) -> Step:
         """Empty a table and, where that is asked for, delete its files."""
+        removal = step[1]
+        if removal is None:
+            return step
         try:
             if removal.event == "claimed":
                 if not self._is_emptied(removal):
                     self._last_look(removal, known)
                 empty(self.spark, removal, self.progress)
                 removal = record(self.spark, self.state, [removal], "removed")[0]
-                step = self._step(replace(removal, event="claimed"))
-            else:
-                step = self._step(removal)
             if self.action == "delete" and removal.event == "removed":
                 self._delete(removal)
         except Exception as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lakebalance.core.beside import Beside
 from lakebalance.core.errors import AuditError, LakebalanceError, RecipeError, TableError, nearest
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
@@ -79,17 +81,22 @@ def restore(
     'version'
     """
     removals = [r for r in removals_of(spark, state) if r.is_active]
-    found = []
-    for removal in _wanted(removals, tables, plan, state):
-        progress(f"restoring {removal.table}")
-        rows = removal.fingerprint.rows
-        try:
-            found.append(_restored(spark, removal))
-        except Exception as error:
-            found.append(Restored(removal.table, None, rows, reason(error, removal.table)))
-            continue
-        record(spark, state, [removal], "restored")
+    wanted = _wanted(removals, tables, plan, state)
+    with Beside(spark) as beside:
+        started = [beside.start(partial(_or_why, spark, removal, progress)) for removal in wanted]
+    found = [table.result() for table in started]
+    back = [r for r, table in zip(wanted, found, strict=True) if table.how is not None]
+    record(spark, state, back, "restored")
     return found
+
+
+def _or_why(spark: SparkSession, removal: Removal, progress: Progress) -> Restored:
+    progress(f"restoring {removal.table}")
+    try:
+        return _restored(spark, removal)
+    except Exception as error:
+        why = reason(error, removal.table)
+        return Restored(removal.table, None, removal.fingerprint.rows, why)
 
 
 def _wanted(
