@@ -56,6 +56,21 @@ def run(args: Namespace, work: Work) -> int:
     -------
     The exit code: 0, or that of the ``LakebalanceError``, or 1.
     """
+    return told(args, lambda: (*_done(args, work), 0))
+
+
+def told(args: Namespace, done: Callable[[], tuple[dict[str, Any], str, int]]) -> int:
+    """Do a job that needs no recipe, and print what it returns, as ``run`` does.
+
+    Parameters
+    ----------
+    args : with ``json`` and ``debug``.
+    done : returns the data for ``--json``, the text that is printed without it, and the exit code.
+
+    Returns
+    -------
+    The exit code: that, or that of the ``LakebalanceError``, or 1.
+    """
     if not args.debug:
         for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
             PySparkLogger.getLogger(name).setLevel("CRITICAL")  # logs Java's stack trace as JSON
@@ -63,7 +78,7 @@ def run(args: Namespace, work: Work) -> int:
         # spark-submit pours Python's standard error into standard output, where with --json
         # nothing but the object may stand.
         with redirect_stderr(io.StringIO()) if args.json else nullcontext():
-            data, text = _done(args, work)
+            data, text, code = done()
     except Exception as error:
         if args.debug:
             traceback.print_exc()
@@ -73,7 +88,7 @@ def run(args: Namespace, work: Work) -> int:
         log(f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)")
         return 1
     print(json.dumps(data, default=str, allow_nan=False) if args.json else text, flush=True)
-    return 0
+    return code
 
 
 def _done(args: Namespace, work: Work) -> tuple[dict[str, Any], str]:

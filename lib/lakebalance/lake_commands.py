@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lakebalance import console, lake_console
 from lakebalance.commands import Json, print_json, session
 from lakebalance.core.errors import RecipeError
+from lakebalance.lake_options import absolute, aliases
+from lakebalance.lake_options import options as options_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +32,7 @@ def scan(
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.inventory import scan as inventory_of
 
-        data = inventory_of(spark, _absolute(paths), _absolute([state])[0], depth, show).to_dict()
+        data = inventory_of(spark, absolute(paths), absolute([state])[0], depth, show).to_dict()
     if as_json:
         print_json(data)
     else:
@@ -53,15 +55,15 @@ def graph(
     """Say which tables hold which. Example: lakebalance lake graph --state lake_state --verify"""
     from lakebalance.lake.containment import Narrowing
 
-    options = _options(
+    options = options_of(
         Narrowing,
-        {"aliases": dict(map(_alias, alias)), "ignore_case": ignore_case, "missing": missing,
+        {"aliases": aliases(alias), "ignore_case": ignore_case, "missing": missing,
          "risk": risk, "seed": seed, "verify": verify},
     )  # fmt: skip
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.containment import graph as graph_of
 
-        data = graph_of(spark, _absolute([state])[0], options, show).to_dict()
+        data = graph_of(spark, absolute([state])[0], options, show).to_dict()
     if as_json:
         print_json(data)
     else:
@@ -87,7 +89,7 @@ def plan(
     """Say which tables could go; drops none. Example: lakebalance lake plan --state lake_state"""
     from lakebalance.lake.prices import Prices
 
-    prices = _options(
+    prices = options_of(
         Prices,
         {"storage": storage, "read": read, "rebuild": rebuild, "throughput": throughput,
          "max_latency": max_latency, "reads": reads},
@@ -98,10 +100,10 @@ def plan(
 
         data = plan_of(
             spark,
-            _absolute([state])[0],
+            absolute([state])[0],
             prices,
             reads={} if access is None else reads_in(access),
-            keep=_absolute(keep),
+            keep=absolute(keep),
             verify=verify,
             progress=show,
         ).to_dict()
@@ -120,7 +122,7 @@ def apply(
     as_json: Json = False,
 ) -> None:
     """Empty what a plan drops. Example: lakebalance lake apply 1f0c… --state s --confirm 1f0c…"""
-    folder = _absolute([state])[0]
+    folder = absolute([state])[0]
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.applying import apply as applied
 
@@ -146,7 +148,7 @@ def restore(
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.restoring import restore as restored
 
-        wanted, folder = _absolute(tables or []), _absolute([state])[0]
+        wanted, folder = absolute(tables or []), absolute([state])[0]
         found = restored(spark, folder, wanted, plan=plan, progress=show)
     if as_json:
         print_json({"tables": [table.to_dict() for table in found]})
@@ -154,27 +156,3 @@ def restore(
         lake_console.show_restored([table.to_dict() for table in found])
     if any(table.how is None for table in found):
         raise typer.Exit(4)
-
-
-def _absolute(paths: list[str]) -> list[str]:
-    """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
-    return [path if ":/" in path else str(Path(path).resolve()) for path in paths]
-
-
-def _alias(text: str) -> tuple[str, str]:
-    name, equals, other = text.partition("=")
-    if not (name and equals and other):
-        raise RecipeError(f"--alias {text}: write the column and what it stands for: a=b")
-    return name, other
-
-
-def _options(model: Any, values: dict[str, Any]) -> Any:
-    """The options as the library takes them, with what is wrong said by the command's names."""
-    from pydantic import ValidationError
-
-    try:
-        return model(**values)
-    except ValidationError as error:
-        said = error.errors()[0]
-        name = "--" + str(said["loc"][0]).replace("_", "-")
-        raise RecipeError(f"{name} {said['input']}: {said['msg']}") from error

@@ -77,7 +77,7 @@ def scanned(spark, folder):
     return lake.scan(spark, [f"{folder}/lake"], f"{folder}/state")
 
 
-@pytest.mark.parametrize("verb", ["scan", "graph", "plan"])
+@pytest.mark.parametrize("verb", ["scan", "graph", "plan", "apply", "restore"])
 def test_every_verb_has_help_with_an_example(verb):
     shown = CliRunner().invoke(app, ["lake", verb, "--help"])
     assert shown.exit_code == 0

@@ -26,6 +26,7 @@ from lakebalance.lake.planning import _known, reads_in
 from lakebalance.lake.prices import Prices, problem_of
 from lakebalance.lake.retention import retention
 from lakebalance.lake.schema_graph import Edge, edges
+from lakebalance.lake.stored_plans import plan_id
 
 
 def table(name, gigabytes=1, borrowed=(), columns="ab"):
@@ -142,9 +143,12 @@ def test_what_cannot_be_compared_is_not_said_to_be_refuted(monkeypatch):
     monkeypatch.setattr(planning, "load_edges", lambda *_: held)
     monkeypatch.setattr(planning, "keep_edges", lambda _, edges, state: kept.append(edges))
     monkeypatch.setattr(planning, "verified", verified)
+    monkeypatch.setattr(planning, "relied_on", lambda *_: {"/l/b"})
+    monkeypatch.setattr(planning, "keep_plan", lambda _, state, content: plan_id(content))
     made = planning.plan(None, "state", Prices(reads=0.001))
     assert made.refuted == [{"child": "/l/b", "parent": "/l/c"}]
     assert made.problems == [{"child": "/l/a", "parent": "/l/c", "problem": "no permission"}]
     assert all(decision.rebuild_from is None for decision in made.decisions)
+    assert made.id == plan_id({**made.to_dict(), "plan": "", "reads": {}})
     # It is asked again in the next plan.
     assert [h.edge.child for h in kept[-1]] == ["/l/a"]

@@ -1,0 +1,47 @@
+"""What the lake's command and job make of what a user writes: paths, aliases, options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lakebalance.core.errors import RecipeError
+
+
+def absolute(paths: Sequence[str]) -> list[str]:
+    """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
+    return [path if ":/" in path else str(Path(path).resolve()) for path in paths]
+
+
+def aliases(texts: Sequence[str]) -> dict[str, str]:
+    """Columns and what they stand for.
+
+    Raises
+    ------
+    RecipeError : a text is not of the form a=b.
+
+    Examples
+    --------
+    >>> aliases(["dep_dly=dep_delay"])
+    {'dep_dly': 'dep_delay'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, other = text.partition("=")
+        if not (name and equals and other):
+            raise RecipeError(f"--alias {text}: write the column and what it stands for: a=b")
+        found[name] = other
+    return found
+
+
+def options(model: Any, values: Mapping[str, Any]) -> Any:
+    """The options as the library takes them, with what is wrong said by the command's names."""
+    from pydantic import ValidationError
+
+    try:
+        return model(**values)
+    except ValidationError as error:
+        said = error.errors()[0]
+        name = "--" + str(said["loc"][0]).replace("_", "-")
+        raise RecipeError(f"{name} {said['input']}: {said['msg']}") from error
