@@ -110,7 +110,7 @@ def plan(
     if as_json:
         print_json(data)
     else:
-        lake_console.show_plan(data)
+        lake_console.show_plan(data, state)
 
 
 @app.command()

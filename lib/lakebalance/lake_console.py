@@ -75,7 +75,7 @@ def show_graph(data: Mapping[str, Any]) -> None:
         warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
 
 
-def show_plan(data: Mapping[str, Any]) -> None:
+def show_plan(data: Mapping[str, Any], state: str) -> None:
     """The tables that could go, from what each would be rebuilt, and what that saves."""
     dropped = [t for t in data["tables"] if t["action"] == "drop"]
     name = _shortened([t["table"] for t in data["tables"]])
@@ -99,9 +99,8 @@ def show_plan(data: Mapping[str, Any]) -> None:
         + " Nothing was dropped."
     )
     if dropped:
-        _say(
-            f"plan {data['plan']}; what applying it would do: lakebalance lake apply {data['plan']}"
-        )
+        plan = data["plan"]
+        _say(f"plan {plan}; what it would do: lakebalance lake apply {plan} --state {state}")
     prices = data["prices"]
     _say(
         f"prices: {prices['storage']:g} for a gigabyte a month, {prices['read']:g} for a gigabyte "

@@ -108,10 +108,8 @@ def _numbers(args: Namespace) -> dict[str, Any]:
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], *names: str) -> str:
-    said = [
-        "\t".join("" if row[name] is None else str(row[name]) for name in names) for row in rows
-    ]
-    return "\n".join(["\t".join(names), *said])
+    cells = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    return "\n".join("\t".join(line) for line in [list(names), *cells])
 
 
 def _show(stage: str) -> None:

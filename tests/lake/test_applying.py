@@ -81,7 +81,11 @@ def test_without_confirm_nothing_is_written(spark, lakes):
     assert [newest_version(spark, Table(t)) for t in (lakes.copy, lakes.some)] == [0, 0]
 
 
-@pytest.mark.parametrize("stage", ["proving", "removing", "emptying"])
+@pytest.mark.parametrize(
+    "stage",
+    [pytest.param("proving", marks=pytest.mark.slow), "removing",
+     pytest.param("emptying", marks=pytest.mark.slow)],
+)  # fmt: skip
 def test_a_table_that_is_written_meanwhile_keeps_its_rows_and_others_go_on(spark, lakes, stage):
     plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
     begins = {"proving": f"proving that {lakes.copy}"}.get(stage, f"{stage} {lakes.copy}")
@@ -95,6 +99,7 @@ def test_a_table_that_is_written_meanwhile_keeps_its_rows_and_others_go_on(spark
     assert lakes.events() == {lakes.copy: "withdrawn", lakes.some: "removed"}
 
 
+@pytest.mark.slow
 def test_a_table_that_is_written_before_is_compared_as_it_is(spark, lakes):
     plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
     append(spark, lakes.copy, 900)
@@ -109,6 +114,7 @@ def test_a_table_that_is_written_before_is_compared_as_it_is(spark, lakes):
     assert "row 15" in some.condition
 
 
+@pytest.mark.slow
 def test_of_two_equal_tables_one_stays_also_when_two_plans_are_applied_at_once(spark, lakes):
     one, other = lakes.plan((lakes.copy, lakes.base)), lakes.plan((lakes.base, lakes.copy))
     # The other plan has looked at both, and proves, when the first one does it all.
@@ -132,6 +138,7 @@ def kill():
     raise Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["claimed", "emptying", "removed", "deleted"])
 def test_what_is_killed_is_whole_or_done_by_applying_it_again(spark, lakes, monkeypatch, step):
     plan = lakes.plan((lakes.copy, lakes.base))

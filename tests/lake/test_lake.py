@@ -128,6 +128,19 @@ def test_only_changed_logs_are_read_again(spark, folder, scanned, monkeypatch):
     assert set(some.entries) == set(scanned.entries)
 
 
+def test_a_table_that_is_written_during_a_scan_is_as_it_was_when_listed(spark, tmp_path):
+    path = write(tmp_path / "l/t", rows(0, 10))
+    more = spark.createDataFrame(rows(10, 11))
+
+    def progress(stage):
+        if stage.startswith("reading 1"):
+            more.write.format("delta").mode("append").save(path)
+
+    for listener, expected in ((progress, (0, 10, 9)), (lambda _: None, (1, 11, 10))):
+        (t,) = lake.scan(spark, [f"{tmp_path}/l"], f"{tmp_path}/s", progress=listener).tables
+        assert (t.version, t.rows, t.by_name["id"].max_high) == expected
+
+
 @pytest.fixture
 def call(spark, monkeypatch, capsys):
     monkeypatch.setattr(type(spark), "stop", lambda self: None)

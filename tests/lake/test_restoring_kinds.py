@@ -6,16 +6,12 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
+from drops import planned
 from lakebalance import lake
 from lakebalance.core.columns import column
 from lakebalance.core.tables import Table, detail
-from lakebalance.lake.planning import Decision, LakePlan
-from lakebalance.lake.prices import Prices
-from lakebalance.lake.stored_plans import keep_plan
 
 ROWS = 600
-# Names that SQL would take for something else, and a column that is wide and has no order.
-NAMES = ["id", "a.b c", "kind", "text", "x", "day"]
 
 
 def rows(start=0, stop=ROWS):
@@ -45,22 +41,6 @@ def definition(spark, path):
     said = detail(spark, Table(str(path)))
     parts = ("description", "partitionColumns", "clusteringColumns", "properties")
     return spark.read.format("delta").load(str(path)).schema, *(said[part] for part in parts)
-
-
-def planned(spark, state, pairs, columns=None):
-    """A plan that drops the first table of each pair for the second, as it would be kept."""
-    decisions = []
-    for child, parent in pairs:
-        said = detail(spark, Table(str(child)))
-        names = spark.read.format("delta").load(str(child)).columns
-        own = {name: (columns or {}).get(name, name) for name in names}
-        decisions.append(
-            Decision(
-                str(child), 0, None, 1, 1.0, rebuild_from=str(parent), columns=own, id=said["id"]
-            )
-        )
-    plan = LakePlan(decisions, 1.0, 0.0, 0.0, {}, [], [], 0, Prices())
-    return keep_plan(spark, str(state), plan.to_dict())
 
 
 def spread(spark, path, df, layout="", properties=""):
