@@ -143,7 +143,7 @@ def test_what_cannot_be_compared_is_not_said_to_be_refuted(monkeypatch):
     monkeypatch.setattr(planning, "load_edges", lambda *_: held)
     monkeypatch.setattr(planning, "keep_edges", lambda _, edges, state: kept.append(edges))
     monkeypatch.setattr(planning, "verified", verified)
-    monkeypatch.setattr(planning, "relied_on", lambda *_: {"/l/b"})
+    monkeypatch.setattr(planning, "relied_on", lambda *_: set())
     monkeypatch.setattr(planning, "keep_plan", lambda _, state, content: plan_id(content))
     made = planning.plan(None, "state", Prices(reads=0.001))
     assert made.refuted == [{"child": "/l/b", "parent": "/l/c"}]
@@ -152,3 +152,8 @@ def test_what_cannot_be_compared_is_not_said_to_be_refuted(monkeypatch):
     assert made.id == plan_id({**made.to_dict(), "plan": "", "reads": {}})
     # It is asked again in the next plan.
     assert [h.edge.child for h in kept[-1]] == ["/l/a"]
+    # What another table is rebuilt from stays.
+    for relied_on, dropped in ((set(), ["/l/a", "/l/b"]), ({"/l/a", "/l/elsewhere"}, ["/l/b"])):
+        monkeypatch.setattr(planning, "relied_on", lambda *_, some=relied_on: some)
+        made = planning.plan(None, "state", Prices(reads=0.001), verify=False)
+        assert [d.table for d in made.decisions if d.rebuild_from] == dropped

@@ -16,7 +16,7 @@ from lakebalance.lake.rebuild import Rebuild, columns_of
 from lakebalance.lake.removals import STEPS, Removal, barred
 from lakebalance.lake.row_hash import Fingerprint, fingerprint, hashed
 
-SCHEMA = T.StructType().add("a.b", "int").add("c", "string")
+SCHEMA = T.StructType().add("a.b", "integer").add("c", "string")
 REBUILD = Rebuild("/l/p", 3, SCHEMA.json(), (("a.b", "x y", "int"), ("c", "c", None)))
 
 
@@ -63,7 +63,7 @@ def test_a_definition_is_made_anew_with_checks_and_quotes():
         "o'k",
     ).statements(Table("/l/t"), "claim")  # fmt: skip
     assert made == [
-        "CREATE TABLE IF NOT EXISTS delta.`/l/t` (`a.b` INT,c STRING) USING delta "
+        "CREATE TABLE IF NOT EXISTS delta.`/l/t` (`a.b` INT, `c` STRING) USING delta "
         "PARTITIONED BY (`c`) COMMENT 'o\\'k' "
         f"TBLPROPERTIES ('m' = 'a\\'b\\\\', '{CLAIM}' = 'claim')",
         "ALTER TABLE delta.`/l/t` ADD CONSTRAINT `it` CHECK (c <> 'x')",

@@ -24,6 +24,7 @@ from lakebalance.lake.finding import Pinned, find, kept_bytes
 from lakebalance.lake.kept import keep_rows, rows_path, script_path, write_script
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven, proven_now, proves
+from lakebalance.lake.rebuild import Rebuild
 from lakebalance.lake.removals import Removal, barred, record, removals_of
 from lakebalance.lake.stored_plans import load_plan
 
@@ -195,8 +196,7 @@ class _Applying:
             raise TableError(f"{name} has no rows")
         size = int(said["sizeInBytes"])
         kept = kept_bytes(found.different)
-        if kept >= size:
-            raise TableError(_not_worth_it(name, parent, found.different, kept, size))
+        _worth_it(name, found.rebuild, kept, size)
         rebuild = found.rebuild
         if found.different:
             rebuild = replace(rebuild, kept=rows_path(self.state, claim))
@@ -230,6 +230,7 @@ class _Applying:
         try:
             if removal.rebuild.kept is not None:
                 removal = replace(removal, kept_bytes=keep_rows(self.spark, removal))
+                _worth_it(removal.table, removal.rebuild, removal.kept_bytes, removal.bytes)
             write_script(self.spark, self.state, removal)
             if not proves(self.spark, removal, removal.rebuild):
                 raise TableError(f"{removal.table}: what its script makes are not its rows")
@@ -303,8 +304,15 @@ def _skipped_step(removal: Removal, why: str) -> Step:
     return _skipped(removal.table, removal.rebuild.parent, why), None
 
 
-def _not_worth_it(name: str, parent: str, different: int, kept: int, size: int) -> str:
-    return (
-        f"{name}: no condition selects its rows from {parent}, and the hashes of its {different:,} "
-        f"different rows would take {kept:,} bytes; its own files take {size:,}"
-    )
+def _worth_it(table: str, rebuild: Rebuild, kept: int, size: int) -> None:
+    """Refuse to keep more than what is removed.
+
+    Raises
+    ------
+    TableError : hashes of a table's rows take more bytes than its files.
+    """
+    if kept >= size:
+        raise TableError(
+            f"{table}: no condition selects its rows from {rebuild.parent}, and the hashes of its "
+            f"different rows would take {kept:,} bytes; its own files take {size:,}"
+        )

@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import quoted
 from lakebalance.core.tables import Table
+from lakebalance.lake.sql_types import sql_columns, sql_text
 
 CONSTRAINT = "delta.constraints."
 # Delta counts its columns' numbers itself.
@@ -53,8 +54,10 @@ class Definition:
             for name, value in self.properties.items()
             if not name.startswith((CONSTRAINT, *DERIVED))
         }
-        said = ", ".join(f"{_text(k)} = {_text(v)}" for k, v in {**plain, CLAIM: claim}.items())
-        create = f"CREATE TABLE IF NOT EXISTS {table.sql} ({schema.toDDL()}) USING delta"
+        said = ", ".join(
+            f"{sql_text(k)} = {sql_text(v)}" for k, v in {**plain, CLAIM: claim}.items()
+        )
+        create = f"CREATE TABLE IF NOT EXISTS {table.sql} ({sql_columns(schema)}) USING delta"
         for clause, names in (
             ("PARTITIONED BY", self.partition_by),
             ("CLUSTER BY", self.cluster_by),
@@ -62,7 +65,7 @@ class Definition:
             if names:
                 create += f" {clause} ({', '.join(map(quoted, names))})"
         if self.comment is not None:
-            create += f" COMMENT {_text(self.comment)}"
+            create += f" COMMENT {sql_text(self.comment)}"
         checks = [
             f"ALTER TABLE {table.sql} ADD CONSTRAINT "
             f"{quoted(name.removeprefix(CONSTRAINT))} CHECK ({check})"
@@ -87,8 +90,3 @@ def definition_of(said: Row, schema: T.StructType) -> Definition:
         dict(said["properties"]),
         said["description"],
     )
-
-
-def _text(value: str) -> str:
-    """A text in SQL, whatever is in it."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

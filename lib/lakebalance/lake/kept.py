@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from lakebalance.core.tables import Table, detail, read_delta
+from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.lake.finding import counted
 from lakebalance.lake.inventory import local
 from lakebalance.lake.removals import Removal
@@ -32,9 +32,10 @@ def keep_rows(spark: SparkSession, removal: Removal) -> int:
 
 
 def drop_rows(spark: SparkSession, removal: Removal) -> None:
-    """Empty the table of hashes that are not needed; VACUUM takes the files."""
-    if removal.rebuild.kept is not None:
-        spark.sql(f"DELETE FROM {Table(removal.rebuild.kept).sql}")
+    """Take out the hashes of a table that has its rows again; VACUUM takes the files."""
+    kept = removal.rebuild.kept
+    if kept is not None and newest_version(spark, Table(kept)) is not None:
+        spark.sql(f"DELETE FROM {Table(kept).sql}")
 
 
 def script_path(state: str, claim: str) -> str:

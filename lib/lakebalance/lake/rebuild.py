@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import quoted
 from lakebalance.core.tables import Table
 from lakebalance.lake.row_hash import hash_columns
+from lakebalance.lake.sql_types import sql_type
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,14 @@ def columns_of(
 
     Examples
     --------
-    >>> child, parent = (T.StructType().add(n, k) for n, k in (("a", "int"), ("b", "long")))
+    >>> child, parent = (T.StructType().add(n, k) for n, k in (("a", "integer"), ("b", "long")))
     >>> columns_of(child, parent, [("a", "b")])
-    (('a', 'b', 'int'),)
+    (('a', 'b', 'INT'),)
     """
     parents, kinds = dict(names), {field.name: field.dataType for field in parent.fields}
     found = []
     for field in child.fields:
-        own = field.dataType.simpleString()
         name = parents[field.name]
-        found.append((field.name, name, None if kinds[name].simpleString() == own else own))
+        same = kinds[name].simpleString() == field.dataType.simpleString()
+        found.append((field.name, name, None if same else sql_type(field.dataType)))
     return tuple(found)

@@ -71,7 +71,10 @@ class Removal:
         if not self.is_active:
             return None
         if self.table == table:
-            return f"plan {self.plan} has removed it, or is at it"
+            return (
+                f"plan {self.plan} has removed {table}, or was at it: apply that one again, or "
+                "restore the table"
+            )
         if self.table == parent:
             return f"{parent} has been removed by plan {self.plan}, or is about to be"
         if self.rebuild.parent == table:

@@ -17,6 +17,7 @@ from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.lake.definition import CLAIM, RETENTION
 from lakebalance.lake.emptying import commit_of
 from lakebalance.lake.inventory import local
+from lakebalance.lake.kept import drop_rows
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven
 from lakebalance.lake.removals import Removal, record, removals_of
@@ -87,6 +88,8 @@ def restore(
     found = [table.result() for table in started]
     back = [r for r, table in zip(wanted, found, strict=True) if table.how is not None]
     record(spark, state, back, "restored")
+    for removal in back:
+        drop_rows(spark, removal)
     return found
 
 
