@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ from lakebalance.lake.row_hash import Fingerprint, fingerprint_of, hashed, sums
 BYTES_A_ROW = 17
 # A column that only the parent has may select the rows by one of so many values.
 MOST_GROUPS = 1000
+# All choices of so many conditions are tried, for the shortest.
+MOST_TRIED = 4
 
 
 @dataclass(frozen=True)
@@ -150,11 +153,21 @@ class _Search:
         return [fingerprint_of(values[3 * i : 3 * i + 3]) for i in range(len(conditions))]
 
     def _fewest(self, said: dict[str, str], counts: Sequence[int], own: Fingerprint) -> str:
-        """As few of the columns' conditions as select the rows, those that select least first."""
+        """As few of the columns' conditions as select the rows."""
+        # Those that select least come first, of which few are needed.
         ordered = [c for _, c in sorted(zip(counts, said.values(), strict=True))]
-        some = [" AND ".join(ordered[: n + 1]) for n in range(1, len(ordered))]
-        found = self._fingerprints(some)
-        return next(text for text, f in zip(some, found, strict=True) if f == own)
+        first = self._first([ordered[:n] for n in range(1, len(ordered) + 1)], own)
+        *others, last = first
+        if len(others) <= MOST_TRIED:
+            sizes = range(1, len(others) + 1)
+            tried = (some for n in sizes for some in itertools.combinations(others, n))
+            first = self._first([[*some, last] for some in tried], own)
+        return " AND ".join(first)
+
+    def _first(self, tried: Sequence[Sequence[str]], own: Fingerprint) -> Sequence[str]:
+        """The first of some lists of conditions that, taken together, select the rows."""
+        found = self._fingerprints([" AND ".join(some) for some in tried])
+        return next(some for some, f in zip(tried, found, strict=True) if f == own)
 
     def _by_columns_of_the_parent(self, own: Fingerprint) -> str | None:
         """A value of a column that only the parent has, where it selects the rows."""
