@@ -17,8 +17,6 @@ REASONS = {
     "max": "a larger value than the parent's greatest",
 }
 
-DONE = {"archive": "emptied", "delete": "emptied, files deleted"}
-
 
 def show_inventory(data: Mapping[str, Any]) -> None:
     """The tables that are known, and why others are not."""
@@ -119,17 +117,22 @@ def show_applied(data: Mapping[str, Any], state: str) -> None:
     """What was, or would be, done to each table, and what to write to have it done or undone."""
     tables = [t for t in data["tables"] if t["action"] != "skip"]
     name = _shortened([t[end] for t in data["tables"] for end in ("table", "rebuild_from")])
-    would = "would be" if data["dry_run"] else "table"
+    done = "would be emptied" if data["dry_run"] else "emptied"
     first_of(
-        would, "", "rows", "size", "rebuilt from", "its rows there",
+        done, "rows", "size", "rebuilt from", "which of its rows",
         rows=[
             (
-                name(t["table"]), DONE[t["action"]] + (f" ({t['why']})" if t["why"] else ""),
-                count(t["rows"]), size(t["bytes"]), name(t["rebuild_from"]), _selected(t),
+                name(t["table"]), count(t["rows"]), size(t["bytes"]), name(t["rebuild_from"]),
+                _selected(t),
             )
             for t in tables
         ],
     )  # fmt: skip
+    deleted = sum(t["action"] == "delete" for t in tables)
+    before = sum(bool(t["why"]) for t in tables)
+    said = f"{count(len(tables))} tables, {size(sum(t['bytes'] for t in tables))}"
+    said += f"; with the files of {count(deleted)} of them" if deleted else ""
+    _say(said + (f"; {count(before)} were emptied before." if before else "."))
     for t in data["tables"]:
         if t["action"] == "skip":
             warn(f"left alone: {t['why']}")
