@@ -70,8 +70,14 @@ def test_a_definition_is_made_anew_with_checks_and_quotes():
     ]
 
 
-NESTED = T.StructType.fromDDL(
-    "a int, b string, d double, l array<int>, s struct<x: int, y: string>, m map<string, int>"
+NESTED = (
+    T.StructType()
+    .add("a", "integer")
+    .add("b", "string")
+    .add("d", "double")
+    .add("l", T.ArrayType(T.IntegerType()))
+    .add("s", T.StructType().add("x", "integer").add("y", "string"))
+    .add("m", T.MapType(T.StringType(), T.IntegerType()))
 )
 PLAIN = (1, "a", 0.5, [1, None], (1, "x"), {"k": 1, "l": 2})
 OTHERS = {
@@ -124,7 +130,7 @@ def test_values_in_sql_are_the_values(spark):
         "boolean": ["true"],
     }
     checks = [
-        f"{literal(text, T._parse_datatype_string(kind))} <=> CAST('{text}' AS {kind})"
+        f"{literal(text, T.DataType.fromDDL(kind))} <=> CAST('{text}' AS {kind})"
         for kind, texts in kinds.items()
         for text in texts
     ]

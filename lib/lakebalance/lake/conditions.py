@@ -21,7 +21,8 @@ from lakebalance.core.hashing import INTEGRALS
 # A condition that lists more values is hard to read; a range may do.
 MOST_VALUES = 16
 LONGEST = 100
-READABLE = re.compile(r"[^'\\\x00-\x1f]*")
+# A dollar may begin a variable of Spark's, which it fills in before it reads SQL.
+READABLE = re.compile(r"[^'\\$\x00-\x1f]*")
 COMPARED = (*INTEGRALS, T.FloatType, T.DoubleType, T.DecimalType, T.StringType, T.DateType,
             T.TimestampType, T.TimestampNTZType, T.BooleanType)  # fmt: skip
 

@@ -52,4 +52,6 @@ def sql_text(value: str) -> str:
     >>> print(sql_text("a'b\\"))
     'a\'b\\'
     """
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # A dollar may begin a variable of Spark's, which it fills in before it reads SQL.
+    said = value.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
+    return f"'{said}'"
