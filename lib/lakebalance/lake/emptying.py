@@ -18,7 +18,6 @@ from lakebalance.lake.definition import RETENTION
 from lakebalance.lake.removals import Removal
 
 NOTE = "lakebalance_removal"
-MOST_COMMITS = 1000
 
 
 class Untouched(TableError):
@@ -28,10 +27,12 @@ class Untouched(TableError):
 def commit_of(spark: SparkSession, removal: Removal) -> int | None:
     """The version in which a removal emptied its table; None if it has not."""
     table = Table(removal.table)
-    for limit in (2, MOST_COMMITS):
-        for commit in history(spark, table, limit) or []:
-            if f'"{NOTE}": "{removal.claim}"' in (commit["userMetadata"] or ""):
-                return int(commit["version"])
+    newest = newest_version(spark, table)
+    if newest is None or newest <= removal.version:
+        return None
+    for commit in history(spark, table, newest - removal.version) or []:
+        if f'"{NOTE}": "{removal.claim}"' in (commit["userMetadata"] or ""):
+            return int(commit["version"])
     return None
 
 
