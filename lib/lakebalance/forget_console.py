@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os.path import commonprefix
 from typing import Any
 
 from lakebalance.console import first_of, group_text, out, table_of, warn
@@ -13,9 +14,11 @@ def show_forget(data: Mapping[str, Any]) -> None:
     done = not data["dry_run"]
     if data["suspects"]:
         _show_suspects(data["suspects"])
+    every = [*data["sources"], *data["tables"], *data["leftovers"]]
+    folder = _common([line["table"] for line in every])
     lines = [
         (
-            line["table"],
+            line["table"].removeprefix(folder),
             _what(line),
             f"{line['rows']:,}",
             f"{line['marked']:,}",
@@ -24,12 +27,19 @@ def show_forget(data: Mapping[str, Any]) -> None:
         for line in [*data["sources"], *data["tables"]]
     ]
     lines += [
-        (line["table"], "beside them", "", f"{line['marked']:,}", *_after(line, done))
+        (
+            line["table"].removeprefix(folder),
+            "beside them",
+            "",
+            f"{line['marked']:,}",
+            *_after(line, done),
+        )
         for line in data["leftovers"]
     ]
     after = ("rows after", "found after") if done else ()
     if lines:
-        first_of("table", "what", "rows", "to forget", *after, rows=lines)
+        at = f"table in {folder}" if folder else "table"
+        first_of(at, "what", "rows", "to forget", *after, rows=lines)
     if data["models"]:
         seen = [
             (str(m["model"]), m["table"], str(m["version"]), _count(m["rows"]))
@@ -39,6 +49,21 @@ def show_forget(data: Mapping[str, Any]) -> None:
     for note in data["notes"]:
         warn(note)
     out.print(_summary(data), highlight=False, soft_wrap=True, markup=False)
+
+
+def _common(tables: Sequence[str]) -> str:
+    """The folder that all tables lie below, with a slash at its end; empty where there is none.
+
+    Examples
+    --------
+    >>> _common(["/lake/a/b", "/lake/c"]), _common(["/lake/a", "catalog.name"])
+    ('/lake/', '')
+    """
+    if len(tables) < 2 or not all("/" in table for table in tables):
+        return ""
+    folders = [table.rpartition("/")[0] + "/" for table in tables]
+    # By characters, as tables may be URIs; what is left after the last slash is no folder.
+    return commonprefix(folders).rpartition("/")[0] + "/"  # noqa: RUF071
 
 
 def _summary(data: Mapping[str, Any]) -> str:
