@@ -18,7 +18,7 @@ PROOF = {
         {"table": "/lake/out", "recipe": HOSTILE, "output": "balanced", "run_id": "a",
          "version": 3, "rows": 90, "marked": 7}
     ],
-    "leftovers": [{"table": "/lake/_lakebalance/quarantine-q", "marked": 2, "after": {"marked": 0}}],
+    "leftovers": [{"table": "/lake/quarantine-q", "marked": 2, "after": {"marked": 0}}],
     "old_files": [{"table": "/lake/out", "files": 0}],
     "models": [
         {"model": HOSTILE, "table": "/lake/out", "version": 3, "rows": 7},
