@@ -1,7 +1,6 @@
 """Intervals, quantiles and the commonest values as groups, with numpy as the judge."""
 
 import datetime as dt
-import math
 
 import numpy as np
 import pytest
@@ -9,34 +8,7 @@ from pydantic import ValidationError
 from pyspark.sql import functions as F
 
 import lakebalance as lb
-from lakebalance.core.bins import quantiles
 from lakebalance.core.errors import RecipeError
-
-chance = np.random.default_rng(5)
-VALUES = {
-    "normal": chance.normal(size=3001),
-    "lognormal": chance.lognormal(0, 6, 3000),
-    "few": chance.integers(0, 4, 1000).astype(float),
-    "one": np.full(7, 3.0),
-    "huge": np.array([-math.inf, -1.7e308, -1, 0, 5e-324, 1, 1.7e308, math.inf]),
-    "close": 1e15 + np.arange(500) / 8,
-}
-
-
-@pytest.mark.parametrize("parts", [2, 4, 37])
-@pytest.mark.parametrize("name", VALUES)
-def test_quantiles_are_values_at_their_ranks(spark, name, parts):
-    values = VALUES[name]
-    rows = spark.createDataFrame([(float(v),) for v in values], "at double")
-    found = quantiles([rows, rows.limit(0)], parts)
-    ordered = np.sort(np.clip(values, -1.7976931348623157e308, 1.7976931348623157e308))
-    wanted = {ordered[len(ordered) * i // parts] for i in range(1, parts)} - {ordered[0]}
-    assert found == sorted(wanted)
-
-
-def test_no_values_have_no_quantiles(spark):
-    assert quantiles([spark.createDataFrame([(None,)], "at double")], 4) == []
-
 
 ROWS = [
     (1, -5.0, "2024-01-01", "a"), (2, 0.0, "2024-01-31", "a"), (3, 9.5, "2024-02-01", "b"),

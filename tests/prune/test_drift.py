@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from scipy import stats
 
 import lakebalance as lb
+from lakebalance.core.distances import bin_of, psi
 from lakebalance.prune.drift import ALL, Drift
-from lakebalance.prune.stability import bin_of, psi
 from lakebalance.prune.variance_horizon import VarianceHorizon, diagnose
 from neighbourly import keyed, with_keys
 from test_variance_horizon import horizon

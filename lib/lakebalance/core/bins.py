@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,10 +20,9 @@ from lakebalance.core.coordinates import TIMES, check_features, coordinate
 from lakebalance.core.counts import EPOCH
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.periods import Period, period
+from lakebalance.core.quantiles import quantiles
 from lakebalance.core.sources import unite
 
-BUCKETS = 65_536
-LARGEST = sys.float_info.max
 NOT_A_NUMBER = "NaN"
 
 
@@ -133,7 +131,7 @@ def find_bins(
         )
     if any(b <= a for a, b in itertools.pairwise(edges)):
         raise RecipeError(f"{place}.edges: {list(spec.edges or [])} do not rise from each to next")
-    return Bins(name, spec.of, edges, _labels([_shown(edge, kind) for edge in edges]))
+    return Bins(name, spec.of, edges, interval_names(edges, kind))
 
 
 def _commonest(
@@ -157,75 +155,6 @@ def _commonest(
             "name for all others"
         )
     return Bins(name, spec.of, top=top, other=spec.other)
-
-
-def quantiles(frames: Sequence[DataFrame], parts: int) -> list[float]:
-    """The least value of each part but the first, where values in order are cut into equal parts.
-
-    Parts of one value are one part, so there may be fewer.
-
-    Parameters
-    ----------
-    frames : frames with a column ``at`` of doubles; null is no value.
-    parts : how many parts.
-    """
-    # Infinite values are the greatest of all; arithmetic with them would lead nowhere.
-    at = F.greatest(F.least(F.col("at"), F.lit(LARGEST)), F.lit(-LARGEST))
-    rows = unite(frames).where("at IS NOT NULL").select(at.alias("at"))
-    low, high, n = rows.agg(F.min("at"), F.max("at"), F.count("at")).collect()[0]
-    if not n:
-        return []
-    wanted = {n * part // parts + 1 for part in range(1, parts)}
-    found: set[float] = set()
-    intervals = [_Interval(low, high, 0, wanted)]
-    while intervals:
-        found |= {interval.low for interval in intervals if interval.low == interval.high}
-        open_ = [interval for interval in intervals if interval.low < interval.high]
-        intervals = _narrowed(rows, open_) if open_ else []
-    return sorted(found - {low})
-
-
-@dataclass(frozen=True)
-class _Interval:
-    """Least and greatest value, how many values lie below, and the ranks that are wanted in it."""
-
-    low: float
-    high: float
-    below: int
-    ranks: set[int]
-
-    def bucket(self, at: Column, buckets: int) -> Column:
-        """The number of the part that a value inside lies in; never falls as the value rises."""
-        share = (at - self.low) / (self.high - self.low)
-        if math.isinf(self.high - self.low):  # the distance may be more than a double
-            share = (at / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
-        return F.floor(share * (buckets - 1))
-
-
-def _narrowed(rows: DataFrame, intervals: Sequence[_Interval]) -> list[_Interval]:
-    """The parts of intervals that hold wanted ranks; one Spark job."""
-    at, buckets = F.col("at"), BUCKETS // len(intervals)
-    place = F.when(F.lit(False), F.struct(F.lit(0).alias("i"), F.lit(0).cast("bigint").alias("b")))
-    for i, interval in enumerate(intervals):
-        part = F.struct(F.lit(i).alias("i"), interval.bucket(at, buckets).alias("b"))
-        place = place.when(at.between(interval.low, interval.high), part)
-    counted = (
-        rows.select(place.alias("place"), "at")
-        .where("place IS NOT NULL")
-        .groupBy("place.i", "place.b")
-        .agg(F.min("at").alias("low"), F.max("at").alias("high"), F.count("at").alias("n"))
-        .toArrow()
-        .sort_by([("i", "ascending"), ("b", "ascending")])
-        .to_pylist()
-    )
-    narrowed = []
-    upto = [interval.below for interval in intervals]
-    for part in counted:
-        i, below = part["i"], upto[part["i"]]
-        upto[i] += part["n"]
-        if ranks := {rank for rank in intervals[i].ranks if below < rank <= upto[i]}:
-            narrowed.append(_Interval(part["low"], part["high"], below, ranks))
-    return narrowed
 
 
 def coordinate_of(edge: float | str, kind: T.DataType, place: str) -> float:
@@ -260,8 +189,15 @@ def _shown(edge: float, kind: T.DataType) -> str:
     return str(int(edge)) if edge.is_integer() and abs(edge) < 2**53 else repr(edge)
 
 
-def _labels(edges: Sequence[str]) -> list[str]:
-    """Names of the intervals, numbered so that they sort as their values do."""
+def interval_names(coordinates: Sequence[float], kind: T.DataType) -> list[str]:
+    """Names of the intervals between edges, numbered so that they sort as their values do.
+
+    Parameters
+    ----------
+    coordinates : the edges, rising.
+    kind : the type of the column, for how an edge is shown.
+    """
+    edges = [_shown(edge, kind) for edge in coordinates]
     if not edges:
         return ["1: all"]
     ranges = [

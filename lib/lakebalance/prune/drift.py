@@ -13,6 +13,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.diagnostics import Cell, Diagnostic
+from lakebalance.core.distances import EMPTY, chi_square_limit, ks, ks_factor, psi
 from lakebalance.prune.refresh import (
     AT,
     FAR,
@@ -27,7 +28,6 @@ from lakebalance.prune.refresh import (
     gathered,
     named,
 )
-from lakebalance.prune.stability import EMPTY, chi_square_limit, ks, ks_factor, psi
 
 RANK, HORIZON = "__lb_rank", "horizon"
 ALL = "all series"

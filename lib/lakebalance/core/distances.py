@@ -1,12 +1,14 @@
-"""How far two distributions are apart, and how far chance alone takes them: PSI, KS.
+"""How far two distributions are apart, and how far chance takes them: PSI, KS, JS, chi-square.
 
-Knows no Spark: what it sees of the two is how many rows of each lie in which bin.
+Knows no Spark: what it sees of the two is how many rows of each lie in which bin. Counts of parts
+of the rows add up to those of all, so it does not matter where the rows were counted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 # What a bin without a row counts as, in rows, so that its share has a logarithm.
 EMPTY = 0.5
@@ -82,13 +84,68 @@ def ks(new: Sequence[int], old: Sequence[int]) -> float:
     return most
 
 
-def chi_square_limit(chance: float, degrees: int) -> float:
+def jensen_shannon(new: Sequence[int], old: Sequence[int]) -> float:
+    """The Jensen-Shannon divergence in nats, 0 to ln 2 = 0.693.
+
+    Half of the sum of p ln(p / m) and q ln(q / m) over bins, m being the mean of p and q; its root
+    is the distance of that name. Empty bins need no smoothing.
+
+    Parameters
+    ----------
+    new, old : rows in each bin, at least one on both sides.
+
+    References
+    ----------
+    Lin, "Divergence measures based on the Shannon entropy", 1991.
+
+    Examples
+    --------
+    >>> round(jensen_shannon([20, 50, 30], [10, 60, 30]), 5)
+    0.01077
+    """
+    rows, others = sum(new), sum(old)
+    total = 0.0
+    for a, b in zip(new, old, strict=True):
+        p, q = a / rows, b / others
+        total += sum(x * math.log(2 * x / (p + q)) for x in (p, q) if x) / 2
+    return max(total, 0.0)
+
+
+def chi_square(new: Sequence[int], old: Sequence[int]) -> float:
+    """Pearson's statistic that both sides are drawn from one distribution, without correction.
+
+    The sum of (observed - expected)^2 / expected over both rows of the table of bins; it has one
+    degree of freedom less than bins that are not empty on both sides.
+
+    Parameters
+    ----------
+    new, old : rows in each bin, at least one on both sides.
+
+    References
+    ----------
+    Pearson, "On the criterion that a given system of deviations …", 1900.
+
+    Examples
+    --------
+    >>> round(chi_square([20, 50, 30], [10, 60, 30]), 4)
+    4.2424
+    """
+    rows, others = sum(new), sum(old)
+    # The same as the sum over both rows, with differences of whole numbers.
+    terms = [
+        (a * others - b * rows) ** 2 / (a + b) for a, b in zip(new, old, strict=True) if a or b
+    ]
+    return math.fsum(terms) / (rows * others)
+
+
+@cache
+def chi_square_limit(chance: float, degrees: float) -> float:
     """The number that a chi-square is over with this chance.
 
     Parameters
     ----------
     chance : above 0 and below 1.
-    degrees : of freedom; 0 has no chance.
+    degrees : of freedom, not always whole where several are taken together; 0 has no chance.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lakebalance.prune.stability import (
+from lakebalance.core.distances import (
     bin_of,
     chi_square_limit,
     ks,
