@@ -7,10 +7,13 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.counts import count_groups
+from lakebalance.core.histograms import binned, find_scales
 from lakebalance.core.progress import Stopwatch
+from lakebalance.expect.drift import drift
 from lakebalance.frames import Frames
 from lakebalance.pipeline import with_thresholds
 from lakebalance.planning import counted, planned
+from lakebalance.recipe.gates import Drift
 from lakebalance.recipe.models import Phase
 from lakebalance.sample.thresholds import GROUP, HASH
 
@@ -108,3 +111,20 @@ def test_thresholds_of_all_phases_take_one_scan(spark, wide):
         return jobs_of(spark, lambda: with_thresholds(frames, made, left))
 
     assert jobs(asked) <= jobs(wide)
+
+
+def test_drift_reads_each_side_once_for_counts_and_only_its_columns(spark, wide, capsys):
+    gate = Drift.model_validate(
+        {"columns": ["x", "c2", "c1"], "within": ["label"], "against": {"version": 0}}
+    )
+    rows = spark.read.format("delta").load(wide.sources[0].table)
+    # Ends of the numbers, two rounds of quantiles, values of the texts, and one job that counts;
+    # more for what Delta and Arrow ask on the way, as in a plain groupBy.
+    plain = jobs_of(spark, lambda: plain_count(spark, wide))
+    cost = jobs_of(spark, lambda: drift(gate, [rows], [rows], "version 0", "p"))
+    print(f"jobs: plain groupBy {plain}, drift {cost}")
+    assert cost <= 5 * plain
+    scales = find_scales(rows, ["x", "c1"], 10, 10)
+    assert scans(binned(rows, scales, ["label"]), capsys) == [
+        "struct<label:string,x:double,c1:string>"
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import TRAIN
-from lakebalance.expect.gate import Verdict
+from lakebalance.expect.verdicts import Verdict
 from lakebalance.frames import Frames
 from lakebalance.plans import PlannedGroup, PlannedOutput
 from lakebalance.recipe.models import Recipe
@@ -37,14 +37,14 @@ def cautions(
     found = [
         *[("empty_source", f'source "{n}" has no rows') for n, rows in rows_of.items() if not rows],
         *[("content_key", _keyless(s.name)) for s in frames.pinned if s.key is None],
-        *[("expectation", _failed(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
+        *[(v.kind, _failed(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
         *_too_full(frames),
         *_one_group(recipe.by, groups),
         *copies_without_split(recipe, groups),
         *_equal_rows_apart(frames),
         *_not_compared(frames),
         *_missing_groups(groups, outputs),
-        *[said.warning for said in frames.said if said.warning is not None],
+        *[s.warning for s in [*frames.said_of_gates, *frames.said] if s.warning is not None],
     ]
     return [{"code": code, "message": message} for code, message in found]
 
@@ -58,7 +58,8 @@ def _keyless(source: str) -> str:
 
 def _failed(verdict: Verdict) -> str:
     of = f" on {verdict.unexpected:,} of {verdict.rows:,} rows" if verdict.unexpected else ""
-    return f"{verdict.expectation} failed{of}"
+    found = f": {verdict.measured}" if verdict.measured else ""
+    return f"{verdict.expectation} failed{of}{found}"
 
 
 def _too_full(frames: Frames) -> Iterable[tuple[str, str]]:

@@ -14,6 +14,7 @@ from lakebalance import console
 from lakebalance.commands import Json, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
+from lakebalance.core.labels import group_text
 from lakebalance.forget_command import forget
 from lakebalance.lake_commands import app as lake_app
 
@@ -146,7 +147,7 @@ def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None: 
     console.table_of(
         "source", "group", "rows",
         rows=[
-            (str(g["source"]), console.group_text(g["group"]), f"{g['rows']:,}")
+            (str(g["source"]), group_text(g["group"]), f"{g['rows']:,}")
             for g in data["groups"][:200]
         ],
     )  # fmt: skip

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakebalance.core.labels import readable
+from lakebalance.core.labels import group_text
 from lakebalance.core.progress import Progress
+from lakebalance.report.checks import measured_text
 from lakebalance.report.numbers import cell
 from lakebalance.report.pruned import dropped_by_fate
 
@@ -32,12 +33,6 @@ def progress(quiet: bool) -> Iterator[Progress]:
             yield lambda stage: status.update(f"{stage} …")
     else:
         yield lambda stage: err.print(f"… {stage}", markup=False, highlight=False)
-
-
-def group_text(group: Mapping[str, Any]) -> str:
-    """A group's values as JSON writes them, so that null, NaN and "null" differ."""
-    shown = {name: readable(value) or json.dumps(value) for name, value in group.items()}
-    return ", ".join(f"{name}={text}" for name, text in shown.items()) or "all rows"
 
 
 def table_of(*columns: str, rows: Sequence[tuple[str, ...]]) -> None:
@@ -124,19 +119,23 @@ def _line(label: str, counts: Sequence[int], with_new: bool) -> tuple[str, ...]:
 
 def show_gates(data: Mapping[str, Any]) -> None:
     """What each expectation found."""
-    if data["gates"]:
-        table_of(
-            "expectation", "unexpected", "on fail", "met",
-            rows=[
-                (
-                    g["expectation"],
-                    "" if g["unexpected"] is None else f"{g['unexpected']:,}",
-                    g["on_fail"],
-                    "yes" if g["success"] else "no",
-                )
-                for g in data["gates"]
-            ],
-        )  # fmt: skip
+    gates = data["gates"]
+    if not gates:
+        return
+    measured = ["measured"] if any(g.get("number") is not None for g in gates) else []
+    table_of(
+        "expectation", "unexpected", *measured, "on fail", "met",
+        rows=[
+            (
+                g["expectation"],
+                "" if g["unexpected"] is None else f"{g['unexpected']:,}",
+                *[measured_text(g) for _ in measured],
+                g["on_fail"],
+                "yes" if g["success"] else "no",
+            )
+            for g in gates
+        ],
+    )  # fmt: skip
 
 
 def show_run(data: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
+from lakebalance.drift_gates import check_drifts
 from lakebalance.expect.gate import Gate
 from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import Indexes
@@ -65,7 +66,8 @@ class Frames:
 
     ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
     classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
-    to say. ``scratch`` is where pruning may write what it needs on the way, a table for each name.
+    to say, ``said_of_gates`` what gates that measure had. ``scratch`` is where pruning may write
+    what it needs on the way, a table for each name.
     ``forgetting`` are the requests whose rows an earlier run left out; all that there are, if None.
     """
 
@@ -78,6 +80,7 @@ class Frames:
     scratch: Scratch | None = None
     indexes: Indexes | None = None
     forgetting: Collection[str] | None = None
+    said_of_gates: list[Diagnostic] = field(default_factory=list)
 
     @cached_property
     def forgotten(self) -> Forgotten:
@@ -260,6 +263,7 @@ class Frames:
         self._check_order(rows)
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
+        check_drifts(self)
         check_steps(self)
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:

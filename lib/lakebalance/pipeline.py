@@ -18,7 +18,8 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE
 from lakebalance.core.tables import Table
 from lakebalance.duplicates import duplicates_of
-from lakebalance.expect.gate import REASONS, Verdict
+from lakebalance.expect.gate import REASONS
+from lakebalance.expect.verdicts import Verdict
 from lakebalance.frames import Frames
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of

@@ -19,8 +19,9 @@ from lakebalance.core.progress import Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.split import PART, TRAIN
 from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
+from lakebalance.drift_gates import measured_drifts
 from lakebalance.embeddings import with_projections
-from lakebalance.expect.gate import Verdict
+from lakebalance.expect.verdicts import Verdict
 from lakebalance.frames import Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import (
@@ -58,7 +59,12 @@ def counted(
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
-        _stop(verdicts)
+    if recipe.expect.drift:
+        with watch.stage("compare", entry["rows_in"]):
+            measured = measured_drifts(frames)
+        verdicts += [found.verdict for found in measured]
+        frames.said_of_gates = [found.diagnostic for found in measured]
+    stop(verdicts)
     return census, verdicts
 
 
@@ -117,7 +123,10 @@ def planned(
         pruned,
         cautions(frames, rows_of, verdicts, balanced, outputs),
         [
-            *[diagnostic.to_dict() for diagnostic in [*frames.said_of_bins, *frames.said]],
+            *[
+                diagnostic.to_dict()
+                for diagnostic in [*frames.said_of_gates, *frames.said_of_bins, *frames.said]
+            ],
             *[clusters.diagnostic.to_dict() for clusters in frames.clusters],
             *diagnoses_of(rules_of[BALANCED] or recipe.allocate, balanced),
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
@@ -160,9 +169,17 @@ def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]
     return replace(found, warnings=[*found.warnings, *[s for s in said if s not in found.warnings]])
 
 
-def _stop(verdicts: Sequence[Verdict]) -> None:
+def stop(verdicts: Sequence[Verdict]) -> None:
+    """Raise where a gate failed that stops a run.
+
+    Raises
+    ------
+    GateError : with each of them and what it found.
+    """
     stopping = [
-        f"{v.expectation} failed" + (f" on {v.unexpected:,} rows" if v.unexpected else "")
+        f"{v.expectation} failed"
+        + (f" on {v.unexpected:,} rows" if v.unexpected else "")
+        + (f": {v.measured}" if v.measured else "")
         for v in verdicts
         if v.on_fail == "stop" and not v.success
     ]

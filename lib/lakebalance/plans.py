@@ -14,7 +14,7 @@ from lakebalance.core.amounts import in_units
 from lakebalance.core.clusters import Clusters
 from lakebalance.core.counts import in_order
 from lakebalance.core.diagnostics import NewRows
-from lakebalance.expect.gate import Verdict
+from lakebalance.expect.verdicts import Verdict
 from lakebalance.priors import priors_of
 from lakebalance.recipe.outputs import BALANCED
 from lakebalance.sample.thresholds import Threshold

@@ -252,6 +252,18 @@ def readable(value: Any) -> str | None:
         return None
 
 
+def group_text(group: Mapping[str, Any]) -> str:
+    """A group's values as JSON writes them, so that null, NaN and "null" differ.
+
+    Examples
+    --------
+    >>> group_text({"carrier": "UA", "gate": None}), group_text({})
+    ('carrier="UA", gate=null', 'all rows')
+    """
+    shown = {name: readable(value) or json.dumps(value) for name, value in group.items()}
+    return ", ".join(f"{name}={text}" for name, text in shown.items()) or "all rows"
+
+
 def label_text(value: Any) -> str:
     """A label's name: a text as it is, all else as JSON writes it."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

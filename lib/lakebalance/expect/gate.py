@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.sources import RESERVED, SOURCE, unite
+from lakebalance.expect.verdicts import Verdict
 from lakebalance.recipe.models import Expectation
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
@@ -34,18 +35,6 @@ ASKED_ALWAYS = (
     "table.row_count.aggregate_fn",
 )
 NULL_METRICS = ("column_values.nonnull", "column_values.null")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one expectation found."""
-
-    source: str | None
-    expectation: str
-    on_fail: str
-    unexpected: int | None
-    rows: int
-    success: bool
 
 
 @dataclass(frozen=True)

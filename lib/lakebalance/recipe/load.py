@@ -85,7 +85,8 @@ def _with_suite(source: SourceText, folder: Path) -> dict[str, Any]:
         raise RecipeError(f"{source.where(('expect', 'suite'))}: {path}: {error}") from error
     if not isinstance(suite, list):
         raise RecipeError(f"{path}: must be a list of expectations")
-    data["expect"] = {"expectations": [*suite, *expect.get("expectations", [])]}
+    others = {name: value for name, value in expect.items() if name != "suite"}
+    data["expect"] = {**others, "expectations": [*suite, *expect.get("expectations", [])]}
     return data
 
 

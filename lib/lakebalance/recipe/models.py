@@ -18,6 +18,7 @@ from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
+from lakebalance.recipe.gates import Drift
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
@@ -41,12 +42,16 @@ class Expectation(Part):
 
 
 class Expect(Part):
-    """The quality gate: expectations written here, or in a file beside the recipe."""
+    """The quality gate: expectations written here, or in a file beside the recipe; drift."""
 
     expectations: list[Expectation] = Field(
         default_factory=list, description="What rows or tables must be like."
     )
     suite: str | None = Field(None, description="YAML file with a list of expectations.")
+    drift: list[Drift] = Field(
+        default_factory=list,
+        description="How far rows may be from those of another version, run, source or table.",
+    )
 
 
 if TYPE_CHECKING:
@@ -187,10 +192,16 @@ class Recipe(Part):
         every = [*names, *[table.name for table in self.evaluation]]
         if twice := {name for name in every if every.count(name) > 1}:
             raise ValueError(f"evaluation: another table has the name {min(twice)!r}, too")
-        for expectation in self.expect.expectations:
-            if expectation.source is not None and expectation.source not in names:
+        named = [expectation.source for expectation in self.expect.expectations]
+        named += [s for gate in self.expect.drift for s in (gate.source, gate.against.source)]
+        for source in named:
+            if source is not None and source not in names:
+                raise ValueError(f"expect names a source {source!r}; there are: {names}")
+        for gate in self.expect.drift:
+            if [gate.against.source] == names:
                 raise ValueError(
-                    f"expect names a source {expectation.source!r}; there are: {names}"
+                    f"expect.drift: {names[0]!r} is the only source, so no rows are left to "
+                    "compare with it; write version, timestamp, run or table"
                 )
         return self
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakebalance.report.numbers import cell
 from lakebalance.report.parts import Label
 from lakebalance.report.values import Shown, group_label, shown
 
@@ -42,6 +43,7 @@ class GateLine:
     rows: int | None
     met: bool
     consequence: str
+    measured: str
 
 
 def comparison(published: Sequence[Mapping[str, Any]] | None) -> Comparison | None:
@@ -74,9 +76,23 @@ def gate_lines(gates: Iterable[Mapping[str, Any]]) -> list[GateLine]:
             g.get("rows") if g.get("unexpected") is not None else None,
             bool(g["success"]),
             _consequence(g),
+            measured_text(g),
         )
         for g in gates
     ]
+
+
+def measured_text(gate: Mapping[str, Any]) -> str:
+    """The number that a gate measured, its limit, and what it is of; empty where there is none.
+
+    Examples
+    --------
+    >>> measured_text({"number": 0.31234, "limit": 0.25, "worst": "dep_delay"})
+    '0.3123, limit 0.25: dep_delay'
+    """
+    if gate.get("number") is None:
+        return ""
+    return f"{cell(gate['number'])}, limit {cell(gate['limit'])}: {gate['worst']}"
 
 
 def _consequence(gate: Mapping[str, Any]) -> str:
