@@ -29,6 +29,7 @@ from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin,
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.drift_gates import check_drifts
 from lakebalance.expect.gate import Gate
+from lakebalance.fairness_gates import check_fairness
 from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of
@@ -67,8 +68,8 @@ class Frames:
     ``versions`` are those of an earlier plan, to read them again. ``clusters`` are the parts of
     classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
     to say, ``said_of_gates`` what gates that measure had. ``scratch`` is where pruning may write
-    what it needs on the way, a table for each name.
-    ``forgetting`` are the requests whose rows an earlier run left out; all that there are, if None.
+    what it needs on the way, a table for each name. ``forgetting`` are the requests whose rows an
+    earlier run left out; all that there are, if None.
     """
 
     recipe: Recipe
@@ -264,6 +265,7 @@ class Frames:
         require(rows, publish.partition_by, "publish.partition_by")
         require(rows, publish.cluster_by, "publish.cluster_by")
         check_drifts(self)
+        check_fairness(self)
         check_steps(self)
         check = method_of("sample", recipe.sample).check_columns
         if check is not None:

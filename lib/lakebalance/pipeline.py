@@ -20,10 +20,11 @@ from lakebalance.core.tables import Table
 from lakebalance.duplicates import duplicates_of
 from lakebalance.expect.gate import REASONS
 from lakebalance.expect.verdicts import Verdict
+from lakebalance.fairness_gates import counts_output
 from lakebalance.frames import Frames
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of
-from lakebalance.planning import counted, planned, prepared
+from lakebalance.planning import counted, judged, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import published_version
@@ -70,7 +71,9 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
         frames.indexes = Indexes(state, spark, recipe, frames.run_id)
     census, verdicts = counted(frames, watch)
     made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
-    return prepared(frames, watch, made, left)
+    if counts_output(frames):
+        made = with_thresholds(frames, made, left)
+    return judged(frames, watch, prepared(frames, watch, made, left), left)
 
 
 def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Result:
@@ -187,7 +190,7 @@ def _with_rows(
     with watch.stage("sample", sum(g.available for g in plan.groups)) as entry:
         plan = with_thresholds(frames, plan, left)
         entry["rows_out"] = sum(_rows_out(frames.outputs[0], g) for g in plan.groups)
-    return prepared(frames, watch, plan, left), left, summed
+    return judged(frames, watch, prepared(frames, watch, plan, left), left), left, summed
 
 
 def _summed_up(

@@ -22,6 +22,7 @@ from lakebalance.diagnoses import diagnoses_of, diagnoses_of_phases
 from lakebalance.drift_gates import measured_drifts
 from lakebalance.embeddings import with_projections
 from lakebalance.expect.verdicts import Verdict
+from lakebalance.fairness_gates import measured_before, with_fairness
 from lakebalance.frames import Frames, shares_of
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import (
@@ -59,12 +60,12 @@ def counted(
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
-    if recipe.expect.drift:
+    if recipe.expect.drift or recipe.expect.fairness:
         with watch.stage("compare", entry["rows_in"]):
-            measured = measured_drifts(frames)
+            measured = [*measured_drifts(frames), *measured_before(frames, census)]
         verdicts += [found.verdict for found in measured]
         frames.said_of_gates = [found.diagnostic for found in measured]
-    stop(verdicts)
+    _stop(verdicts)
     return census, verdicts
 
 
@@ -169,7 +170,19 @@ def prepared(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]
     return replace(found, warnings=[*found.warnings, *[s for s in said if s not in found.warnings]])
 
 
-def stop(verdicts: Sequence[Verdict]) -> None:
+def judged(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]) -> Plan:
+    """The plan with what gates find in the rows that it publishes.
+
+    Raises
+    ------
+    GateError : one failed that stops a run.
+    """
+    found = with_fairness(frames, watch, plan, left)
+    _stop(found.gates)
+    return found
+
+
+def _stop(verdicts: Sequence[Verdict]) -> None:
     """Raise where a gate failed that stops a run.
 
     Raises

@@ -152,6 +152,8 @@ def _plain_path(data: Any, loc: Sequence[int | str]) -> tuple[int | str, ...]:
         if NOT_OF_THE_RECIPE.match(str(part)):
             continue
         inside = isinstance(data, dict)
+        if inside and str(part)[:1].isupper() and part not in data:
+            continue  # a model's name, where a field takes a mapping or something else
         in_stage = any(p in STAGE_OF_FIELD for p in path)
         if entered and in_stage and inside and data.get("method") == part:
             entered = False

@@ -18,7 +18,7 @@ from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
-from lakebalance.recipe.gates import Drift
+from lakebalance.recipe.gates import Drift, Fairness
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
@@ -42,7 +42,7 @@ class Expectation(Part):
 
 
 class Expect(Part):
-    """The quality gate: expectations written here, or in a file beside the recipe; drift."""
+    """The quality gate: expectations, here or in a file beside the recipe, drift and fairness."""
 
     expectations: list[Expectation] = Field(
         default_factory=list, description="What rows or tables must be like."
@@ -51,6 +51,10 @@ class Expect(Part):
     drift: list[Drift] = Field(
         default_factory=list,
         description="How far rows may be from those of another version, run, source or table.",
+    )
+    fairness: list[Fairness] = Field(
+        default_factory=list,
+        description="How far groups may be apart, before or after they are balanced.",
     )
 
 
