@@ -154,3 +154,26 @@ def test_weights_count_as_rows(spark, recipe, source, tmp_path):
 def test_errors_say_what_to_write_instead(spark, recipe, source, gate, message):
     with pytest.raises(RecipeError, match=message):
         lb.plan(recipe_of(recipe, source, [{**PARITY, "outcome": LATE, **gate}]), spark)
+
+
+def test_phases_in_one_table_are_all_judged(spark, recipe, source, tmp_path):
+    gates = [{**PARITY, "outcome": LATE}, {**PARITY, "outcome": "late"}]
+    phases = [{"name": "last", "rows": 200, "balance": {"by": ["the.g"], "method": "equal"}}]
+    asked = recipe_of(recipe, source, gates, by=["the.g", "late"], phases=phases, order={})
+    made = lb.run(asked, spark)
+    # The first gate knows by the targets of both phases what the second one counts.
+    known, counted = made.plan.gates
+    published = spark.read.format("delta").load(str(tmp_path / "out"))
+    assert known.rows == counted.rows == published.count() == 500
+    assert known.number == counted.number == pytest.approx(gap(rates_in(published)))
+
+
+def test_synthetic_rows_are_judged_as_they_are_made(spark, recipe, source, tmp_path):
+    sample = {"method": "smote", "features": ["x"], "k_neighbors": 2}
+    gate = {**PARITY, "groups": ["guess"], "outcome": "`the.g` = 'c'"}
+    made = lb.run(recipe_of(recipe, source, [gate], sample=sample), spark)
+    published = spark.read.format("delta").load(str(tmp_path / "out"))
+    rows = published.groupBy("guess").agg(F.avg((F.col("`the.g`") == "c").cast("int")).alias("r"))
+    rates = [row["r"] for row in rows.collect()]
+    assert made.plan.gates[0].number == pytest.approx(max(rates) - min(rates))
+    assert sum(group.synthetic for group in made.plan.groups) > 0

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from lakebalance.core.registry import methods
+from lakebalance.recipe.gates import Against, ColumnIs, Drift, Fairness, Population
 from lakebalance.recipe.load import loads
 from lakebalance.recipe.models import Expect, Expectation, Publish, Recipe, Source
 from lakebalance.recipe.reference import example_of, methods_page, recipe_page
@@ -27,7 +28,17 @@ def test_the_pages_are_up_to_date(file, page, command):
     assert (DOCS / file).read_text(encoding="utf-8") == page(), f"run: {command}"
 
 
-@pytest.mark.parametrize("model", [Recipe, Source, Expect, Expectation, Allocate, Publish])
+MODELS = [Recipe, Source, Expect, Expectation, Allocate, Publish]
+GATES = [Against, Drift, ColumnIs, Population, Fairness]
+
+
+def test_the_recipe_of_the_page_of_gates_validates():
+    page = (DOCS / "gates.md").read_text(encoding="utf-8")
+    recipe = loads(page.split("```yaml\n")[1].split("```")[0], environ={})
+    assert len(recipe.expect.drift) == 3 and recipe.expect.fairness[0].times == ["before", "after"]
+
+
+@pytest.mark.parametrize("model", [*MODELS, *GATES])
 def test_every_field_is_described(model):
     assert [name for name, field in model.model_fields.items() if not field.description] == []
 

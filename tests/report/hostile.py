@@ -14,7 +14,7 @@ def hostile() -> dict[str, Any]:
     for name in ("name", "run_id", "recipe_hash", "package_version", "recipe", "finished"):
         made[name] = TEXT
     for gate in made["gates"]:
-        gate |= {"source": TEXT, "expectation": TEXT, "on_fail": TEXT}
+        gate |= {"source": TEXT, "expectation": TEXT, "on_fail": TEXT, "worst": TEXT}
     made["sources"] = [{"name": TEXT, "table": TEXT, "version": TEXT, "rows": 300}]
     made["pruned"] = [{"method": TEXT, "dropped": 1}]
     made["duplicates"] = [duplicates(TEXT, f"{TEXT}1", text=TEXT, method=TEXT)]

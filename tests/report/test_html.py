@@ -108,3 +108,10 @@ def test_rows_are_not_called_duplicates_where_they_were_cleaned():
     text = Page(render(made)).text
     for said in ("24 duplicates, 17 cleaned", "duplicates (exact)", "cleaned (tomek)"):
         assert said in text
+
+
+def test_a_gate_shows_what_it_measured():
+    text = Page(render(result([group({"c": "a"})]))).text
+    assert "drift of x by psi against version 2" in text
+    assert "x (2 and above: 10.0% to 40.0%): 0.31, limit 0.25" in text
+    assert "✗ not met" in text

@@ -83,16 +83,16 @@ def gate_lines(gates: Iterable[Mapping[str, Any]]) -> list[GateLine]:
 
 
 def measured_text(gate: Mapping[str, Any]) -> str:
-    """The number that a gate measured, its limit, and what it is of; empty where there is none.
+    """What a gate measured, the number and its limit; empty where it measured nothing.
 
     Examples
     --------
     >>> measured_text({"number": 0.31234, "limit": 0.25, "worst": "dep_delay"})
-    '0.3123, limit 0.25: dep_delay'
+    'dep_delay: 0.3123, limit 0.25'
     """
     if gate.get("number") is None:
         return ""
-    return f"{cell(gate['number'])}, limit {cell(gate['limit'])}: {gate['worst']}"
+    return f"{gate['worst']}: {cell(gate['number'])}, limit {cell(gate['limit'])}"
 
 
 def _consequence(gate: Mapping[str, Any]) -> str:
