@@ -10,7 +10,7 @@ import yaml
 from pyspark.sql import DataFrame
 
 from lakebalance.core.errors import RecipeError, TableError
-from lakebalance.core.sources import Pinned, branches, pin_one
+from lakebalance.core.sources import Pinned, SourceSpec, branches, pin_one
 from lakebalance.expect.drift import check_columns, drift, not_compared
 from lakebalance.expect.verdicts import Measured
 from lakebalance.ledger import Ledger
@@ -80,7 +80,7 @@ def _reference(frames: Frames, gate: Drift, place: str) -> Reference:
     if against.source is not None:
         return Reference(f'source "{against.source}"', _of(frames, [against.source]))
     if (table := against.one_table) is not None:
-        pinned = pin_one(frames.spark, table, place)
+        pinned = _opened(frames, table, place)
         where = f" where {table.where}" if table.where else ""
         return Reference(f"{pinned.table} at version {pinned.version}{where}", [pinned.df])
     if against.run is not None:
@@ -102,7 +102,7 @@ def _of_version(frames: Frames, specs: Sequence[Source], against: Against, place
             "own; write source: NAME beside against, or timestamp for all of them"
         )
     update = {"version": against.version, "timestamp": against.timestamp}
-    pinned = [pin_one(frames.spark, spec.model_copy(update=update), place) for spec in specs]
+    pinned = [_opened(frames, spec.model_copy(update=update), place) for spec in specs]
     return Reference(_versions(pinned), branches(pinned))
 
 
@@ -133,6 +133,13 @@ def _of_run(frames: Frames, names: Sequence[str], place: str) -> Reference:
     return Reference(said, branches([_again(frames, spec, read, said, place) for spec in specs]))
 
 
+def _opened(
+    frames: Frames, spec: SourceSpec, place: str, version: int | str | None = None
+) -> Pinned:
+    """A table at a version, without the rows that are forgotten, as sources are read."""
+    return frames.forgotten.left_out(pin_one(frames.spark, spec, place, version))
+
+
 def _again(
     frames: Frames, spec: Source, read: Mapping[str, Mapping[str, Any]], said: str, place: str
 ) -> Pinned:
@@ -140,7 +147,7 @@ def _again(
     version = read[spec.name]["version"]
     instead = "write another one, or leave the gate out of this run: --set expect.drift=[]"
     try:
-        pinned = pin_one(frames.spark, spec, place, version)
+        pinned = _opened(frames, spec, place, version)
     except TableError as error:
         raise TableError(f"{place}: what {said} has read is gone: {error}; {instead}") from error
     if pinned.version != version:

@@ -268,7 +268,7 @@ def _reference(frames: Frames, gate: Fairness, place: str) -> dict[str, int | Fr
 def _of_table(
     frames: Frames, gate: Fairness, population: Population, place: str
 ) -> dict[str, int | Fraction]:
-    df = pin_one(frames.spark, population.one_table, place).df
+    df = frames.forgotten.left_out(pin_one(frames.spark, population.one_table, place)).df
     require(df, gate.groups, f"{place}.table")
     needed = df.select(*map(column, gate.groups), F.lit(1).alias(ROWS))
     if population.count is not None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
 
-from lakebalance.console import first_of, group_text, out, table_of, warn
+from lakebalance.console import first_of, out, table_of, warn
+from lakebalance.core.labels import group_text
 
 
 def show_forget(data: Mapping[str, Any]) -> None:

@@ -334,3 +334,13 @@ def test_sources_can_be_compared(spark, recipe, moved):
         plan(against={"version": 0})
     with pytest.raises(TableError, match=r"expect.drift.0.against.version: .*no version 9"):
         plan(against={"version": 9}, source="new")
+
+
+def test_rows_that_are_forgotten_are_not_compared_with(spark, recipe, moved):
+    asked = drifting(recipe, moved, {"version": 0}, min_rows=1)
+    lb.run(asked, spark)
+    lb.forget(asked, spark, where="id % 10 = 9", dry_run=False)
+    line = lb.plan(asked, spark).diagnostics[0]["rows"][0]
+    assert line[3:5] == [900, 900]
+    # Nine values are left on both sides; those over eight are in the last bin.
+    assert line[1] == pytest.approx(psi([0] * 5 + [100] * 3 + [600], [100] * 9))
