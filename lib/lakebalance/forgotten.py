@@ -23,6 +23,7 @@ from lakebalance.publish.state import RUN, State
 FORGOTTEN = "forgotten"
 LOCATION, TABLE_ID, IDENTITY, HASH, REASON = "location", "table_id", "identity", "hash", "reason"
 MARK = "__lb_mark"
+HALVES = ("__lb_mark_hi", "__lb_mark_lo")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class Places:
             gone = delta and newest_version(self.spark, Table(name)) is None
             self.known[name, delta] = None if gone else place_of(self.spark, name, delta=delta)
         return self.known[name, delta]
+
+
+def in_halves(hashes: DataFrame, *more: str) -> DataFrame:
+    """Hashes in ``__lb_mark`` as two columns, and further columns."""
+    halves = [F.col(MARK).getField(n).alias(h) for n, h in zip(("hi", "lo"), HALVES, strict=True)]
+    return hashes.select(*halves, *more)
 
 
 @dataclass(frozen=True)
@@ -133,9 +140,8 @@ class Forgotten:
         own = self.of(self.place(source))
         rows = source.df
         for text in sorted({entries.identity.text for entries in own}):
-            identity = Identity.from_text(text)
-            marked = rows.withColumn(MARK, identity.hash(rows, source.table))
-            rows = marked.join(self.hashes(own, text), MARK, "left_anti").drop(MARK)
+            same = Identity.from_text(text).is_same(rows, source.table, *HALVES)
+            rows = rows.join(in_halves(self.hashes(own, text)), same, "left_anti")
         return replace(source, df=rows)
 
     def named(self, source: Pinned) -> DataFrame | None:

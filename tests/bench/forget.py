@@ -33,7 +33,7 @@ def make(spark: SparkSession, folder: Path, rows: int) -> Path:
         "id",
         group.cast("int").alias("label"),
         F.md5(F.col("id").cast("string")).alias("text"),
-        *[(F.xxhash64("id", F.lit(i)) / 2**63).alias(f"x{i}") for i in range(8)],
+        *[(F.xxhash64("id", F.lit(i)) / 2.0**63).alias(f"x{i}") for i in range(8)],
     ).write.format("delta").save(str(path))
     return path
 

@@ -12,7 +12,17 @@ from pyspark.sql import functions as F
 from lakebalance.core.identity import Identity
 from lakebalance.core.sources import ROW_ID, Pinned
 from lakebalance.core.tables import Table
-from lakebalance.forgotten import HASH, IDENTITY, LOCATION, MARK, REASON, TABLE_ID, Place
+from lakebalance.forgotten import (
+    HALVES,
+    HASH,
+    IDENTITY,
+    LOCATION,
+    MARK,
+    REASON,
+    TABLE_ID,
+    Place,
+    in_halves,
+)
 
 FOUND = "__lb_found"
 
@@ -63,10 +73,10 @@ def flagged(rows: DataFrame, marks: Sequence[Marks], table: str) -> DataFrame:
     """The rows of a table with whether they are marked, in ``__lb_found``."""
     found = rows.withColumn(FOUND, F.lit(False))
     for identity, once in hashes(marks):
-        seen = once.select(MARK, F.lit(True).alias("__lb_seen"))
-        found = found.withColumn(MARK, identity.hash(rows, table)).join(seen, MARK, "left")
+        seen = in_halves(once.withColumn("__lb_seen", F.lit(True)), "__lb_seen")
+        found = found.join(seen, identity.is_same(rows, table, *HALVES), "left")
         found = found.withColumn(FOUND, F.col(FOUND) | F.coalesce("__lb_seen", F.lit(False)))
-        found = found.drop(MARK, "__lb_seen")
+        found = found.drop(*HALVES, "__lb_seen")
     return found
 
 
@@ -86,5 +96,5 @@ def erase(rows: DataFrame, marks: Sequence[Marks], table: Table) -> None:
     table : the table.
     """
     for identity, once in hashes(marks):
-        same = identity.hash(rows, table.name) == F.col(MARK)
-        once.select(MARK).mergeInto(table.sql, same).whenMatched().delete().merge()
+        same = identity.is_same(rows, table.name, *HALVES)
+        in_halves(once).mergeInto(table.sql, same).whenMatched().delete().merge()
