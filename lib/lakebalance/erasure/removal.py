@@ -14,6 +14,8 @@ from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.beside import each
+from lakebalance.core.errors import LakebalanceError
+from lakebalance.core.registry import method_of
 from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
 from lakebalance.erasure.files import old_files, vacuum
 from lakebalance.erasure.marks import erase, of_place
@@ -109,18 +111,25 @@ class Removal:
             return
         names = [run.outputs[name].table for name in run.places]
         if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
-            self._take_out(run, names)
+            self._take_out(run, names, f"was written by others since run {run.run}")
             return
         frames = Frames(run.recipe, self.search.spark, self._versions(run))
         target = run.entry["target"]
-        carry_out(frames, lambda stage: self.search.show(f"making {target} again: {stage}"))
+        try:
+            carry_out(frames, lambda stage: self.search.show(f"making {target} again: {stage}"))
+        except LakebalanceError as error:
+            # A gate or a rule that cannot be met must not keep rows in; but rows that were made of
+            # them are found by no key of theirs.
+            if any(method_of("sample", output.sample).has_children for output in frames.outputs):
+                raise
+            self._take_out(run, names, f"cannot be made again ({error})")
 
-    def _take_out(self, run: Published, names: list[str]) -> None:
+    def _take_out(self, run: Published, names: list[str], why: str) -> None:
         for name in names:
             self._erase_in(name)
         self.search.notes.append(
-            f"{run.entry['target']} was written by others since run {run.run}: the rows were "
-            "deleted from it, and its groups are not filled up"
+            f"{run.entry['target']} {why}: the rows were deleted from it, and its groups are not "
+            "filled up"
         )
 
     def _versions(self, run: Published) -> dict[str, int | str]:
