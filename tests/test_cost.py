@@ -13,7 +13,7 @@ from lakebalance.expect.drift import drift
 from lakebalance.frames import Frames
 from lakebalance.pipeline import with_thresholds
 from lakebalance.planning import counted, planned
-from lakebalance.recipe.gates import Drift
+from lakebalance.recipe.drift import Drift
 from lakebalance.recipe.models import Phase
 from lakebalance.sample.thresholds import GROUP, HASH
 

@@ -14,7 +14,7 @@ from lakebalance.core.sources import Pinned, SourceSpec, branches, pin_one
 from lakebalance.expect.drift import check_columns, drift, not_compared
 from lakebalance.expect.verdicts import Measured
 from lakebalance.ledger import Ledger
-from lakebalance.recipe.gates import Against, Drift
+from lakebalance.recipe.drift import Against, Drift
 from lakebalance.recipe.sources import Source
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from lakebalance.core.sources import SOURCE, pin_one, unite
 from lakebalance.core.split import PART, TRAIN
 from lakebalance.expect.fairness import Entry, Tally, fairness, tallied
 from lakebalance.expect.verdicts import Measured
-from lakebalance.recipe.gates import ColumnIs, Fairness, Population
+from lakebalance.recipe.fairness import ColumnIs, Fairness, Population
 from lakebalance.recipe.outputs import BALANCED
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lakebalance.core.distances import psi
 from lakebalance.core.errors import GateError, RecipeError, TableError
 from lakebalance.core.histograms import count_both, find_scales
 from lakebalance.expect.drift import drift
-from lakebalance.recipe.gates import Drift
+from lakebalance.recipe.drift import Drift
 from lakebalance.recipe.load import loads
 
 NAN = float("nan")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.expect.fairness import fairness, tallied
-from lakebalance.recipe.gates import Fairness
+from lakebalance.recipe.fairness import Fairness
 from lakebalance.recipe.load import loads
 
 # What the guide of fairlearn works with, in "Common fairness metrics".

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from lakebalance.core.registry import methods
-from lakebalance.recipe.gates import Against, ColumnIs, Drift, Fairness, Population
+from lakebalance.recipe.drift import Against, Drift
+from lakebalance.recipe.fairness import ColumnIs, Fairness, Population
 from lakebalance.recipe.load import loads
 from lakebalance.recipe.models import Expect, Expectation, Publish, Recipe, Source
 from lakebalance.recipe.reference import example_of, methods_page, recipe_page

@@ -25,7 +25,7 @@ from lakebalance.core.labels import group_text
 from lakebalance.core.sources import unite
 from lakebalance.expect.measures import Given, Pair, limit_of
 from lakebalance.expect.verdicts import Measured, Verdict
-from lakebalance.recipe.gates import Drift
+from lakebalance.recipe.drift import Drift
 
 LINES, NAMED = 100, 5
 NOT_COMPARED = "drift_not_compared"

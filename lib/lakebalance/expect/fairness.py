@@ -16,7 +16,7 @@ from lakebalance.core.counts import in_order
 from lakebalance.core.diagnostics import Cell, Diagnostic
 from lakebalance.core.labels import group_text, readable
 from lakebalance.expect.verdicts import Measured, Verdict
-from lakebalance.recipe.gates import RATIOS, ColumnIs, Fairness
+from lakebalance.recipe.fairness import RATIOS, ColumnIs, Fairness
 
 LINES, NAMED = 100, 5
 NOT_COMPARED = "fairness_not_compared"

@@ -17,8 +17,9 @@ from pydantic import (
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.split import TRAIN
+from lakebalance.recipe.drift import Drift
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
-from lakebalance.recipe.gates import Drift, Fairness
+from lakebalance.recipe.fairness import Fairness
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
