@@ -48,6 +48,13 @@ def test_batches_against_an_index_leave_the_same_texts(tmp_path):
 
 
 @pytest.mark.slow
+def test_forgotten_keys_are_found_no_more(tmp_path):
+    shown = shown_with("forget.py", "--rows", "20000", "--keys", "60", "--folder", tmp_path)
+    assert "60 rows of the source asked for" in shown
+    assert "0 found in its 20,000 rows afterwards" in shown
+
+
+@pytest.mark.slow
 def test_tools_agree_on_a_few_texts():
     shown = shown_with("minhash_agreement.py", "--texts", "400")
     assert "Random words with planted copies: 400 texts" in shown and "Real texts" in shown
