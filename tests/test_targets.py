@@ -1,5 +1,7 @@
 """Targets that were made beforehand keep what their owners gave them."""
 
+import os
+
 import pytest
 
 import lakebalance as lb
@@ -54,3 +56,11 @@ def test_properties_constraints_and_columns_of_a_target_stay(spark, recipe, tabl
         lb.run(recipe(source, allocate=allocate, seed=3), spark)
     assert newest_version(spark, target) == version
     assert spark.read.format("delta").load(target.name).isEmpty()
+
+
+def test_paths_may_be_relative(spark, recipe, table, tmp_path):
+    source = os.path.relpath(table("s", ROWS, "id long, label string, x double"))
+    own = recipe(source, publish={"table": os.path.relpath(tmp_path / "out")})
+    assert lb.run(own, spark).rows == 200
+    assert lb.run(own, spark).repeated
+    assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 200

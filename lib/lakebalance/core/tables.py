@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -39,8 +40,8 @@ class Table:
 
     Examples
     --------
-    >>> Table("lake/flights").sql, Table("main.`my-db`.flights").sql
-    ('delta.`lake/flights`', '`main`.`my-db`.`flights`')
+    >>> Table("/lake/flights").sql, Table("main.`my-db`.flights").sql
+    ('delta.`/lake/flights`', '`main`.`my-db`.`flights`')
     """
 
     name: str
@@ -52,9 +53,10 @@ class Table:
 
     @property
     def sql(self) -> str:
-        """The table in SQL, quoted."""
+        """The table in SQL, quoted; a local path from the root, as Delta takes no others there."""
         if self.is_path:
-            return "delta." + quoted(self.name)
+            rooted = self.name.startswith("/") or ":/" in self.name
+            return "delta." + quoted(self.name if rooted else str(Path(self.name).resolve()))
         parts = [quoted or plain for quoted, plain in PART.findall(self.name)]
         return ".".join(f"`{part}`" for part in parts)
 
