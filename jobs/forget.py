@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 import lakebalance as lb
 from lakebalance import job
 from lakebalance.core.errors import AuditError
+from lakebalance.forget_console import reasons_text
 
 
 def forget(args: Namespace, recipe: lb.Recipe, spark: SparkSession) -> tuple[dict[str, Any], str]:
@@ -36,7 +37,7 @@ def forget(args: Namespace, recipe: lb.Recipe, spark: SparkSession) -> tuple[dic
         dry_run=not args.confirm,
         progress=show,
     )
-    rows = ", ".join(f"{n:,} {reason}" for reason, n in sorted(data["rows"].items())) or "no"
+    rows = reasons_text(data["rows"]) or "no"
     if data["dry_run"]:
         return data, f"{recipe.name}: {rows} rows would be forgotten, nothing done"
     if not data["complete"]:

@@ -1,5 +1,6 @@
 """One Spark session for all tests, and small Delta tables."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,26 @@ def table(spark, tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def call(spark, monkeypatch, capsys):
+    """Run the command line on the tests' own session; gives exit code, output and messages."""
+    from lakebalance.cli import main
+
+    monkeypatch.setattr(type(spark), "stop", lambda self: None)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["lakebalance", *map(str, args)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from lakebalance.cli import app, main
+from lakebalance.cli import app
 
 RECIPE = """\
 name: t
@@ -18,24 +18,6 @@ publish: {table: OUT}
 """
 VERBS = ["demo", "init", "validate", "profile", "plan", "run", "runs", "explain",
          "prune-eval", "methods"]  # fmt: skip
-
-
-@pytest.fixture
-def call(spark, monkeypatch, capsys):
-    """Run the command line on the tests' own session; gives exit code, output and messages."""
-    monkeypatch.setattr(type(spark), "stop", lambda self: None)
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lakebalance", *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 @pytest.fixture

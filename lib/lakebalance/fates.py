@@ -11,7 +11,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.clusters import Clusters
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import is_one_of, key_text
@@ -141,12 +140,7 @@ class Inquiry:
     @cached_property
     def frames(self) -> Frames:
         """The stages at the versions of that run."""
-        plan = self.entry["plan"]
-        tables = [*plan["sources"], *plan.get("evaluation", [])]
-        versions = {table["name"]: table["version"] for table in tables}
-        clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
-        requests = plan.get("forgotten", [])
-        return Frames(self.recipe, self.spark, versions, clusters, forgetting=requests)
+        return Frames.of_run(self.recipe, self.spark, self.entry["plan"])
 
     @cached_property
     def unfiltered(self) -> Frames:
@@ -159,7 +153,7 @@ class Inquiry:
     def forgotten(self) -> dict[Key, list[str]]:
         """The requests by which picked rows are forgotten."""
         asked = self.frames.forgotten
-        named = [own for s in self.unfiltered.pinned if (own := asked.named(s)) is not None]
+        named = [own for s in self.unfiltered.pinned if (own := asked.asked_by(s)) is not None]
         found: dict[Key, list[str]] = {}
         for rows in named:
             of_picked = rows.where(is_one_of(KEY, self.picked)).distinct()

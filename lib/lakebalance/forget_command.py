@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
 from lakebalance import console, forget_console
 from lakebalance.commands import Json, print_json, session
-from lakebalance.core.errors import RecipeError
 
 
 def forget(
@@ -58,10 +57,10 @@ def forget(
     if known:
         _list(loaded, as_json)
         return
-    if (where is None) == (keys is None):
-        raise RecipeError("write either --where with a condition or --keys with a table")
-    if ties not in ("forget", "promote"):
-        raise RecipeError(f'--ties {ties}: write "forget" or "promote"')
+    from lakebalance.erasure.asked import Asked
+
+    # What is wrong is said before Spark starts.
+    asked = Asked(where, keys, tuple(suspect), suspect_share, cast(Any, ties))
     gates = bool(loaded.expect.expectations) and confirm
     with console.progress(as_json) as show, session(show, gates=gates) as spark:
         import lakebalance as lb
@@ -73,7 +72,7 @@ def forget(
             keys=keys,
             suspect=suspect,
             suspect_share=suspect_share,
-            ties="promote" if ties == "promote" else "forget",
+            ties=asked.ties,
             sources=sources,
             vacuum_hours=vacuum,
             models=models,

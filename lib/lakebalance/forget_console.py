@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
 from typing import Any
 
-from lakebalance.console import first_of, out, table_of, warn
+from lakebalance.console import common_folder, first_of, out, table_of, warn
 from lakebalance.core.labels import group_text
 
 
 def show_forget(data: Mapping[str, Any]) -> None:
     """The rows of each table that are to be forgotten, or what is left of them."""
+    # Templates take a while to load, and the command line should answer at once.
+    from lakebalance.report.forget import what_of
+
     done = not data["dry_run"]
     if data["suspects"]:
         _show_suspects(data["suspects"])
     every = [*data["sources"], *data["tables"], *data["leftovers"]]
-    folder = _common([line["table"] for line in every])
+    folder = common_folder([line["table"] for line in every])
     lines = [
         (
             line["table"].removeprefix(folder),
-            _what(line),
-            f"{line['rows']:,}",
+            what_of(line),
+            f"{line['rows']:,}" if "rows" in line else "",
             f"{line['marked']:,}",
             *_after(line, done),
         )
-        for line in [*data["sources"], *data["tables"]]
-    ]
-    lines += [
-        (
-            line["table"].removeprefix(folder),
-            "beside them",
-            "",
-            f"{line['marked']:,}",
-            *_after(line, done),
-        )
-        for line in data["leftovers"]
+        for line in every
     ]
     after = ("rows after", "found after") if done else ()
     if lines:
@@ -52,23 +44,19 @@ def show_forget(data: Mapping[str, Any]) -> None:
     out.print(_summary(data), highlight=False, soft_wrap=True, markup=False)
 
 
-def _common(tables: Sequence[str]) -> str:
-    """The folder that all tables lie below, with a slash at its end; empty where there is none.
+def reasons_text(rows: Mapping[str, int]) -> str:
+    """How many rows are forgotten for which reason.
 
     Examples
     --------
-    >>> _common(["/lake/a/b", "/lake/c"]), _common(["/lake/a", "catalog.name"])
-    ('/lake/', '')
+    >>> reasons_text({"tied": 3, "asked": 1200})
+    '1,200 asked, 3 tied'
     """
-    if len(tables) < 2 or not all("/" in table for table in tables):
-        return ""
-    folders = [table.rpartition("/")[0] + "/" for table in tables]
-    # By characters, as tables may be URIs; what is left after the last slash is no folder.
-    return commonprefix(folders).rpartition("/")[0] + "/"  # noqa: RUF071
+    return ", ".join(f"{n:,} {reason}" for reason, n in sorted(rows.items()))
 
 
 def _summary(data: Mapping[str, Any]) -> str:
-    reasons = ", ".join(f"{n:,} {reason}" for reason, n in sorted(data["rows"].items()))
+    reasons = reasons_text(data["rows"])
     if data["dry_run"]:
         rows = f"{reasons} rows would be forgotten" if reasons else "no run read such a row"
         return f"{rows}; nothing was done: write --confirm to do it."
@@ -82,10 +70,6 @@ def _summary(data: Mapping[str, Any]) -> str:
         f"{reasons or 'no'} rows are forgotten: none is found any more.{kept} Request "
         f"{data['request']}, proof {data['proof'][:16]}: {data['report']}"
     )
-
-
-def _what(line: Mapping[str, Any]) -> str:
-    return f"{line['recipe']}: {line['output']}" if "recipe" in line else "source"
 
 
 def _after(line: Mapping[str, Any], done: bool) -> tuple[str, ...]:
@@ -119,7 +103,7 @@ def show_requests(proofs: Sequence[Mapping[str, Any]]) -> None:
             p["request"],
             p["reference"],
             p["finished"],
-            ", ".join(f"{n:,} {reason}" for reason, n in sorted(p["rows"].items())),
+            reasons_text(p["rows"]),
             "yes" if p["complete"] else "no",
             p["signed_off_by"],
         )

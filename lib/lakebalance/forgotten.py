@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.identity import Identity
+from lakebalance.core.paths import from_root
 from lakebalance.core.sources import Pinned
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.publish.state import RUN, State
@@ -44,8 +44,8 @@ def place_of(spark: SparkSession, name: str, *, delta: bool = True) -> Place:
     if delta:
         found = detail(spark, table)
         return Place(found["location"].rstrip("/"), found["id"])
-    path = name if ":/" in name else f"file:{Path(name).resolve()}"
-    return Place(path.rstrip("/"))
+    path = from_root(name).rstrip("/")
+    return Place(path if ":/" in path else f"file:{path}")
 
 
 @dataclass
@@ -63,7 +63,16 @@ class Places:
         return self.known[name, delta]
 
 
-def in_halves(hashes: DataFrame, *more: str) -> DataFrame:
+def is_marked(value: Column) -> Column:
+    """Whether a 128-bit hash is one that ``in_halves`` has: a condition to join by."""
+    hi, lo = HALVES
+    # Joined by one half, of which Spark looks a number up; the other is worked out for those few
+    # rows that have found one.
+    other = value.getField("lo").bitwiseXOR(F.col(lo)) == 0
+    return (value.getField("hi") == F.col(hi)) & other
+
+
+def in_halves(hashes: DataFrame, *more: Column | str) -> DataFrame:
     """Hashes in ``__lb_mark`` as two columns, and further columns."""
     halves = [F.col(MARK).getField(n).alias(h) for n, h in zip(("hi", "lo"), HALVES, strict=True)]
     return hashes.select(*halves, *more)
@@ -90,6 +99,11 @@ class Forgotten:
     only: Collection[str] | None = None
 
     @cached_property
+    def places(self) -> Places:
+        """Where tables lie."""
+        return Places(self.spark)
+
+    @cached_property
     def version(self) -> int | None:
         """The version of what is remembered that counts; None where nothing is."""
         return newest_version(self.spark, self.state.table(FORGOTTEN))
@@ -109,42 +123,38 @@ class Forgotten:
         """Which requests name rows of which tables."""
         if self.marks is None:
             return []
-        named = self.marks.select(RUN, LOCATION, TABLE_ID, IDENTITY).distinct().collect()
-        return sorted(
-            (
-                Entries(row[RUN], Place(row[LOCATION], row[TABLE_ID]), Identity.from_text(text))
-                for row in named
-                if (text := row[IDENTITY])
-            ),
-            key=lambda e: (e.request, e.place.location, e.identity.text),
-        )
+        names = [RUN, LOCATION, TABLE_ID, IDENTITY]
+        named = self.marks.select(*names).distinct().orderBy(*names).collect()
+        return [
+            Entries(request, Place(location, table_id), Identity.from_text(text))
+            for request, location, table_id, text in named
+        ]
 
     def of(self, place: Place) -> list[Entries]:
         """What is forgotten of a table."""
         return [entries for entries in self.entries if entries.place.is_one_with(place)]
 
-    def requests(self, pinned: Iterable[Pinned]) -> list[str]:
-        """The requests that name rows of the tables of some sources."""
+    def requests(self, read: Iterable[tuple[str, int | str]]) -> list[str]:
+        """The requests that name rows of tables, which are read at some versions."""
+        entries = [own for table, version in read for own in self.named(table, version)]
+        return sorted({own.request for own in entries})
+
+    def named(self, table: str, version: int | str) -> list[Entries]:
+        """What is forgotten of a table that is read at a version; of Parquet, that is a text."""
         if not self.entries:
             return []
-        return sorted({e.request for source in pinned for e in self.of(self.place(source))})
-
-    def place(self, source: Pinned) -> Place:
-        """Where a source's table lies."""
-        return place_of(self.spark, source.table, delta=isinstance(source.version, int))
+        place = self.places.of(table, delta=isinstance(version, int))
+        return [] if place is None else self.of(place)
 
     def left_out(self, source: Pinned) -> Pinned:
         """A source without the rows that are forgotten."""
-        if not self.entries:
-            return source
-        own = self.of(self.place(source))
-        rows = source.df
+        own, rows = self.named(source.table, source.version), source.df
         for text in sorted({entries.identity.text for entries in own}):
-            same = Identity.from_text(text).is_same(rows, source.table, *HALVES)
-            rows = rows.join(in_halves(self.hashes(own, text)), same, "left_anti")
+            marked = is_marked(Identity.from_text(text).hash(rows, source.table))
+            rows = rows.join(in_halves(self.hashes(own, text)), marked, "left_anti")
         return replace(source, df=rows)
 
-    def named(self, source: Pinned) -> DataFrame | None:
+    def asked_by(self, source: Pinned) -> DataFrame | None:
         """Which of a source's rows are forgotten: ``__lb_key`` and ``request``; None if none is."""
         found = [
             source.df.select(
@@ -153,7 +163,7 @@ class Forgotten:
             )
             .join(self.hashes([entries], entries.identity.text), MARK)
             .select("__lb_key", F.lit(entries.request).alias("request"))
-            for entries in (self.of(self.place(source)) if self.entries else [])
+            for entries in self.named(source.table, source.version)
         ]
         return reduce(DataFrame.union, found) if found else None
 

@@ -5,38 +5,32 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import NumericType
 
 from lakebalance import __version__
 from lakebalance.core.amounts import Measure, measure
 from lakebalance.core.beside import Beside
 from lakebalance.core.bins import Bins, find_bins
-from lakebalance.core.clusters import Clusters, check_clusters, find_clusters
-from lakebalance.core.columns import kinds, require
+from lakebalance.core.clusters import Clusters, find_clusters
 from lakebalance.core.components import Scratch
 from lakebalance.core.confident_arrays import ConfidentLabels
 from lakebalance.core.confident_labels import ConfidentLabel, said_of
 from lakebalance.core.counts import Census, count_groups, group_id
 from lakebalance.core.diagnostics import Diagnostic
-from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.errors import TableError
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.hashing import rehash
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
-from lakebalance.drift_gates import check_drifts
 from lakebalance.expect.gate import Gate
-from lakebalance.fairness_gates import check_fairness
 from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
-from lakebalance.projections import Slicing
-from lakebalance.projections import check_columns as check_embeddings
-from lakebalance.pruning import check_steps
 from lakebalance.recipe.embedded import embedded_rules
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
@@ -83,6 +77,25 @@ class Frames:
     forgetting: Collection[str] | None = None
     said_of_gates: list[Diagnostic] = field(default_factory=list)
 
+    @classmethod
+    def of_run(
+        cls, recipe: Recipe, spark: SparkSession, plan: Mapping[str, Any], besides: str = ""
+    ) -> Frames:
+        """What a run worked on, by its plan in the ledger.
+
+        Parameters
+        ----------
+        recipe : the recipe that it had.
+        spark : the session.
+        plan : as ``Plan.summary`` makes it.
+        besides : a request whose rows are not left out, though the run did so.
+        """
+        tables = [*plan["sources"], *plan.get("evaluation", [])]
+        versions = {table["name"]: table["version"] for table in tables}
+        clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
+        left_out = [request for request in plan.get("forgotten", []) if request != besides]
+        return cls(recipe, spark, versions, clusters, forgetting=left_out)
+
     @cached_property
     def forgotten(self) -> Forgotten:
         """What is to be left out of the sources."""
@@ -99,7 +112,11 @@ class Frames:
     @cached_property
     def requests(self) -> list[str]:
         """The requests that rows are left out for."""
-        return self.forgotten.requests(self.pinned)
+        return self.forgotten.requests(self._read)
+
+    @property
+    def _read(self) -> list[tuple[str, int | str]]:
+        return [(source.table, source.version) for source in self.pinned]
 
     @cached_property
     def run_id(self) -> str:
@@ -120,7 +137,7 @@ class Frames:
         now = Forgotten(self.forgotten.state, self.spark, self.forgetting)
         if now.version == self.forgotten.version:
             return
-        if more := sorted(set(now.requests(self.pinned)) - set(self.requests)):
+        if more := sorted(set(now.requests(self._read)) - set(self.requests)):
             raise TableError(
                 f"rows of the sources were forgotten during this run (request {more[0]}), which "
                 "had read them: run it again"
@@ -199,9 +216,9 @@ class Frames:
     @property
     def by(self) -> list[str]:
         """The columns that rows are counted by: those of all rules, and the part."""
-        return [*self._known(self.recipe.by), *([PART] if self.recipe.parts else [])]
+        return [*self.known_of(self.recipe.by), *([PART] if self.recipe.parts else [])]
 
-    def _known(self, by: Iterable[str]) -> list[str]:
+    def known_of(self, by: Iterable[str]) -> list[str]:
         """The columns without those of clusters that are not found yet."""
         known = {clusters.name for clusters in self.clusters}
         return [n for n in by if n in known or n not in self.recipe.allocate.clusters]
@@ -246,72 +263,6 @@ class Frames:
         grouped = [self.grouped(frame) for frame in rows]
         amounts = {unit: measured.steps for unit, measured in self.measures.items()}
         return count_groups(grouped, self.by, names, left, sums, span_of, amounts)
-
-    def check_columns(self) -> None:
-        """Raise where the recipe names a column that is not there, before rows are counted."""
-        recipe, publish, rows = self.recipe, self.recipe.publish, self.branches[0]
-        require(self.grouped(rows), self._known(recipe.by), "allocate.balance.by")
-        self._check_clusters()
-        self._check_embeddings()
-        self.measures  # noqa: B018  raises where a column has no amounts
-        if publish.source_column in rows.columns:
-            raise RecipeError(
-                f'publish.source_column: the sources have a column "{publish.source_column}"; '
-                "write another name"
-            )
-        if publish.source_column:
-            rows = rows.withColumn(publish.source_column, F.lit(""))
-        self._check_order(rows)
-        require(rows, publish.partition_by, "publish.partition_by")
-        require(rows, publish.cluster_by, "publish.cluster_by")
-        check_drifts(self)
-        check_fairness(self)
-        check_steps(self)
-        check = method_of("sample", recipe.sample).check_columns
-        if check is not None:
-            divided = [name for spec in recipe.allocate.clusters.values() for name in spec.of]
-            cut = [name for bins in self.bins for name in bins.columns]
-            deciding = [*recipe.by, *cut, *divided]
-            check(self.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
-
-    def _check_order(self, rows: DataFrame) -> None:
-        order = self.recipe.order
-        if order is None:
-            return
-        taken = {order.position, *([order.phase] if order.into == "one" else [])}
-        if both := taken & set(rows.columns):
-            raise RecipeError(
-                f'order: there is a column "{min(both)}" already; write another name in position '
-                "or phase"
-            )
-        kind_of = kinds(rows)
-        for name, score in order.scores.items():
-            require(rows, [score.column], f"order.scores.{name}.column")
-            if not isinstance(kind_of[score.column], NumericType):
-                raise RecipeError(
-                    f'order.scores.{name}.column: "{score.column}" is '
-                    f"{kind_of[score.column].simpleString()}; a score is a column of numbers"
-                )
-
-    def _check_embeddings(self) -> None:
-        for place, spec in embedded_rules(self.recipe).items():
-            own = self.branches[0].drop(SOURCE, KEY)
-            for rows, of in ((own, ""), (self.targets[place].df, " of target")):
-                at = [f"{place}.embeddings.{option}{of}" for option in ("column", "label")]
-                check_embeddings(rows, Slicing.of(spec), *at)
-
-    def _check_clusters(self) -> None:
-        specs = self.recipe.allocate.clusters
-        for name, spec in specs.items():
-            place = f"allocate.clusters.{name}"
-            check_clusters(
-                self.binned(self.branches[0]), name, spec, self.recipe.within(name), place
-            )
-        if specs and method_of("sample", self.recipe.sample).changes_groups:
-            raise RecipeError(
-                f"allocate.clusters: sample.method {self.recipe.sample.method} changes the classes "
-                "that they divide; write another method, or leave clusters out"
-            )
 
     def hashed(self, rows: DataFrame, output: Output) -> DataFrame:
         """The rows of an output's part with ``__lb_group`` and ``__lb_hash``.

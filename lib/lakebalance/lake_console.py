@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os.path import commonpath
 from typing import Any
 
-from lakebalance.console import first_of, out, warn
+from lakebalance.console import common_folder, first_of, out, warn
 from lakebalance.report.numbers import cell, count, seconds, share
 
 REASONS = {
@@ -206,10 +205,7 @@ def money(value: float) -> str:
 
 def _shortened(paths: Sequence[str]) -> Any:
     """Names of tables without the folder that all have in common."""
-    folders = {path.rpartition("/")[0] for path in paths}
-    common = ""
-    if folders and all(folder.startswith("/") for folder in folders):
-        common = commonpath(folders).rstrip("/") + "/"
+    common = common_folder(paths)
     return lambda path: str(path).removeprefix(common)
 
 

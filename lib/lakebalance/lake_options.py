@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.paths import from_root
 
 
 def absolute(paths: Sequence[str]) -> list[str]:
     """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
-    return [path if ":/" in path else str(Path(path).resolve()) for path in paths]
+    return [from_root(path) for path in paths]
 
 
 def aliases(texts: Sequence[str]) -> dict[str, str]:

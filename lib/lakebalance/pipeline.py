@@ -10,6 +10,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from lakebalance.column_checks import check_columns
 from lakebalance.core.beside import Beside
 from lakebalance.core.counts import Census
 from lakebalance.core.keys import check_unique, number_key
@@ -66,7 +67,7 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     """
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
-        frames.check_columns()
+        check_columns(frames)
         state = state_of(recipe)
         frames.indexes = Indexes(state, spark, recipe, frames.run_id)
     census, verdicts = counted(frames, watch)
@@ -109,7 +110,7 @@ def carry_out(frames: Frames, progress: Progress | None = None) -> Result:
     watch, recipe, spark = Stopwatch(progress), frames.recipe, frames.spark
     state = state_of(recipe)
     with watch.stage("read"):
-        frames.check_columns()
+        check_columns(frames)
         known = {
             output.name: published_version(spark, Table(output.table), frames.run_id)
             for output in frames.outputs

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lakebalance.column_checks import check_columns
 from lakebalance.core.columns import column
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.hashing import rehash
@@ -76,7 +77,7 @@ def prune_eval(
         raise RecipeError("prune: no step is minhash; copies are planted into texts that it reads")
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
-        frames.check_columns()
+        check_columns(frames)
     state = state_of(recipe)
     scratch = ScratchTables(state, spark, recipe.name, f"eval-{frames.run_id}")
     try:

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import TableError
 from lakebalance.core.tables import Table, newest_version
-from lakebalance.forgotten import Forgotten, place_of
+from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import withdraw
 from lakebalance.ledger import Ledger, Made, tables_of
 from lakebalance.publish.transaction import published_version, restore, return_to
@@ -81,20 +81,13 @@ def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
 
 def _holds_nothing_forgotten(ledger: Ledger, entry: Mapping[str, Any]) -> None:
     """Raise where rows were forgotten that the run had not left out."""
-    forgotten, left_out = (
-        Forgotten(ledger.state, ledger.spark),
-        set(entry["plan"].get("forgotten", [])),
-    )
-    if not forgotten.entries:
-        return
-    for source in entry["plan"]["sources"]:
-        delta = isinstance(source["version"], int)
-        place = place_of(ledger.spark, source["table"], delta=delta)
-        if more := {own.request for own in forgotten.of(place)} - left_out:
-            raise TableError(
-                f"run {entry['run_id']} may hold rows that were forgotten since, by request "
-                f"{min(more)}; no table can be taken back to it"
-            )
+    read = [(source["table"], source["version"]) for source in entry["plan"]["sources"]]
+    asked = set(Forgotten(ledger.state, ledger.spark).requests(read))
+    if more := asked - set(entry["plan"].get("forgotten", [])):
+        raise TableError(
+            f"run {entry['run_id']} may hold rows that were forgotten since, by request "
+            f"{min(more)}; no table can be taken back to it"
+        )
 
 
 def _returned(spark: SparkSession, made: Made, run: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 import lakebalance
 from generate import Lake
+from lakebalance.column_checks import check_columns
 from lakebalance.core.progress import Stopwatch
 from lakebalance.frames import Frames
 from lakebalance.pipeline import with_thresholds
@@ -129,7 +130,7 @@ def floor(job: Job, target: Path) -> Parts:
 def sampling(job: Job, target: Path) -> Parts:
     """Thresholds and publication alone; in a run, other scans of the sources go on beside them."""
     watch, frames = Stopwatch(), Frames(job.recipe(target), job.spark)
-    frames.check_columns()
+    check_columns(frames)
     planned_, left = planned(frames, watch, *counted(frames, watch), lambda _, matches: matches)
     start = time.perf_counter()
     publish(frames, with_thresholds(frames, planned_, left), left, {"balanced": None}, watch)

@@ -1,9 +1,24 @@
-"""Plans as ``lake plan`` keeps them, of tables and parents that a test names."""
+"""Small tables, and plans as ``lake plan`` keeps them, of tables that a test names."""
+
+from collections import Counter
+
+import pyarrow as pa
 
 from lakebalance.core.tables import Table, detail
 from lakebalance.lake.planning import Decision, LakePlan
 from lakebalance.lake.prices import Prices
 from lakebalance.lake.stored_plans import keep_plan
+
+ROWS = 40
+
+
+def rows(start=0, stop=ROWS):
+    return pa.table({"id": pa.array(range(start, stop), pa.int64()),
+                     "text": [f"row {i // 2}" for i in range(start, stop)]})  # fmt: skip
+
+
+def multiset(spark, path):
+    return Counter(map(tuple, spark.read.format("delta").load(str(path)).collect()))
 
 
 def planned(spark, state, pairs, names=None):

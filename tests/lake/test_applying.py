@@ -1,31 +1,17 @@
 """What is removed for a plan, what is left alone and why; killed, written meanwhile, at once."""
 
 import json
-import sys
 from collections import Counter
 
-import pyarrow as pa
 import pytest
 
-from drops import planned
+from drops import ROWS, multiset, planned, rows
 from lakebalance import lake
-from lakebalance.cli import main
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake import applying
 from lakebalance.lake.removals import removals_of
 from written import write
-
-ROWS = 40
-
-
-def rows(start=0, stop=ROWS):
-    return pa.table({"id": pa.array(range(start, stop), pa.int64()),
-                     "text": [f"row {i // 2}" for i in range(start, stop)]})  # fmt: skip
-
-
-def multiset(spark, path):
-    return Counter(map(tuple, spark.read.format("delta").load(str(path)).collect()))
 
 
 @pytest.fixture
@@ -169,23 +155,6 @@ def test_what_is_killed_is_whole_or_done_by_applying_it_again(spark, lakes, monk
     # What was restored can be removed again.
     assert not lakes.apply(plan).skipped
     assert not multiset(spark, lakes.copy)
-
-
-@pytest.fixture
-def call(spark, monkeypatch, capsys):
-    monkeypatch.setattr(type(spark), "stop", lambda self: None)
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lakebalance", "lake", *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def test_by_command_with_a_table_that_cannot_be_read(spark, lakes, call, tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lakebalance import lake
-from lakebalance.cli import app, main
+from lakebalance.cli import app
 from lakebalance.core.errors import TableError
 from lakebalance.lake import inventory as inventory_module
 from lakebalance.lake import log_reading
@@ -139,23 +138,6 @@ def test_a_table_that_is_written_during_a_scan_is_as_it_was_when_listed(spark, t
     for listener, expected in ((progress, (0, 10, 9)), (lambda _: None, (1, 11, 10))):
         (t,) = lake.scan(spark, [f"{tmp_path}/l"], f"{tmp_path}/s", progress=listener).tables
         assert (t.version, t.rows, t.by_name["id"].max_high) == expected
-
-
-@pytest.fixture
-def call(spark, monkeypatch, capsys):
-    monkeypatch.setattr(type(spark), "stop", lambda self: None)
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["lakebalance", "lake", *map(str, args)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 @pytest.mark.slow

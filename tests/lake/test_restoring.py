@@ -4,25 +4,13 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from drops import planned
+from drops import ROWS, multiset, planned, rows
 from lakebalance import lake
 from lakebalance.core.tables import Table, detail
 from lakebalance.lake.removals import removals_of
 from written import write
-
-ROWS = 40
-
-
-def rows(start=0, stop=ROWS):
-    return pa.table({"id": pa.array(range(start, stop), pa.int64()),
-                     "text": [f"row {i // 2}" for i in range(start, stop)]})  # fmt: skip
-
-
-def multiset(spark, path):
-    return Counter(map(tuple, spark.read.format("delta").load(str(path)).collect()))
 
 
 def drop_files(path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lakebalance as lb
+from lakebalance.column_checks import check_columns
 from lakebalance.console import pruned_text
 from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError
@@ -285,7 +286,7 @@ def test_what_cannot_be_is_refused(spark, bad, recipe, wrong, message):
     options = {"method": "enn", "by": ["label"], "features": ["x"], **wrong}
     frames = Frames(recipe(keyed(bad), prune=[options]), spark)
     with pytest.raises(RecipeError, match=message), said_for_users("prune"):
-        frames.check_columns()
+        check_columns(frames)
         pruned(frames, frames.branches, lambda _, found: found.collect())
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import lakebalance as lb
+from lakebalance.column_checks import check_columns
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.exact_neighbours import nearest_to
 from lakebalance.frames import Frames
@@ -132,7 +133,7 @@ def test_what_cannot_be_is_refused(spark, table, recipe, rows, wrong, message):
     path = table("s", rows, SCHEMA)
     frames = Frames(recipe(path, prune=[{**PLACES, **wrong}]), spark)
     with pytest.raises(RecipeError, match=message):
-        frames.check_columns()
+        check_columns(frames)
         pruned(frames, frames.branches, lambda _, found: found.collect())
 
 

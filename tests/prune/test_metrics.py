@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 import lakebalance as lb
+from lakebalance.column_checks import check_columns
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.frames import Frames
 from lakebalance.prune.metrics import Metrics, metrics, opened
@@ -114,7 +115,7 @@ def test_a_plan_warns_of_it_and_refuses_tables_before_rows_are_counted(
     good = {"table": table_of_metrics, "format": "parquet", **ASKED}
     made = recipe(source, prune=[{**method, "metrics": {**good, "format": "delta"}}])
     with pytest.raises(TableError, match=r"metrics\.table: .* is not a Delta table"):
-        Frames(made, spark).check_columns()
+        check_columns(Frames(made, spark))
     plan = lb.plan(recipe(source, prune=[{**method, "metrics": {**good, "above": 1.5}}]), spark)
     assert [w["code"] for w in plan.warnings if w["code"] == "refresh"] == ["refresh"]
     assert plan.rows == 1 and plan.diagnostics[0]["rows"][0][0] == "a little off"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lakebalance as lb
+from lakebalance.column_checks import check_columns
 from lakebalance.console import pruned_text
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.places import Places
@@ -106,7 +107,7 @@ def test_what_cannot_be_is_refused(spark, path, recipe, wrong, message):
     prune = [{**PLACES, "sampling_strategy": [0], **wrong}]
     frames = Frames(recipe(keyed(path), prune=prune), spark)
     with pytest.raises(RecipeError, match=message):
-        frames.check_columns()
+        check_columns(frames)
         pruned(frames, frames.branches, lambda _, found: found.collect())
 
 

@@ -59,20 +59,6 @@ class Identity:
         own = [(_as(f.name, kind_of[f.name], f.dataType), f.dataType) for f in self.fields]
         return hashed(parts_of(own), "identity")
 
-    def is_same(self, df: DataFrame, place: str, hi: str, lo: str) -> Column:
-        """Whether a row's hash is that in two columns of another frame: a condition to join by.
-
-        Parameters
-        ----------
-        df, place : as of ``hash``.
-        hi, lo : names of the columns with its halves.
-        """
-        own = self.hash(df, place)
-        # Joined by one half, of which Spark looks a number up; the other is worked out for those
-        # few rows that have found one.
-        other = own.getField("lo").bitwiseXOR(F.col(lo)) == 0
-        return (own.getField("hi") == F.col(hi)) & other
-
     @property
     def text(self) -> str:
         """As JSON holds it."""

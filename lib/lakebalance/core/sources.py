@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal, Protocol
 
 from pyspark.errors import PySparkException
@@ -13,7 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.beside import Beside
+from lakebalance.core.beside import each
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
@@ -93,12 +92,11 @@ def pin(
     """
     earlier = versions or {}
 
-    with Beside(spark) as beside:
-        opened = [
-            beside.start(partial(pin_one, spark, spec, f"sources.{i}", earlier.get(spec.name)))
-            for i, spec in enumerate(specs)
-        ]
-    return [source.result() for source in opened]
+    def opened(place: int) -> Pinned:
+        spec = specs[place]
+        return pin_one(spark, spec, f"sources.{place}", earlier.get(spec.name))
+
+    return each(spark, range(len(specs)), opened)
 
 
 def pin_one(

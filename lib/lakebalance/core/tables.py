@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyspark.errors import PySparkException
@@ -15,6 +14,7 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import quoted
 from lakebalance.core.delta import without_delta
 from lakebalance.core.errors import TableError, first_line
+from lakebalance.core.paths import from_root
 from lakebalance.core.spark_errors import for_users, is_denied
 
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
@@ -55,8 +55,9 @@ class Table:
     def sql(self) -> str:
         """The table in SQL, quoted; a local path from the root, as Delta takes no others there."""
         if self.is_path:
-            rooted = self.name.startswith("/") or ":/" in self.name
-            return "delta." + quoted(self.name if rooted else str(Path(self.name).resolve()))
+            return "delta." + quoted(
+                self.name if self.name.startswith("/") else from_root(self.name)
+            )
         parts = [quoted or plain for quoted, plain in PART.findall(self.name)]
         return ".".join(f"`{part}`" for part in parts)
 

@@ -16,9 +16,10 @@ from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.conditions import of_the_row
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.pruned_rows import plain
 
 ASKED, SUSPECT = "asked", "suspect"
-LISTED, OF_KEYS, REASON, SHARE = "__lb_listed", "__lb_of_keys", "__lb_reason", "__lb_share"
+LISTED, OF_KEYS, WHY, SHARE = "__lb_listed", "__lb_of_keys", "__lb_why", "__lb_share"
 MOST_VALUES = 20
 
 
@@ -91,7 +92,7 @@ class Picker:
         return read_delta(self.spark, Table(name), version)
 
     def pick(self, rows: DataFrame) -> DataFrame:
-        """The rows that are asked for, with why, ``asked`` or ``suspect``, in ``__lb_reason``.
+        """The rows that are asked for, with why, ``asked`` or ``suspect``, in ``__lb_why``.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Picker:
         """
         listed = self._listed(rows)
         if not self.asked.suspect:
-            return listed.where(LISTED).drop(LISTED).withColumn(REASON, F.lit(ASKED))
+            return listed.where(LISTED).drop(LISTED).withColumn(WHY, F.lit(ASKED))
         shares = self._shares(listed)
         wanted = shares.where((F.col("listed") > 0) & (F.col(SHARE) >= self.asked.suspect_share))
         names = list(self.asked.suspect)
@@ -107,7 +108,7 @@ class Picker:
         # A null says of no two rows that they belong together.
         found = listed.join(F.broadcast(bad), names, "left")
         reason = F.when(F.col(LISTED), ASKED).when(F.col("__lb_bad"), SUSPECT)
-        found = found.withColumn(REASON, reason).where(F.col(REASON).isNotNull())
+        found = found.withColumn(WHY, reason).where(F.col(WHY).isNotNull())
         return found.drop(LISTED, "__lb_bad")
 
     def suspects(self, rows: DataFrame) -> list[dict[str, Any]]:
@@ -119,7 +120,7 @@ class Picker:
         order = [F.col("listed").desc(), *[column(name) for name in names]]
         return [
             {
-                "values": {name: _plain(row[name]) for name in names},
+                "values": {name: plain(row[name]) for name in names},
                 "listed": row["listed"],
                 "rows": row["rows"],
                 "meant": row[SHARE] >= self.asked.suspect_share,
@@ -166,7 +167,3 @@ class Picker:
         marked = keys.distinct().withColumn(LISTED, F.lit(True))
         joined = rows.join(marked, same, "left").drop(*[f"{OF_KEYS}{i}" for i in range(len(names))])
         return joined.withColumn(LISTED, F.coalesce(LISTED, F.lit(False)))
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.sources import KEY
 from lakebalance.core.tables import Table, newest_version, read_delta
-from lakebalance.erasure.marks import Marks, hashes, of_place
+from lakebalance.erasure.marks import Marks, Sought, count_found, erase, of_place, sought
 from lakebalance.erasure.trace import Published
 from lakebalance.forgotten import MARK
 from lakebalance.lake.log_reading import log_files
@@ -36,24 +36,15 @@ class Leftover:
 
     def count(self) -> int:
         """How many rows of it are to be forgotten."""
-        found = self._rows
-        if self.kind == "scratch":
-            return found.count()
-        by = self._found_by()
-        for i, (value, gone) in enumerate(by):
-            seen = gone.select(MARK, F.lit(1).alias(f"__lb_s{i}"))
-            found = found.withColumn(MARK, value).join(seen, MARK, "left").drop(MARK)
-        flags = [F.col(f"__lb_s{i}").isNotNull() for i in range(len(by))]
-        return found.where(reduce(Column.__or__, flags, F.lit(False))).count()
+        rows = self._rows
+        return rows.count() if self.kind == "scratch" else count_found(rows, self._sought())[1]
 
     def erase(self) -> None:
         """Delete these rows."""
         if self.kind == "scratch":
             self.spark.sql(f"DELETE FROM {self.table.sql}")
-            return
-        for value, gone in self._found_by():
-            same = value == F.col(MARK)
-            gone.select(MARK).mergeInto(self.table.sql, same).whenMatched().delete().merge()
+        else:
+            erase(self.table, self._sought())
 
     @property
     def _rows(self) -> DataFrame:
@@ -61,7 +52,7 @@ class Leftover:
         assert version is not None
         return read_delta(self.spark, self.table, version)
 
-    def _found_by(self) -> list[tuple[Column, DataFrame]]:
+    def _sought(self) -> list[Sought]:
         """The columns by which rows are found, and the hashes of forgotten ones, each once."""
         if self.kind == "quarantine":
             return [own for run in self.runs for own in self._set_aside(run)]
@@ -72,15 +63,17 @@ class Leftover:
         named = KEYS_OF_MATCHES if self.kind == "matches" else (KEY,)
         return [(F.col(name), keys) for name in named if name in self._rows.columns]
 
-    def _set_aside(self, run: Published) -> Iterator[tuple[Column, DataFrame]]:
+    def _set_aside(self, run: Published) -> Iterator[Sought]:
         rows = self._rows
         for source, place in run.sources.items():
-            for identity, once in hashes(of_place(self.marks, place)):
-                if set(identity.names) <= set(rows.columns):
-                    of_source = F.when(
-                        F.col("lb_source") == source, identity.hash(rows, self.table.name)
-                    )
-                    yield of_source, once.select(MARK)
+            # Rows that were set aside when the table had other columns are not looked through.
+            known = [
+                own
+                for own in of_place(self.marks, place)
+                if set(own.identity.names) <= set(rows.columns)
+            ]
+            for value, once in sought(rows, known, self.table.name):
+                yield F.when(F.col("lb_source") == source, value), once
 
 
 def leftovers(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.identity import Identity
@@ -22,9 +22,12 @@ from lakebalance.forgotten import (
     TABLE_ID,
     Place,
     in_halves,
+    is_marked,
 )
 
-FOUND = "__lb_found"
+FOUND, SEEN = "__lb_found", "__lb_seen"
+# A hash of each row, and those that are looked for, in ``__lb_mark``, each once.
+Sought = tuple[Column, DataFrame]
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,21 @@ class Marks:
     identity: Identity
     rows: DataFrame
 
-    @property
-    def as_entries(self) -> DataFrame:
-        """The marks as a state remembers them."""
-        return self.rows.select(
-            F.lit(self.place.location).alias(LOCATION),
-            F.lit(self.place.table_id).alias(TABLE_ID),
-            F.lit(self.identity.text).alias(IDENTITY),
+
+def as_entries(marks: Sequence[Marks]) -> DataFrame:
+    """Marks as a state remembers them, each once, with the first of its reasons."""
+    frames = [
+        own.rows.select(
+            F.lit(own.place.location).alias(LOCATION),
+            F.lit(own.place.table_id).alias(TABLE_ID),
+            F.lit(own.identity.text).alias(IDENTITY),
             HASH,
             REASON,
         )
+        for own in marks
+    ]
+    united = reduce(DataFrame.union, frames)
+    return united.groupBy(LOCATION, TABLE_ID, IDENTITY, HASH).agg(F.min(REASON).alias(REASON))
 
 
 def own_identity(source: Pinned) -> Identity:
@@ -69,32 +77,24 @@ def hashes(marks: Sequence[Marks]) -> list[tuple[Identity, DataFrame]]:
     return found
 
 
-def flagged(rows: DataFrame, marks: Sequence[Marks], table: str) -> DataFrame:
-    """The rows of a table with whether they are marked, in ``__lb_found``."""
+def sought(rows: DataFrame, marks: Sequence[Marks], table: str) -> list[Sought]:
+    """What is looked for in the rows of a table, by each identity."""
+    return [(identity.hash(rows, table), once) for identity, once in hashes(marks)]
+
+
+def count_found(rows: DataFrame, by: Sequence[Sought]) -> tuple[int, int]:
+    """How many rows there are, and how many of them have one of the hashes."""
     found = rows.withColumn(FOUND, F.lit(False))
-    for identity, once in hashes(marks):
-        seen = in_halves(once.withColumn("__lb_seen", F.lit(True)), "__lb_seen")
-        found = found.join(seen, identity.is_same(rows, table, *HALVES), "left")
-        found = found.withColumn(FOUND, F.col(FOUND) | F.coalesce("__lb_seen", F.lit(False)))
-        found = found.drop(*HALVES, "__lb_seen")
-    return found
-
-
-def count_found(rows: DataFrame, marks: Sequence[Marks], table: str) -> tuple[int, int]:
-    """How many rows there are, and how many of them are marked."""
-    row = flagged(rows, marks, table).agg(F.count(F.lit(1)), F.count_if(FOUND)).collect()[0]
+    for value, gone in by:
+        seen = in_halves(gone.withColumn(SEEN, F.lit(True)), SEEN)
+        found = found.join(seen, is_marked(value), "left")
+        found = found.withColumn(FOUND, F.col(FOUND) | F.coalesce(SEEN, F.lit(False)))
+        found = found.drop(*HALVES, SEEN)
+    row = found.agg(F.count(F.lit(1)), F.count_if(FOUND)).collect()[0]
     return row[0], row[1]
 
 
-def erase(rows: DataFrame, marks: Sequence[Marks], table: Table) -> None:
-    """Delete the marked rows of a Delta table: a commit for each identity.
-
-    Parameters
-    ----------
-    rows : the table's newest version, for its columns.
-    marks : which rows.
-    table : the table.
-    """
-    for identity, once in hashes(marks):
-        same = identity.is_same(rows, table.name, *HALVES)
-        in_halves(once).mergeInto(table.sql, same).whenMatched().delete().merge()
+def erase(table: Table, by: Sequence[Sought]) -> None:
+    """Delete the rows of a Delta table that have one of the hashes: a commit for each of ``by``."""
+    for value, gone in by:
+        in_halves(gone).mergeInto(table.sql, is_marked(value)).whenMatched().delete().merge()

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from lakebalance.core.columns import require
 from lakebalance.core.errors import TableError
 from lakebalance.core.tables import Table, newest_version, read_delta
-from lakebalance.erasure.marks import Marks, count_found, of_place
+from lakebalance.erasure.marks import Marks, count_found, of_place, sought
 from lakebalance.forgotten import place_of
 
 COLUMNS = ("model", "table", "version")
@@ -62,6 +62,7 @@ def _rows_in(spark: SparkSession, name: str, version: int, marks: Sequence[Marks
         own = of_place(marks, place_of(spark, name))
         if not own:
             return 0
-        return count_found(read_delta(spark, Table(name), version), own, name)[1]
+        rows = read_delta(spark, Table(name), version)
+        return count_found(rows, sought(rows, own, name))[1]
     except Exception:  # a missing file comes as a plain Java error in classic Spark
         return None

@@ -6,11 +6,7 @@ import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.beside import each
@@ -18,11 +14,11 @@ from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.registry import method_of
 from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
 from lakebalance.erasure.files import old_files, vacuum
-from lakebalance.erasure.marks import erase, of_place
+from lakebalance.erasure.marks import as_entries, erase, sought
 from lakebalance.erasure.requests import remember_proof
 from lakebalance.erasure.search import Search
 from lakebalance.erasure.trace import Published
-from lakebalance.forgotten import FORGOTTEN, HASH, REASON, place_of
+from lakebalance.forgotten import FORGOTTEN
 from lakebalance.frames import Frames
 from lakebalance.pipeline import carry_out
 from lakebalance.publish.state import State
@@ -78,10 +74,7 @@ class Removal:
         self.search.show("remembering what is forgotten")
         if not self.search.trace.marks:
             return
-        names = ["location", "table_id", "identity", HASH]
-        united = reduce(DataFrame.union, [marks.as_entries for marks in self.search.trace.marks])
-        once = united.groupBy(*names).agg(F.min(REASON).alias(REASON))
-        rows = self.search.scratch(once, "marks")
+        rows = self.search.scratch(as_entries(self.search.trace.marks), "marks")
         for folder in dict.fromkeys(
             [self.search.state.folder, *(r.state.folder for r in self.search.concerned)]
         ):
@@ -102,14 +95,13 @@ class Removal:
         count = self.search.count(name)
         if count["marked"]:
             rows = read_delta(self.search.spark, Table(name), count["version"])
-            place = place_of(self.search.spark, name)
-            erase(rows, of_place(self.search.trace.marks, place), Table(name))
+            erase(Table(name), sought(rows, self.search.marks_of(name), name))
 
     def _make_again(self, run: Published) -> None:
         """Make a run again without the rows, or take them out of tables that it is not in."""
         if self.search.request in run.entry["plan"].get("forgotten", []):
             return
-        names = [run.outputs[name].table for name in run.places]
+        names = list(run.tables.values())
         if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
             self._take_out(run, names, f"was written by others since run {run.run}")
             return

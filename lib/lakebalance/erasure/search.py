@@ -18,13 +18,12 @@ from lakebalance.core.errors import TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.sources import pin_one
 from lakebalance.core.tables import Table, newest_version, read_delta
-from lakebalance.erasure.asked import REASON as WHY
-from lakebalance.erasure.asked import Asked, Picker
+from lakebalance.erasure.asked import WHY, Asked, Picker
 from lakebalance.erasure.leftovers import Leftover, leftovers
-from lakebalance.erasure.marks import Marks, count_found, of_place, own_identity
+from lakebalance.erasure.marks import Marks, as_entries, count_found, of_place, own_identity, sought
 from lakebalance.erasure.models import models_that_saw
 from lakebalance.erasure.trace import Published, Trace, in_turn, newest_runs
-from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places, place_of
+from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
@@ -49,13 +48,13 @@ class Search:
         text = json.dumps([self.recipe.publish.table, self.asked.fingerprint])
         self.request = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.scratch = ScratchTables(self.state, self.spark, "forget", self.request)
+        self.places = Places(self.spark)
         self.started = dt.datetime.now(dt.timezone.utc)
 
     def find(self) -> None:
         """Find the rows, and follow them into every table that runs made of them."""
         folders = dict.fromkeys([self.state.folder, *self.states])
-        known = Places(self.spark)
-        runs = [run for f in folders for run in newest_runs(self.spark, State(f), known)]
+        runs = [run for f in folders for run in newest_runs(self.spark, State(f), self.places)]
         target = self.recipe.publish.table
         root = next((run for run in runs if run.entry["target"] == target), None)
         if root is None:
@@ -78,8 +77,9 @@ class Search:
         plan = {source["name"]: source["version"] for source in root.entry["plan"]["sources"]}
         for i, spec in enumerate(root.recipe.sources):
             unfiltered = spec.model_copy(update={"where": None})
-            newest = newest_version(self.spark, Table(spec.table)) if spec.format == "delta" else 0
-            for version in dict.fromkeys([newest, plan.get(spec.name, newest)]):
+            delta, read = spec.format == "delta", plan[spec.name]
+            newest = newest_version(self.spark, Table(spec.table)) if delta else read
+            for version in dict.fromkeys([newest, read]):
                 source = pin_one(self.spark, unfiltered, f"sources.{i}", version)
                 picked = picker.pick(source.df)
                 # By the columns as they are now, where they are others than they were.
@@ -129,7 +129,7 @@ class Search:
                 {"table": name, "output": output, "recipe": run.recipe.name, "run_id": run.run,
                  **counted[name]}
                 for run in self.concerned
-                for output, name in ((o, run.outputs[o].table) for o in run.places)
+                for output, name in run.tables.items()
             ],
             "leftovers": [
                 {"table": name, "marked": n} for name, n in self.left_before.items() if n
@@ -144,9 +144,7 @@ class Search:
     @property
     def published(self) -> list[str]:
         """The names of the tables that the runs wrote, each once."""
-        return list(
-            dict.fromkeys(run.outputs[name].table for run in self.concerned for name in run.places)
-        )
+        return list(dict.fromkeys(name for run in self.concerned for name in run.tables.values()))
 
     @property
     def source_tables(self) -> list[str]:
@@ -175,12 +173,10 @@ class Search:
 
     def _by_reason(self) -> dict[str, int]:
         """How many rows of tables that no run wrote are to be forgotten, for which reason."""
-        places = [place_of(self.spark, name) for name in self.source_tables]
-        named = [m for m in self.trace.marks if any(p.is_one_with(m.place) for p in places)]
+        named = [own for name in self.source_tables for own in self.marks_of(name)]
         if not named:
             return {}
-        united = reduce(DataFrame.union, [marks.as_entries for marks in named])
-        once = united.groupBy("location", "identity", HASH).agg(F.min(REASON).alias(REASON))
+        once = as_entries(named)
         return {row[REASON]: row["count"] for row in once.groupBy(REASON).count().collect()}
 
     def counts(self, tables: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -193,9 +189,13 @@ class Search:
         version = newest_version(self.spark, Table(table))
         assert version is not None
         rows = read_delta(self.spark, Table(table), version)
-        marks = of_place(self.trace.marks, place_of(self.spark, table))
-        total, marked = count_found(rows, marks, table)
+        total, marked = count_found(rows, sought(rows, self.marks_of(table), table))
         return {"version": version, "rows": total, "marked": marked}
+
+    def marks_of(self, table: str) -> list[Marks]:
+        """The marks on rows of a table."""
+        place = self.places.of(table)
+        return [] if place is None else of_place(self.trace.marks, place)
 
     @property
     def concerned(self) -> list[Published]:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any
 
 import yaml
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.clusters import Clusters
 from lakebalance.core.columns import column
-from lakebalance.core.components import AT_ONCE, Scratch, components
+from lakebalance.core.components import AT_ONCE, Scratch, components, writing
 from lakebalance.core.errors import TableError
 from lakebalance.core.identity import Identity
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned
-from lakebalance.erasure.marks import Marks, hashes, of_place, own_identity
-from lakebalance.forgotten import HASH, MARK, REASON, Place, Places
+from lakebalance.erasure.asked import WHY
+from lakebalance.erasure.marks import Marks, of_place, own_identity, sought
+from lakebalance.forgotten import HASH, MARK, REASON, Place, Places, in_halves, is_marked
 from lakebalance.frames import Frames
 from lakebalance.ledger import Made, tables_of
 from lakebalance.publish.state import State
@@ -62,12 +61,7 @@ class Published:
     @cached_property
     def frames(self) -> Frames:
         """The run's stages, over its sources as it read them."""
-        plan = self.entry["plan"]
-        tables = [*plan["sources"], *plan.get("evaluation", [])]
-        versions = {table["name"]: table["version"] for table in tables}
-        clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
-        asked = [request for request in plan.get("forgotten", []) if request != self.without]
-        return Frames(self.recipe, self.spark, versions, clusters, forgetting=asked)
+        return Frames.of_run(self.recipe, self.spark, self.entry["plan"], self.without)
 
     @cached_property
     def outputs(self) -> dict[str, Made]:
@@ -79,6 +73,11 @@ class Published:
         """Where these tables lie, those that are there."""
         found = {name: self.known.of(made.table) for name, made in self.outputs.items()}
         return {name: place for name, place in found.items() if place is not None}
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The names of these tables, those that are there."""
+        return {name: self.outputs[name].table for name in self.places}
 
     @cached_property
     def sources(self) -> dict[str, Place]:
@@ -118,7 +117,7 @@ class Published:
         """What tells the rows of a source apart in the tables that the run wrote."""
         name, changed = self.recipe.publish.source_column, self._changed
         named = [] if name is None else [name]
-        rows = _named(source, name)
+        rows = _named(source.df, source, name)
         if source.key and source.key != [ROW_ID] and (named or len(self.recipe.sources) == 1):
             return Identity.of(rows, [*named, *source.key])
         columns = [field.name for field in source.columns if field.name not in changed]
@@ -133,16 +132,15 @@ class Published:
             changed |= set(getattr(self.recipe.sample, "labels", []))
         return {name for name in changed if name}
 
-    def rows_of(self, source: Pinned, more: Sequence[Identity] = ()) -> DataFrame:
-        """A source's rows as hashes: ``__lb_source``, ``__lb_key``, own, made, and further ones."""
-        rows = _named(source, self.recipe.publish.source_column)
-        place = source.table
+    def rows_of(self, source: Pinned, rows: DataFrame, reason: Column) -> DataFrame:
+        """Some of a source's rows, as hits are: hashes of each, and why it is to be forgotten."""
+        rows = _named(rows, source, self.recipe.publish.source_column)
         return rows.select(
             F.lit(source.name).alias(SOURCE),
             source.key_hash.alias(KEY),
-            own_identity(source).hash(rows, place).alias(OWN),
-            self.made_identity(source).hash(rows, place).alias(MADE),
-            *[identity.hash(rows, place).alias(f"{MARK}{i}") for i, identity in enumerate(more)],
+            own_identity(source).hash(rows, source.table).alias(OWN),
+            self.made_identity(source).hash(rows, source.table).alias(MADE),
+            reason.alias(REASON),
         )
 
     def matches(self) -> list[DataFrame]:
@@ -156,26 +154,13 @@ class Published:
         return found
 
 
-def _named(source: Pinned, name: str | None) -> DataFrame:
-    return source.df if name is None else source.df.withColumn(name, F.lit(source.name))
+def _named(rows: DataFrame, source: Pinned, name: str | None) -> DataFrame:
+    return rows if name is None else rows.withColumn(name, F.lit(source.name))
 
 
 def newest_runs(spark: SparkSession, state: State, known: Places) -> list[Published]:
     """The newest run to each target that a state knows, those that others read first."""
-    ledger = state.runs(spark)
-    if ledger is None:
-        return []
-    newest = Window.partitionBy("target").orderBy(F.col("finished").desc(), "run_id")
-    rows = ledger.withColumn("__lb_place", F.row_number().over(newest)).where("__lb_place = 1")
-    return [
-        Published(
-            spark,
-            state,
-            {**row.asDict(), **{n: json.loads(row[n]) for n in ("plan", "result")}},
-            known,
-        )
-        for row in rows.orderBy("finished", "run_id").collect()
-    ]
+    return [Published(spark, state, entry, known) for entry in state.newest(spark)]
 
 
 def in_turn(published: Sequence[Published]) -> list[Published]:
@@ -260,7 +245,7 @@ class Trace:
             marked = [self._marked(run, source) for source in run.frames.pinned]
             found += [rows for rows in marked if rows is not None]
         tied = [keys for other, keys in self.tied if other is run or run.shares_index(other)]
-        found += [_of_keys(run, keys, TIED) for keys in tied]
+        found += [_of_keys(run, keys) for keys in tied]
         run.hits, run.counts = None, {}
         if not found:
             return
@@ -295,16 +280,16 @@ class Trace:
 
     def _marked(self, run: Published, source: Pinned) -> DataFrame | None:
         """The rows of a source that are marked in its table; None where nothing of it is."""
-        known = hashes(of_place(self.marks, run.sources[source.name]))
-        if not known:
-            return None
-        rows = run.rows_of(source, [identity for identity, _ in known])
-        found = [
-            rows.join(once.withColumnRenamed(MARK, f"{MARK}{i}"), f"{MARK}{i}")
-            .select(SOURCE, KEY, OWN, MADE, REASON)
-            for i, (_, once) in enumerate(known)
-        ]  # fmt: skip
-        return reduce(DataFrame.union, found)
+        marks, found = of_place(self.marks, run.sources[source.name]), []
+        for value, once in sought(source.df, marks, source.table):
+            given = in_halves(once, F.col(REASON).alias(WHY))
+            # Only of what is found, the other hashes are worked out.
+            rows = source.df.join(given, is_marked(value))
+            found.append(run.rows_of(source, rows, F.col(WHY)))
+        return reduce(DataFrame.union, found) if found else None
+
+    def _written(self, name: str, rows: DataFrame, what: str) -> DataFrame:
+        return self.scratch(rows, f"{what}-{name}")
 
     def _with_tied(self, run: Published, hits: DataFrame, name: str) -> DataFrame:
         """The hits, and the rows of the run that pruning took for the same as one of them."""
@@ -316,27 +301,31 @@ class Trace:
         ends = united.select(F.explode(F.array("node", "to")).alias(KEY))
         if ends.join(hits.select(KEY), KEY, "left_semi").isEmpty():
             return hits
-        known = components(united, "forget")
-        if sum(other.entry["plan"]["matches"] for other in family) > AT_ONCE:
-            known = components(united, "forget", lambda df, n: self.scratch(df, f"{n}-{name}"))
-            known = self.scratch(known, f"components-{name}")
+        few = sum(other.entry["plan"]["matches"] for other in family) <= AT_ONCE
+        write = None if few else partial(self._written, name)
+        known = writing(write)(components(united, "forget", write), "components")
         start = known.join(hits.select(F.col(KEY).alias("node")).distinct(), "node", "left_semi")
         same = known.join(start.select("to").distinct(), "to", "left_semi")
         keys = same.select(F.col("node").alias(KEY)).join(hits, KEY, "left_anti").distinct()
         if len(family) > 1:
             keys = self.scratch(keys, f"tied-{name}")
             self.tied.append((run, keys))
-        more = _of_keys(run, keys, TIED)
+        more = _of_keys(run, keys)
         found = self.scratch(_once(hits.unionByName(more)), f"all-{name}")
         run.counts = _counted(found)
         return found
 
 
-def _of_keys(run: Published, keys: DataFrame, reason: str) -> DataFrame:
-    """The rows of a run that have one of some keys, as hits."""
-    rows = reduce(DataFrame.union, [run.rows_of(source) for source in run.frames.pinned])
-    found = rows.join(keys, KEY, "left_semi").withColumn(REASON, F.lit(reason))
-    return found.select(SOURCE, KEY, OWN, MADE, REASON)
+def _of_keys(run: Published, keys: DataFrame) -> DataFrame:
+    """The rows of a run that have one of some keys, as hits that were tied."""
+    given = in_halves(keys.withColumnRenamed(KEY, MARK))
+    found = [
+        run.rows_of(
+            source, source.df.join(given, is_marked(source.key_hash), "left_semi"), F.lit(TIED)
+        )
+        for source in run.frames.pinned
+    ]
+    return reduce(DataFrame.union, found)
 
 
 def _once(hits: DataFrame) -> DataFrame:

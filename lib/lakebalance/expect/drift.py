@@ -24,10 +24,9 @@ from lakebalance.core.histograms import (
 from lakebalance.core.labels import group_text
 from lakebalance.core.sources import unite
 from lakebalance.expect.measures import Given, Pair, limit_of
-from lakebalance.expect.verdicts import Measured, Verdict
+from lakebalance.expect.verdicts import LINES, Measured, Verdict, named
 from lakebalance.recipe.drift import Drift
 
-LINES, NAMED = 100, 5
 NOT_COMPARED = "drift_not_compared"
 
 
@@ -265,11 +264,7 @@ class Compared:
         if not self.small:
             return ""
         said = [f"{name} ({m:,} rows before, {n:,} now)" for name, (n, m) in self.small.items()]
-        more = f" and {len(said) - NAMED:,} more" if len(said) > NAMED else ""
-        return (
-            f"Fewer than {self.gate.min_rows:,} rows on one side have {'; '.join(said[:NAMED])}"
-            f"{more}."
-        )
+        return f"Fewer than {self.gate.min_rows:,} rows on one side have {named(said)}."
 
 
 def _text(group: Mapping[str, Any]) -> str:

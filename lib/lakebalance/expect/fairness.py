@@ -15,10 +15,9 @@ from typing import Any
 from lakebalance.core.counts import in_order
 from lakebalance.core.diagnostics import Cell, Diagnostic
 from lakebalance.core.labels import group_text, readable
-from lakebalance.expect.verdicts import Measured, Verdict
+from lakebalance.expect.verdicts import LINES, Measured, Verdict, named
 from lakebalance.recipe.fairness import RATIOS, ColumnIs, Fairness
 
-LINES, NAMED = 100, 5
 NOT_COMPARED = "fairness_not_compared"
 TRUE_POSITIVES, FALSE_POSITIVES = "true positive rate", "false positive rate"
 
@@ -233,7 +232,7 @@ def _odds(tallies: Sequence[Tally], least: int, size: int) -> Compared:
     columns = ["group", "rows with it", TRUE_POSITIVES, "rows without", FALSE_POSITIVES]
     small = [t.text for t in tallies if any(t.predicted(o).whole < least for o in (True, False))]
     unknown = _rows(sum(n for t in tallies for key, n in t.counts.items() if None in key), size)
-    note = f"Too few rows with the outcome, or without it, have {_named(small)}." if small else ""
+    note = f"Too few rows with the outcome, or without it, have {named(small)}." if small else ""
     return Compared(number, worst, columns, lines, [note, _unknown(unknown)])
 
 
@@ -275,8 +274,8 @@ def _represented(
         f"{name} ({_rows(n, size):,} rows)" for name, n in rows.items() if name not in population
     ]
     notes = [
-        f"The reference lets expect too few rows of {_named(others)}." if others else "",
-        f"The reference does not have {_named(strange)}, which do not count." if strange else "",
+        f"The reference lets expect too few rows of {named(others)}." if others else "",
+        f"The reference does not have {named(strange)}, which do not count." if strange else "",
     ]
     columns = ["group", "rows", "share", "share of reference", "ratio", "judged"]
     return Compared(far[judged[0]] if judged else None, worst, columns, lines, notes)
@@ -324,13 +323,8 @@ def _rows(counted: int, size: int) -> int:
 def _small(groups: Sequence[str], gate: Fairness) -> str:
     if not groups:
         return ""
-    return f"Fewer than {gate.min_rows:,} rows have {_named(groups)}: they are not judged."
+    return f"Fewer than {gate.min_rows:,} rows have {named(groups)}: they are not judged."
 
 
 def _unknown(rows: int) -> str:
     return f"{rows:,} rows do not count, as nobody knows their outcome." if rows else ""
-
-
-def _named(groups: Sequence[str]) -> str:
-    more = f" and {len(groups) - NAMED:,} more" if len(groups) > NAMED else ""
-    return "; ".join(groups[:NAMED]) + more

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from lakebalance.core.diagnostics import Diagnostic
+
+# So many lines of a gate's numbers are shown, and so many groups named in a sentence.
+LINES, NAMED = 100, 5
+
+
+def named(groups: Sequence[str]) -> str:
+    """The first groups of some, for a sentence.
+
+    Examples
+    --------
+    >>> named(["a", "b"]), named([*"abcdefg"])
+    ('a; b', 'a; b; c; d; e and 2 more')
+    """
+    more = f" and {len(groups) - NAMED:,} more" if len(groups) > NAMED else ""
+    return "; ".join(groups[:NAMED]) + more
 
 
 @dataclass(frozen=True)

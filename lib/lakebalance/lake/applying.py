@@ -6,15 +6,14 @@ and by sums of 128-bit hashes of all rows, at the tables' newest versions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakebalance.core.beside import Beside
+from lakebalance.core.beside import each
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
@@ -71,7 +70,6 @@ class Applied:
 
 
 Step = tuple[Outcome, Removal | None]
-T = TypeVar("T")
 
 
 def apply(
@@ -136,13 +134,7 @@ class _Applying:
     def looked_at(self, dropped: Sequence[dict[str, Any]]) -> list[Step]:
         """What would be done to each table, and the removals that this would be."""
         known = removals_of(self.spark, self.state)
-        return self._beside(lambda decision: self._looked_at(decision, known), dropped)
-
-    def _beside(self, work: Callable[[T], Step], items: Iterable[T]) -> list[Step]:
-        """Do the same for each of some tables, in the pauses of one another."""
-        with Beside(self.spark) as beside:
-            started = [beside.start(partial(work, item)) for item in items]
-        return [step.result() for step in started]
+        return each(self.spark, dropped, lambda decision: self._looked_at(decision, known))
 
     def _looked_at(self, decision: Mapping[str, Any], known: Sequence[Removal]) -> Step:
         name, parent = decision["table"], decision["rebuild_from"]
@@ -213,13 +205,13 @@ class _Applying:
 
     def done(self, steps: Sequence[Step]) -> list[Step]:
         """Do what was looked at; what cannot be done becomes a table that is skipped."""
-        ready = self._beside(self._prepared, steps)
+        ready = each(self.spark, steps, self._prepared)
         claims = [r for _, r in ready if r is not None and r.event == "claimed"]
         record(self.spark, self.state, claims, "claimed")
         # Whoever claims what these need, or needs what these claim, is in the record now, or will
         # find these there.
         known = removals_of(self.spark, self.state)
-        return self._beside(lambda step: self._removed(step, known), ready)
+        return each(self.spark, ready, lambda step: self._removed(step, known))
 
     def _prepared(self, step: Step) -> Step:
         """Write all that a rebuild takes, and prove that it makes the rows."""

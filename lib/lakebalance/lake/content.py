@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.beside import Beside
+from lakebalance.core.beside import each
 from lakebalance.core.columns import column, kinds
 from lakebalance.core.hashing import INTEGRALS, hash128
 from lakebalance.core.small_tables import small_table
@@ -148,13 +148,8 @@ def compare(
         failed += [(pair.edge, why) for why in ends[:1]]
     readable = [p for p in pairs if not {p.child.table, p.parent.table} & unread.keys()]
     some = partial(_compare, spark, frames=frames, seed=seed)
-    with Beside(spark) as beside:
-        started = [
-            beside.start(partial(each_or_said, batch, some, "its rows"))
-            for batch in batches(readable)
-        ]
-    for batch in started:
-        results, problems = batch.result()
+    compared = each(spark, batches(readable), lambda batch: each_or_said(batch, some, "its rows"))
+    for results, problems in compared:
         found += results
         failed += [(pair.edge, why) for pair, why in problems]
     return found, failed
@@ -172,9 +167,7 @@ def _opened(
             return reason(error, table.table)
 
     tables = {t.table: t for pair in pairs for t in (pair.child, pair.parent)}
-    with Beside(spark) as beside:
-        started = {name: beside.start(partial(opened, t)) for name, t in tables.items()}
-    found = {name: future.result() for name, future in started.items()}
+    found = dict(zip(tables, each(spark, tables.values(), opened), strict=True))
     frames = {name: df for name, df in found.items() if not isinstance(df, str)}
     return frames, {name: why for name, why in found.items() if isinstance(why, str)}
 

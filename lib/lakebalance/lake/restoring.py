@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from lakebalance.core.beside import Beside
+from lakebalance.core.beside import each
 from lakebalance.core.errors import AuditError, LakebalanceError, RecipeError, TableError, nearest
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
@@ -83,9 +82,7 @@ def restore(
     """
     removals = [r for r in removals_of(spark, state) if r.is_active]
     wanted = _wanted(removals, tables, plan, state)
-    with Beside(spark) as beside:
-        started = [beside.start(partial(_or_why, spark, removal, progress)) for removal in wanted]
-    found = [table.result() for table in started]
+    found = each(spark, wanted, lambda removal: _or_why(spark, removal, progress))
     back = [r for r, table in zip(wanted, found, strict=True) if table.how is not None]
     record(spark, state, back, "restored")
     for removal in back:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
@@ -140,10 +140,22 @@ class State:
         for name, value in conditions:
             runs = runs.where(F.col(name) == F.lit(value))
         rows = runs.limit(1).collect()
-        if not rows:
-            return None
-        row = rows[0].asDict()
-        return {**row, "plan": json.loads(row["plan"]), "result": json.loads(row["result"])}
+        return _entry(rows[0]) if rows else None
+
+    def newest(self, spark: SparkSession) -> list[dict[str, Any]]:
+        """The newest run to each target, JSON read, in the order in which they finished."""
+        runs = self.runs(spark)
+        if runs is None:
+            return []
+        newest = Window.partitionBy("target").orderBy(F.col("finished").desc(), "run_id")
+        placed = runs.withColumn("__lb_place", F.row_number().over(newest))
+        rows = placed.where("__lb_place = 1").drop("__lb_place")
+        return [_entry(row) for row in rows.orderBy("finished", "run_id").collect()]
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    """A line of the ledger, JSON read."""
+    return {**row.asDict(), **{name: json.loads(row[name]) for name in ("plan", "result")}}
 
 
 def _writer(df: DataFrame, run: str) -> DataFrameWriter:

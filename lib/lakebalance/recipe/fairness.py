@@ -56,7 +56,9 @@ class Population(Part):
         if (self.shares is None) == (self.table is None):
             raise ValueError("write shares, or table")
         others = [
-            name for name in ("version", "timestamp", "where", "count") if getattr(self, name)
+            name
+            for name in ("version", "timestamp", "where", "count")
+            if getattr(self, name) is not None
         ]
         if self.shares is not None and (others or self.format != "delta"):
             raise ValueError(f"{', '.join(others) or 'format'} goes with table")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebalance.report.html import environment
+from lakebalance.report.html import environment, save
 
 
 def render(proof: Mapping[str, Any]) -> str:
@@ -18,15 +18,21 @@ def render(proof: Mapping[str, Any]) -> str:
     proof : as ``forget --json`` prints it, once done.
     """
     lines = [
-        {**line, "what": f"{line['recipe']}: {line['output']}" if "recipe" in line else "source"}
-        for line in [*proof["sources"], *proof["tables"]]
+        {**line, "what": what_of(line)}
+        for line in [*proof["sources"], *proof["tables"], *proof["leftovers"]]
     ]
     text = json.dumps(proof, sort_keys=True, indent=1)
     view = {"proof": proof, "lines": lines, "text": text, "rows": sorted(proof["rows"].items())}
     return environment().get_template("forget.html.j2").render(view)
 
 
+def what_of(line: Mapping[str, Any]) -> str:
+    """What a table of a proof is: a source, an output of a recipe, or one beside them."""
+    if "recipe" in line:
+        return f"{line['recipe']}: {line['output']}"
+    return "source" if "rows" in line else "beside them"
+
+
 def write(proof: Mapping[str, Any], path: Path) -> Path:
     """Write the proof to a file and return its path."""
-    path.write_text(render(proof), encoding="utf-8", errors="backslashreplace")
-    return path
+    return save(render(proof), path)

@@ -43,8 +43,13 @@ def render(result: Mapping[str, Any]) -> str:
 
 def write(result: Mapping[str, Any], path: Path) -> Path:
     """Write the report to a file and return its path."""
+    return save(render(result), path)
+
+
+def save(html: str, path: Path) -> Path:
+    """Write HTML to a file and return its path."""
     # A lone half of a surrogate pair is valid in JSON and in Python, but not in UTF-8.
-    path.write_text(render(result), encoding="utf-8", errors="backslashreplace")
+    path.write_text(html, encoding="utf-8", errors="backslashreplace")
     return path
 
 
