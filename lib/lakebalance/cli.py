@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -375,20 +376,23 @@ def methods(
     console.table_of("stage", "method", "options", "what it does", rows=rows)
 
 
+def _traced() -> None:
+    if Settings.debug:
+        err.print(traceback.format_exc(), markup=False, soft_wrap=True, highlight=False)
+
+
 def main() -> None:
     """Run the command line; known failures become one message and an exit code."""
     try:
         app()
     except LakebalanceError as error:
-        if Settings.debug:
-            raise
+        _traced()
         err.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
     except Exception as error:
-        if Settings.debug:
-            raise
         from lakebalance.core.errors import first_line
 
+        _traced()
         what = f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)"
         err.print(what, markup=False, soft_wrap=True)
         raise SystemExit(1) from None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakebalance.core.secrets import hide
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -55,7 +57,7 @@ def session(
 
 def print_json(data: Any) -> None:
     """Print one JSON object."""
-    sys.stdout.write(json.dumps(data, default=_as_text, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(hide(data), default=_as_text, allow_nan=False) + "\n")
 
 
 def _as_text(value: Any) -> str:

@@ -15,11 +15,21 @@ from rich.text import Text
 
 from lakebalance.core.labels import group_text
 from lakebalance.core.progress import Progress
+from lakebalance.core.secrets import hide
 from lakebalance.report.checks import measured_text
 from lakebalance.report.numbers import cell
 from lakebalance.report.pruned import dropped_by_fate
 
-out, err = Console(), Console(stderr=True)
+
+class Discreet(Console):
+    """A console that shows no secret in texts; ``table_of`` sees to those of tables."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does."""
+        super().print(*[hide(object) for object in objects], **options)
+
+
+out, err = Discreet(), Discreet(stderr=True)
 MOST_COLUMNS = 8
 MOST_LINES = 60
 
@@ -43,7 +53,7 @@ def table_of(*columns: str, rows: Sequence[tuple[str, ...]]) -> None:
         numeric = i > 0 and all(row[i][:1].isdigit() for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[Text(cell) for cell in row])
+        table.add_row(*[Text(hide(cell)) for cell in row])
     out.print(table)
 
 
@@ -220,7 +230,7 @@ def show_fates(fates: list[dict[str, Any]]) -> None:
     for fate in fates:
         out.print(Text(fate["fate"], style="bold"))
         rest = {name: value for name, value in fate.items() if name != "fate"}
-        out.print_json(json.dumps(rest, default=str))
+        out.print_json(json.dumps(hide(rest), default=str))
 
 
 def show_diff(data: Mapping[str, Any]) -> None:

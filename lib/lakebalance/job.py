@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 
 import lakebalance
 from lakebalance.core.errors import LakebalanceError, first_line
+from lakebalance.core.secrets import hide
 from lakebalance.core.session import cluster_session
 from lakebalance.recipe import Recipe
 
@@ -81,13 +82,14 @@ def told(args: Namespace, done: Callable[[], tuple[dict[str, Any], str, int]]) -
             data, text, code = done()
     except Exception as error:
         if args.debug:
-            traceback.print_exc()
+            log(traceback.format_exc())
         if isinstance(error, LakebalanceError):
             log(f"error: {error}")
             return error.exit_code
         log(f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)")
         return 1
-    print(json.dumps(data, default=str, allow_nan=False) if args.json else text, flush=True)
+    shown = json.dumps(hide(data), default=str, allow_nan=False) if args.json else hide(text)
+    print(shown, flush=True)
     return code
 
 
@@ -124,4 +126,4 @@ def session(name: str) -> SparkSession:
 
 def log(text: str) -> None:
     """Write a line to standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(hide(text), file=sys.stderr, flush=True)

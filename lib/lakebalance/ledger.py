@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError, TableError, nearest
+from lakebalance.core.secrets import hide
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED
@@ -51,7 +52,7 @@ class Ledger:
         runs = self.state.runs(self.spark)
         if runs is None:
             return []
-        own = runs.where(F.col("target") == F.lit(self.recipe.publish.table))
+        own = runs.where(F.col("target") == F.lit(hide(self.recipe.publish.table)))
         rows = own.select("run_id").limit(MOST).collect()
         return list(dict.fromkeys(row["run_id"] for row in rows))
 

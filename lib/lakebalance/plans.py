@@ -14,6 +14,7 @@ from lakebalance.core.amounts import in_units
 from lakebalance.core.clusters import Clusters
 from lakebalance.core.counts import in_order
 from lakebalance.core.diagnostics import NewRows
+from lakebalance.core.secrets import hide
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.priors import priors_of
 from lakebalance.recipe.outputs import BALANCED
@@ -210,12 +211,12 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
         groups = [group.to_dict() for group in self.groups]
-        outputs = [output.to_dict() for output in self.outputs]
+        outputs = hide([output.to_dict() for output in self.outputs])
         return self.summary() | {"groups": groups, "priors": self.priors, "outputs": outputs}
 
     def summary(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it, with no groups."""
-        return {
+        said = {
             "name": self.name,
             "run_id": self.run_id,
             "recipe_hash": self.recipe_hash,
@@ -234,6 +235,7 @@ class Plan:
             "evaluation": [asdict(table) for table in self.evaluation],
             "forgotten": self.forgotten,
         }
+        return hide(said)
 
     @classmethod
     def from_summary(

@@ -11,10 +11,11 @@ from pyspark.sql import SparkSession
 
 from lakebalance import __version__
 from lakebalance.core.registry import method_of
+from lakebalance.core.secrets import hide
 from lakebalance.duplicates import without_texts
 from lakebalance.plans import GroupUnits, Plan, PlannedGroup, python_value
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
-from lakebalance.publish.state import State
+from lakebalance.publish.state import BrokenEntry, State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, outputs_of
 from lakebalance.sample.thresholds import Threshold
@@ -53,10 +54,10 @@ class Result:
             **plan,
             "outputs": outputs,
             "duplicates": self.duplicates,
-            "output": {"table": self.table, "version": self.version, "rows": self.rows},
+            "output": {"table": hide(self.table), "version": self.version, "rows": self.rows},
             "published": self.published,
             "stages": self.stages,
-            "paths": self.paths,
+            "paths": hide(self.paths),
             "repeated": self.repeated,
             "finished": self.finished,
             "package_version": __version__,
@@ -121,7 +122,7 @@ def remembered_groups(
 
 
 def remember(state: State, spark: SparkSession, result: Result, started: dt.datetime) -> None:
-    """Write a finished run into the ledger."""
+    """Write a finished run into the ledger, in place of an entry that cannot be read."""
     state.record(
         spark,
         {
@@ -140,7 +141,16 @@ def remember(state: State, spark: SparkSession, result: Result, started: dt.date
                 "duplicates": without_texts(result.duplicates),
             },
         },
+        anew=result.repeated and _is_broken(state, spark, result),
     )
+
+
+def _is_broken(state: State, spark: SparkSession, result: Result) -> bool:
+    try:
+        state.entry(spark, [("run_id", result.plan.run_id), ("target", result.table)])
+    except BrokenEntry:
+        return True
+    return False
 
 
 def remembered(
@@ -152,7 +162,10 @@ def remembered(
         ("target", recipe.publish.table),
         ("version", version),
     ]
-    entry = state.entry(spark, wanted)
+    try:
+        entry = state.entry(spark, wanted)
+    except BrokenEntry:
+        return None  # what was published is found again, and the entry written anew
     if entry is None:
         return None
     plan = Plan.from_summary(entry["plan"], remembered_groups(state, spark, recipe, run))
@@ -165,7 +178,7 @@ def remembered(
         entry["result"]["stages"],
         entry["result"]["paths"],
         entry["recipe"],
-        entry["finished"].replace(tzinfo=dt.timezone.utc).isoformat(),
+        entry["finished"].astimezone(dt.timezone.utc).isoformat(),
         repeated=True,
         outputs=entry["result"].get("outputs", []),
         duplicates=entry["result"].get("duplicates", []),

@@ -62,7 +62,7 @@ def copied(folder, to):
     return recipe
 
 
-def start(recipe, *options, wrapper=(), **keywords):
+def start(recipe, *options, wrapper=(), environment=None, **keywords):
     """Start `lakebalance run` in a session of its own, so that its JVM can be killed with it."""
     return subprocess.Popen(
         [*wrapper, sys.executable, "-c", RUN, "--master", "local[2]", "run", str(recipe), *options],
@@ -70,7 +70,12 @@ def start(recipe, *options, wrapper=(), **keywords):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={"JDK_JAVA_OPTIONS": QUICK_JAVA, **os.environ, "COLUMNS": "200"},
+        env={
+            "JDK_JAVA_OPTIONS": QUICK_JAVA,
+            **os.environ,
+            "COLUMNS": "200",
+            **(environment or {}),
+        },
         **keywords,
     )
 

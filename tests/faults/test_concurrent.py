@@ -65,3 +65,25 @@ def test_the_same_run_twice_at_once_is_one_run(spark, lake, tmp_path):
     assert written.count() == 2 * len(first.plan.groups)
     again = lb.run(Recipe.load(lake), spark)
     assert again.repeated and again.plan.groups == first.plan.groups
+
+
+@pytest.mark.slow
+def test_of_ten_runs_at_once_each_says_what_became_of_it(spark, made, tmp_path):
+    lake, target = copied(made, tmp_path), tmp_path / "out" / "balanced"
+    # Five recipes, each twice: of equal ones both may say that they have made the same version.
+    recipes = [Recipe.load(lake, [f"seed={seed}"]) for seed in (1, 2, 3, 4, 5)] * 2
+    outcomes = at_once(recipes, spark)
+    versions = spark.sql(f"DESCRIBE HISTORY delta.`{target}`").count()
+    won = [o for o in outcomes if not isinstance(o, TableError)]
+    assert 1 <= len(won) <= 2 and versions == 1, outcomes
+    assert len({o.plan.run_id for o in won}) == 1
+    published = rows_of(spark, target)
+    assert sum(published.values()) == 16_000
+
+    # Whoever lost does it again, one after the other, and each gets what it would have made alone.
+    for i, recipe in enumerate(recipes[:5]):
+        lb.run(recipe, spark)
+        if recipe.seed == recipes[outcomes.index(won[0])].seed:
+            assert rows_of(spark, target, 0) == published, i
+    ledger = spark.read.format("delta").load(str(tmp_path / "out/_lakebalance/ledger"))
+    assert ledger.select("run_id").distinct().count() == ledger.count() == 5

@@ -1,5 +1,7 @@
 """SIGKILL at each stage: the target is old or new, never between, and the next run completes."""
 
+import time
+
 import pytest
 
 import lakebalance as lb
@@ -44,7 +46,57 @@ def test_a_run_killed_at_a_stage_is_finished_by_the_next(
             break
     assert seen[-1] == stage, seen
     kill(process)
+    finished_by_the_next(spark, lake, tmp_path, old_rows, expected)
 
+
+@pytest.fixture(scope="module")
+def seconds(published, tmp_path_factory):
+    """How long a run takes that nobody kills, from its first stage on."""
+    process = start(copied(published, tmp_path_factory.mktemp("timed")))
+    began = next(time.monotonic() for line in process.stderr if "read" in line)
+    process.communicate()
+    assert process.returncode == 0
+    return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(12))
+def test_a_run_killed_at_any_moment_is_finished_by_the_next(
+    spark, published, tmp_path, moment, seconds, expected
+):
+    lake, target = copied(published, tmp_path), tmp_path / "out" / "balanced"
+    old_rows = rows_of(spark, target)
+    process = start(lake)
+    assert any("read" in line for line in process.stderr)
+    time.sleep((moment + 0.5) / 12 * seconds)
+    kill(process)
+    finished_by_the_next(spark, lake, tmp_path, old_rows, expected)
+
+
+@pytest.mark.slow
+def test_files_of_a_shuffle_that_are_lost(spark, published, tmp_path, expected):
+    lake, target = copied(published, tmp_path), tmp_path / "out" / "balanced"
+    old_rows = rows_of(spark, target)
+    local = tmp_path / "local"
+    local.mkdir()
+    process = start(lake, environment={"SPARK_LOCAL_DIRS": str(local)})
+    lost = 0
+    for line in process.stderr:
+        if line.strip("… \n") in ("prune", "sample", "publish"):
+            for _ in range(20):
+                for file in local.rglob("shuffle_*.data"):
+                    file.unlink(missing_ok=True)
+                    lost += 1
+                time.sleep(0.05)
+    process.wait()
+    assert lost, "no shuffle was hit"
+    # Spark does the stage again, or the run ends with an error; the table is old or new.
+    finished_by_the_next(spark, lake, tmp_path, old_rows, expected)
+
+
+def finished_by_the_next(spark, lake, tmp_path, old_rows, expected):
+    """The table is as it was, or as it is to be; another run finishes the job, and only once."""
+    target = tmp_path / "out" / "balanced"
     newest = spark.sql(f"DESCRIBE HISTORY delta.`{target}`").count() - 1
     after = rows_of(spark, target)
     assert newest in (0, 1)

@@ -72,20 +72,3 @@ def test_a_version_whose_files_vacuum_took(spark, lake, tmp_path):
     with pytest.raises(TableError, match="VACUUM may have removed it: leave out version"):
         lb.run(Recipe.load(lake, ["sources.s.version=0"]), spark)
     assert not (tmp_path / "out" / "balanced").exists()
-
-
-@pytest.mark.slow
-def test_a_source_that_changes_while_running(spark, lake, tmp_path):
-    source, target = tmp_path / "source", tmp_path / "out" / "balanced"
-    changed = []
-
-    def progress(stage):
-        if stage == "sample":
-            spark.sql(f"DELETE FROM delta.`{source}` WHERE label = 'rare'")
-            changed.append(stage)
-
-    result = lb.run(Recipe.load(lake), spark, progress)
-    assert changed and result.plan.sources[0].version == 0
-    rows = rows_of(spark, target)
-    assert sum(rows.values()) == 16_000
-    assert sum(n for i, n in rows.items() if i % 100 == 0) == 8_000

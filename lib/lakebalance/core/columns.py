@@ -16,6 +16,19 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def sql_text(value: str) -> str:
+    r"""A text in SQL, whatever is in it.
+
+    Examples
+    --------
+    >>> print(sql_text("a'b\\"))
+    'a\'b\\'
+    """
+    # A dollar may begin a variable of Spark's, which it fills in before it reads SQL.
+    said = value.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
+    return f"'{said}'"
+
+
 def column(name: str) -> Column:
     """The column of exactly this name: dots and spaces in it mean nothing.
 

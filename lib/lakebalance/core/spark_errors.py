@@ -23,6 +23,7 @@ DENIED = re.compile(
     r"Permission denied|AccessControlException|AccessDenied|Mkdirs failed|Read-only file system"
     r"|Operation not permitted|INSUFFICIENT_PERMISSIONS|DELTA_CANNOT_CREATE_LOG_PATH"
 )
+BROKEN = re.compile(r"FAILED_READ_FILE\.NO_HINT\] Encountered error while reading file (\S+)\.\s")
 IN_A_TASK = re.compile(r"lakebalance\.core\.errors\.((?:Recipe|Table)Error): (.*)")
 NOT_THERE = re.compile(r"ModuleNotFoundError: No module named '(lakebalance|rapidfuzz)")
 NOT_ON_WORKERS = {
@@ -67,6 +68,11 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
         return TableError(
             f"{place}: a data file of the pinned version is not there any more; VACUUM may have "
             f"removed it: leave out version, or name a newer one ({first_line(error)[:300]})"
+        )
+    if found := BROKEN.search(text):
+        return TableError(
+            f"{place}: {found[1]} cannot be read; it is broken or half written: restore the file, "
+            "or take its table to an earlier version"
         )
     return None
 

@@ -12,6 +12,7 @@ from lakebalance import __version__
 from lakebalance.core.beside import each
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.registry import method_of
+from lakebalance.core.secrets import hide
 from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
 from lakebalance.erasure.files import old_files, vacuum
 from lakebalance.erasure.marks import as_entries, erase, sought
@@ -161,8 +162,8 @@ class Removal:
     def _signed(self, proof: dict[str, Any]) -> dict[str, Any]:
         """The proof with a hash of all that it says, as the state remembers it."""
         finished = dt.datetime.now(dt.timezone.utc)
-        proof |= {
-            "notes": self.search.notes,
+        proof = hide(proof) | {
+            "notes": hide(self.search.notes),
             "started": self.search.started.isoformat(timespec="seconds"),
             "finished": finished.isoformat(timespec="seconds"),
             "package_version": __version__,

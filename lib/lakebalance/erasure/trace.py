@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from typing import Any
 
-import yaml
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -51,7 +50,7 @@ class Published:
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe that the run had."""
-        return Recipe.model_validate(yaml.safe_load(self.entry["recipe"]))
+        return Recipe.of_yaml(self.entry["recipe"])
 
     @property
     def run(self) -> str:

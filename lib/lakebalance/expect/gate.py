@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, require
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.secrets import hide
 from lakebalance.core.sources import RESERVED, SOURCE, unite
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.recipe.models import Expectation
@@ -51,7 +52,7 @@ class RowCheck:
 
 def title(expectation: Expectation) -> str:
     """An expectation as reports show it: ``Name(column=…, min_value=…)``."""
-    args = ", ".join(f"{k}={v!r}" for k, v in expectation.args.items())
+    args = ", ".join(f"{k}={v!r}" for k, v in hide(expectation.args).items())
     return f"{expectation.expectation}({args})"
 
 

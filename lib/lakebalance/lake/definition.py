@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pyspark.sql import Row
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import quoted
+from lakebalance.core.columns import quoted, sql_text
 from lakebalance.core.tables import Table
-from lakebalance.lake.sql_types import sql_columns, sql_text
+from lakebalance.lake.sql_types import sql_columns
 
 CONSTRAINT = "delta.constraints."
 # Delta counts its columns' numbers itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import quoted
+from lakebalance.core.columns import quoted, sql_text
 
 
 def sql_type(kind: T.DataType) -> str:
@@ -42,16 +42,3 @@ def _declared(field: T.StructField, between: str) -> str:
         said += " NOT NULL"
     comment = field.metadata.get("comment")
     return said if comment is None else f"{said} COMMENT {sql_text(comment)}"
-
-
-def sql_text(value: str) -> str:
-    r"""A text in SQL, whatever is in it.
-
-    Examples
-    --------
-    >>> print(sql_text("a'b\\"))
-    'a\'b\\'
-    """
-    # A dollar may begin a variable of Spark's, which it fills in before it reads SQL.
-    said = value.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
-    return f"'{said}'"

@@ -18,7 +18,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, DataFrameWriter, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column
+from lakebalance.core.columns import column, sql_text
+from lakebalance.core.errors import TableError
+from lakebalance.core.secrets import hide, reveal
 from lakebalance.core.spark_errors import is_conflict
 from lakebalance.core.tables import MAPPING, Table, detail, needs_mapping, newest_version
 
@@ -29,8 +31,13 @@ LEDGER = pa.schema(
      ("result", pa.string())]
 )  # fmt: skip
 TRIES = 8
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 # Not a name that the rows put aside may have themselves.
 RUN = "lb_run_id"
+
+
+class BrokenEntry(TableError):
+    """A line of the ledger that somebody else has written over."""
 
 
 @dataclass(frozen=True)
@@ -93,27 +100,44 @@ class State:
 
         again_on_conflict(clear)
 
-    def record(self, spark: SparkSession, entry: Mapping[str, Any]) -> None:
+    def record(self, spark: SparkSession, entry: Mapping[str, Any], *, anew: bool = False) -> None:
         """Write a finished run into the ledger; a second time changes nothing.
 
         Parameters
         ----------
         entry : run_id, name, target, version, rows, started, plan, recipe, result.
+        anew : in place of what the ledger has of the run.
         """
+        entry = hide(entry)
         row = {
             **entry,
-            "finished": dt.datetime.now(dt.timezone.utc),
+            "finished": self._now(spark, entry["target"]),
             "plan": json.dumps(entry["plan"]),
             "result": json.dumps(entry["result"]),
         }
         df = spark.createDataFrame(pa.Table.from_pylist([row], schema=LEDGER))
-        writer = (
-            df.write.format("delta")
-            .mode("append")
-            .option("txnAppId", f"lakebalance-ledger-{entry['run_id']}-{entry['target']}")
-            .option("txnVersion", entry["version"])
-        )
+        writer = df.write.format("delta")
+        if anew:
+            own = [f"{name} = {sql_text(entry[name])}" for name in ("run_id", "target")]
+            writer = writer.mode("overwrite").option("replaceWhere", " AND ".join(own))
+        else:
+            writer = (
+                writer.mode("append")
+                .option("txnAppId", f"lakebalance-ledger-{entry['run_id']}-{entry['target']}")
+                .option("txnVersion", entry["version"])
+            )
         again_on_conflict(lambda: writer.save(self.table("ledger").name))
+
+    def _now(self, spark: SparkSession, target: str) -> dt.datetime:
+        """The time, after that of all runs to the target: clocks jump, their order must not."""
+        now, runs = dt.datetime.now(dt.timezone.utc), self.runs(spark)
+        if runs is None:
+            return now
+        own = runs.where(F.col("target") == F.lit(target)).agg(F.unix_micros(F.max("finished")))
+        last = own.collect()[0][0]
+        if last is None:
+            return now
+        return max(now, EPOCH + dt.timedelta(microseconds=last + 1))
 
     def runs(self, spark: SparkSession) -> DataFrame | None:
         """The ledger, newest first; None before the first run."""
@@ -138,7 +162,7 @@ class State:
         if runs is None:
             return None
         for name, value in conditions:
-            runs = runs.where(F.col(name) == F.lit(value))
+            runs = runs.where(F.col(name) == F.lit(hide(value)))
         rows = runs.limit(1).collect()
         return _entry(rows[0]) if rows else None
 
@@ -154,8 +178,15 @@ class State:
 
 
 def _entry(row: Row) -> dict[str, Any]:
-    """A line of the ledger, JSON read."""
-    return {**row.asDict(), **{name: json.loads(row[name]) for name in ("plan", "result")}}
+    """A line of the ledger, JSON read; the recipe's text is as ``Recipe.of_yaml`` takes it."""
+    try:
+        read = {name: json.loads(row[name]) for name in ("plan", "result")}
+    except (TypeError, ValueError) as error:
+        raise BrokenEntry(
+            f"what the ledger has of run {row['run_id']} to {row['target']} cannot be read "
+            f"({error}); run its recipe again at the versions that it had, which writes it anew"
+        ) from error
+    return {**row.asDict(), **reveal({"target": row["target"], **read})}
 
 
 def _writer(df: DataFrame, run: str) -> DataFrameWriter:

@@ -16,6 +16,7 @@ from pydantic import (
 
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
+from lakebalance.core.secrets import hide, reveal
 from lakebalance.core.split import TRAIN
 from lakebalance.recipe.drift import Drift
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
@@ -340,12 +341,24 @@ class Recipe(Part):
         return load(Path(path), sets, environ)
 
     def to_yaml(self) -> str:
-        """The recipe as YAML; loading it again gives an equal recipe."""
+        """The recipe as YAML, secrets as ``${secret:NAME}``; loading it gives an equal recipe."""
         import yaml
 
         data = self.model_dump(mode="json", exclude_defaults=True)
         data["sample"] = self.sample.model_dump(mode="json", exclude_none=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(hide(data), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def of_yaml(cls, text: str) -> Recipe:
+        """The recipe that ``to_yaml`` wrote, with the environment's secrets in it.
+
+        Raises
+        ------
+        RecipeError : the environment does not have one.
+        """
+        import yaml
+
+        return cls.model_validate(reveal(yaml.safe_load(text)))
 
     @property
     def hash(self) -> str:

@@ -9,17 +9,20 @@ from dataclasses import replace
 from typing import Any
 
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.secrets import is_secret, keep
 from lakebalance.recipe.source_text import Path, SourceText, parse
 
-VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
+VARIABLE = re.compile(r"\$\$\{|\$\{(secret:)?([A-Za-z_]\w*)(?::-([^}]*))?\}")
 
 
 def expand_environment(source: SourceText, environ: Mapping[str, str]) -> SourceText:
     """Replace ``${NAME}`` and ``${NAME:-default}`` in text values; ``$${`` stays ``${``.
 
+    What ``${secret:NAME}`` says, or a name as secrets have, is kept out of all that is written.
+
     Raises
     ------
-    RecipeError : a variable without a default is not set.
+    RecipeError : a variable without a default is not set, or a secret is too short to be hidden.
     """
 
     def expand(value: Any, path: Path) -> Any:
@@ -33,13 +36,15 @@ def expand_environment(source: SourceText, environ: Mapping[str, str]) -> Source
         def replaced(found: re.Match[str]) -> str:
             if found[0] == "$${":
                 return "${"
-            text = environ.get(found[1], found[2])
+            asked, name, default = found.groups()
+            text = environ.get(name, default)
             if text is None:
                 raise RecipeError(
-                    f"{source.where(path)}: environment variable {found[1]} is not set; set it, "
-                    f"or write ${{{found[1]}:-default}}"
+                    f"{source.where(path)}: environment variable {name} is not set; set it, "
+                    f"or write ${{{name}:-default}}"
                 )
-            return text
+            is_kept = name in environ and (asked or is_secret(name))
+            return keep(name, text) if is_kept else text
 
         return VARIABLE.sub(replaced, value)
 
