@@ -25,6 +25,7 @@ from lakebalance.fairness_gates import counts_output
 from lakebalance.frames import Frames
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of
+from lakebalance.lineage.sending import told
 from lakebalance.planning import counted, judged, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
 from lakebalance.publish.state import State
@@ -105,7 +106,14 @@ def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -
 
 
 def carry_out(frames: Frames, progress: Progress | None = None) -> Result:
-    """Run a recipe over its sources as ``frames`` pin them; see ``run``."""
+    """Run a recipe over its sources as ``frames`` pin them, and tell of it; see ``run``."""
+    with told(frames) as tell:
+        result = _carried_out(frames, progress)
+        tell(result)
+    return result
+
+
+def _carried_out(frames: Frames, progress: Progress | None) -> Result:
     started = dt.datetime.now(dt.timezone.utc)
     watch, recipe, spark = Stopwatch(progress), frames.recipe, frames.spark
     state = state_of(recipe)
