@@ -1,5 +1,6 @@
 """One Spark session for all tests, and small Delta tables."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,11 @@ TESTS = Path(__file__).parent
 TOGETHER = [TESTS / "jobs", TESTS / "faults"]
 # These need no session and are short: what comes last fills up whichever process is done first.
 LAST = [TESTS / "allocate", TESTS / "recipe", TESTS / "report", TESTS.parent / "lib"]
+
+# Tests run each query once or twice: Java's optimising compiler takes more than it gives. Without
+# it, Java has room for 48 MB of compiled code: Spark needs more, or all is compiled anew.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m"
+os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
 
 
 @pytest.hookimpl(tryfirst=True)

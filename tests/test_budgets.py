@@ -294,6 +294,7 @@ def test_phases_in_order_go_on_and_each_is_within_a_row_of_its_units(spark, path
     assert result.plan.to_dict()["outputs"] == plan.to_dict()["outputs"]
 
 
+@pytest.mark.slow
 def test_rows_are_drawn_as_long_as_they_are_within_their_part(spark, path, tmp_path):
     """By hand: all arrivals of all rows in order, until the next is more than is left."""
     from lakebalance.frames import Frames
@@ -331,6 +332,7 @@ def test_rows_are_drawn_as_long_as_they_are_within_their_part(spark, path, tmp_p
         assert fate["copies"] == copies[fate["row"]["id"]]
 
 
+@pytest.mark.slow
 def test_weights_make_a_budget_in_units(spark, path, tmp_path):
     allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}
     recipe = asked(path, tmp_path, allocate, sample={"method": "weight"})
@@ -374,6 +376,7 @@ def test_bad_amounts_are_refused_with_keys_and_what_to_write(spark, table, tmp_p
         lb.plan(asked(path, tmp_path, allocate, sources=where), spark)
 
 
+@pytest.mark.slow
 def test_rows_with_equal_keys_and_rows_of_no_units(spark, table, tmp_path):
     rows = [(7, "a", 10)] * 9 + [(i, "b", 0) for i in range(5)]
     path = table("equal", rows, "id long, g string, n long")

@@ -151,6 +151,7 @@ def test_rows_that_cannot_be_compared_are_named(spark, table, recipe, case):
         lb.plan(asked, spark)
 
 
+@pytest.mark.slow
 def test_covariates_that_say_nothing_do_no_harm(spark, table, recipe):
     rows = [(i, i % 3 == 0, 5.0, None, "k", float(i % 7)) for i in range(60)]
     names = ["same", "empty", "one", "x"]

@@ -156,6 +156,7 @@ def test_errors_say_what_to_write_instead(spark, recipe, source, gate, message):
         lb.plan(recipe_of(recipe, source, [{**PARITY, "outcome": LATE, **gate}]), spark)
 
 
+@pytest.mark.slow
 def test_phases_in_one_table_are_all_judged(spark, recipe, source, tmp_path):
     gates = [{**PARITY, "outcome": LATE}, {**PARITY, "outcome": "late"}]
     phases = [{"name": "last", "rows": 200, "balance": {"by": ["the.g"], "method": "equal"}}]
@@ -168,6 +169,7 @@ def test_phases_in_one_table_are_all_judged(spark, recipe, source, tmp_path):
     assert known.number == counted.number == pytest.approx(gap(rates_in(published)))
 
 
+@pytest.mark.slow
 def test_synthetic_rows_are_judged_as_they_are_made(spark, recipe, source, tmp_path):
     sample = {"method": "smote", "features": ["x"], "k_neighbors": 2}
     gate = {**PARITY, "groups": ["guess"], "outcome": "`the.g` = 'c'"}

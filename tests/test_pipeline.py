@@ -144,6 +144,7 @@ def test_quarantine_keeps_every_reason(spark, table, recipe):
     assert {r["id"]: len(r["lb_reasons"]) for r in kept} == {2: 2, 3: 1}
 
 
+@pytest.mark.slow
 def test_rows_of_any_columns_are_put_aside(spark, recipe, tmp_path):
     """Names that Parquet has not, also where an earlier run's had none; one that is ours too."""
     expect = {

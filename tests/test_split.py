@@ -235,6 +235,7 @@ def test_no_table_stays_where_one_cannot_be_written(spark, table, recipe, monkey
     assert lb.run(asked, spark).rows == 300 and made(asked, "test")
 
 
+@pytest.mark.slow
 def test_a_finished_run_does_nothing_and_makes_up_for_what_was_lost(spark, published, made):
     asked, _, done = published
     again = lb.run(asked, spark)

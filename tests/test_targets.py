@@ -24,6 +24,7 @@ PROPERTIES = {
 }
 
 
+@pytest.mark.slow
 def test_properties_constraints_and_columns_of_a_target_stay(spark, recipe, table, tmp_path):
     source = {"name": "s", "table": table("s", ROWS, "id long, label string, x double")}
     target = Table(str(tmp_path / "out"))

@@ -6,7 +6,6 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os.path import commonprefix
 from typing import Any
 
 from rich.console import Console
@@ -69,21 +68,6 @@ def first_of(*columns: str, rows: Sequence[tuple[str, ...]], of: int | None = No
     more = (len(rows) if of is None else of) - MOST_LINES
     if more > 0:
         out.print(f"and {more:,} more; --json has them all")
-
-
-def common_folder(tables: Sequence[str]) -> str:
-    """The folder that all tables lie below, with a slash at its end; empty where there is none.
-
-    Examples
-    --------
-    >>> common_folder(["/lake/a/b", "/lake/c"]), common_folder(["/lake/a", "catalog.name"])
-    ('/lake/', '')
-    """
-    if not tables or not all("/" in table for table in tables):
-        return ""
-    folders = [table.rpartition("/")[0] + "/" for table in tables]
-    # By characters, as tables may be URIs; what is left after the last slash is no folder.
-    return commonprefix(folders).rpartition("/")[0] + "/"  # noqa: RUF071
 
 
 def warn(text: str) -> None:

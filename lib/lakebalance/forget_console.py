@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lakebalance.console import common_folder, first_of, out, table_of, warn
+from lakebalance.console import first_of, out, table_of, warn
 from lakebalance.core.labels import group_text
+from lakebalance.core.paths import common_folder
 
 
 def show_forget(data: Mapping[str, Any]) -> None:

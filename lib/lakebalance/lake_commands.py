@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,12 +13,18 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.lake_options import absolute, aliases
 from lakebalance.lake_options import options as options_of
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Find tables that hold each other's rows. Example: lakebalance lake scan data --state s",
 )
 
 State = Annotated[str, typer.Option(help="The folder for what is found, of your own choice.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write an HTML file with the tables as a picture.")
+]
 
 
 @app.command()
@@ -50,6 +56,7 @@ def graph(
     risk: Annotated[float, typer.Option(help="The most risk of not noticing it.")] = 0.001,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     verify: Annotated[bool, typer.Option(help="Compare all rows of what is left.")] = False,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Say which tables hold which. Example: lakebalance lake graph --state lake_state --verify"""
@@ -63,7 +70,10 @@ def graph(
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.containment import graph as graph_of
 
-        data = graph_of(spark, absolute([state])[0], options, show).to_dict()
+        folder = absolute([state])[0]
+        data = graph_of(spark, folder, options, show).to_dict()
+        if report:
+            _write_report(spark, folder, report, graph=data)
     if as_json:
         print_json(data)
     else:
@@ -84,6 +94,7 @@ def plan(
     access: Annotated[Path | None, typer.Option(help="CSV of table,reads a month.")] = None,
     keep: Annotated[list[str], typer.Option(help="A table to keep in any case.")] = [],  # noqa: B006
     verify: Annotated[bool, typer.Option(help="Compare all rows of what would go.")] = True,
+    report: Report = None,
     as_json: Json = False,
 ) -> None:
     """Say which tables could go; drops none. Example: lakebalance lake plan --state lake_state"""
@@ -98,19 +109,29 @@ def plan(
         from lakebalance.lake.planning import plan as plan_of
         from lakebalance.lake.planning import reads_in
 
+        folder = absolute([state])[0]
         data = plan_of(
             spark,
-            absolute([state])[0],
+            folder,
             prices,
             reads={} if access is None else reads_in(access),
             keep=absolute(keep),
             verify=verify,
             progress=show,
         ).to_dict()
+        if report:
+            _write_report(spark, folder, report, plan=data)
     if as_json:
         print_json(data)
     else:
         lake_console.show_plan(data, state)
+
+
+def _write_report(spark: SparkSession, folder: str, path: Path, **found: dict[str, Any]) -> None:
+    from lakebalance.lake_report import write_report
+
+    write_report(spark, folder, path, **found)
+    console.err.print(f"report: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lakebalance.console import common_folder, first_of, out, warn
+from lakebalance.console import first_of, out, warn
+from lakebalance.core.paths import common_folder
 from lakebalance.report.numbers import cell, count, seconds, share
+from lakebalance.report.sizes import money, size
 
 REASONS = {
     "rows": "more rows than the parent",
@@ -176,31 +178,6 @@ def _how_good(cost: Mapping[str, float]) -> str:
     if cost["bound"] >= cost["after"] * (1 - 1e-6):
         return "no choice costs less."
     return f"no choice costs less than {money(cost['bound'])}."
-
-
-def size(n: int) -> str:
-    """Bytes for people.
-
-    Examples
-    --------
-    >>> size(0), size(1234), size(5_600_000), size(7 * 10**12)
-    ('0 B', '1.2 kB', '5.6 MB', '7.0 TB')
-    """
-    value, units = float(n), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{n} B" if units[0] == "B" else f"{value:,.1f} {units[0]}"
-
-
-def money(value: float) -> str:
-    """An amount in the user's currency.
-
-    Examples
-    --------
-    >>> money(1234.5), money(0.000123456), money(0)
-    ('1,234.50', '0.000123', '0')
-    """
-    return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
 def _shortened(paths: Sequence[str]) -> Any:

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from lakebalance import job, lake
 from lakebalance.lake.planning import reads_in
 from lakebalance.lake_options import absolute, aliases, options
+from lakebalance.lake_report import write_report
 
 Done = tuple[dict[str, Any], str, int]
 NUMBERS: dict[str, dict[str, Callable[[str], float]]] = {
@@ -39,6 +40,8 @@ def parser(description: str | None) -> ArgumentParser:
     of_step["graph"].add_argument("--alias", action="append", default=[])
     for flag in ("--ignore-case", "--verify"):
         of_step["graph"].add_argument(flag, action="store_true")
+    for name in ("graph", "plan"):
+        of_step[name].add_argument("--report", type=Path, help="an HTML file with a picture")
     of_step["plan"].add_argument("--access", type=Path)
     of_step["plan"].add_argument("--keep", action="append", default=[])
     of_step["apply"].add_argument("plan")
@@ -69,6 +72,8 @@ def _graph(args: Namespace, spark: SparkSession) -> Done:
     values = {**_numbers(args), "aliases": aliases(args.alias), "ignore_case": args.ignore_case}
     wanted = options(lake.Narrowing, {**values, "verify": args.verify})
     data = lake.graph(spark, _state(args), wanted, _show).to_dict()
+    if args.report:
+        write_report(spark, _state(args), args.report, graph=data)
     return data, _lines(data["edges"], "child", "parent", "rows_compared", "verified"), 0
 
 
@@ -77,6 +82,8 @@ def _plan(args: Namespace, spark: SparkSession) -> Done:
     prices = options(lake.Prices, _numbers(args))
     keep = absolute(args.keep)
     data = lake.plan(spark, _state(args), prices, reads=reads, keep=keep, progress=_show).to_dict()
+    if args.report:
+        write_report(spark, _state(args), args.report, plan=data)
     lines = _lines(data["tables"], "action", "table", "rebuild_from", "bytes")
     return data, f"plan\t{data['plan']}\n{lines}", 0
 

@@ -125,6 +125,7 @@ def test_columns_of_any_type_are_grouped_hashed_and_published(spark, recipe, tmp
     assert spark.read.format("delta").load(result.table).columns == kept
 
 
+@pytest.mark.slow
 def test_parquet_and_delta_together(spark, table, recipe, tmp_path):
     spark.createDataFrame(ROWS, SCHEMA).write.parquet(str(tmp_path / "p"))
     parquet = {"name": "p", "table": str(tmp_path / "p"), "format": "parquet"}

@@ -336,6 +336,7 @@ def test_sources_can_be_compared(spark, recipe, moved):
         plan(against={"version": 9}, source="new")
 
 
+@pytest.mark.slow
 def test_rows_that_are_forgotten_are_not_compared_with(spark, recipe, moved):
     asked = drifting(recipe, moved, {"version": 0}, min_rows=1)
     lb.run(asked, spark)

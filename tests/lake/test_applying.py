@@ -157,6 +157,7 @@ def test_what_is_killed_is_whole_or_done_by_applying_it_again(spark, lakes, monk
     assert not multiset(spark, lakes.copy)
 
 
+@pytest.mark.slow
 def test_by_command_with_a_table_that_cannot_be_read(spark, lakes, call, tmp_path):
     plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
     (tmp_path / "some/_delta_log" / f"{0:020}.json").write_text("{")

@@ -143,8 +143,10 @@ def test_a_table_that_is_written_during_a_scan_is_as_it_was_when_listed(spark, t
 @pytest.mark.slow
 def test_graph_and_plan_by_command(call, folder, scanned):
     state = folder / "state"
-    code, text, err = call("graph", "--state", state, "--json", "--verify")
+    pages = [folder / "graph.html", folder / "plan.html"]
+    code, text, err = call("graph", "--state", state, "--json", "--verify", "--report", pages[0])
     assert code == 0, err
+    assert "min–max" in pages[0].read_text() and "1 cluster of tables" in pages[0].read_text()
     found = json.loads(text)
     held = {(short(e["child"]), short(e["parent"])) for e in found["edges"]}
     full = {"base", "copy"}
@@ -162,10 +164,13 @@ def test_graph_and_plan_by_command(call, folder, scanned):
     assert found["problems"] == []
 
     code, text, err = call(
-        "plan", "--state", state, "--json", "--keep", folder / "lake/int", "--reads", "0.01"
-    )
+        "plan", "--state", state, "--json", "--keep", folder / "lake/int", "--reads", "0.01",
+        "--report", pages[1],
+    )  # fmt: skip
     assert code == 0, err
     plan = json.loads(text)
+    shown = pages[1].read_text()
+    assert plan["plan"] in shown and shown.count('<path d="') >= len(plan["tables"]) - 2
     dropped = {short(t["table"]): short(t["rebuild_from"]) for t in plan["tables"]
                if t["action"] == "drop"}  # fmt: skip
     assert set(dropped) >= {"narrow", "some", "noted", "mapped"}
@@ -190,8 +195,10 @@ def test_what_a_sample_overlooks_is_not_planned(call, folder, spark):
     assert {short(e["parent"]) for e in near} == {"base"}
     assert all(5 <= e["distinct_compared"] < 200 and e["risk"] < 0.001 for e in near)
     assert not any(e["verified"] for e in near)
-    text = " ".join(call("plan", "--state", state, "--reads", "0.01")[1].split())
-    assert "near is not wholly in" in text
+    page = folder / "overlooked.html"
+    text = " ".join(call("plan", "--state", state, "--reads", "0.01", "--report", page)[1].split())
+    assert "near is not wholly in" in text and "is not wholly in" in page.read_text()
+    assert "0 clusters" in page.read_text()
     assert "no choice costs less. Nothing was dropped." in text
     assert "(not verified)" not in text
 

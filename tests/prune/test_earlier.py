@@ -180,6 +180,7 @@ def test_what_a_rollback_undoes_is_not_in_the_index(spark, batches, tmp_path):
     assert lb.plan(batches(2), spark).diagnostics[0]["rows"] == [["texts", 2, 6]]
 
 
+@pytest.mark.slow
 def test_rows_of_a_batch_go_for_equal_ones_of_those_before(spark, batches):
     step = {"method": "exact", "columns": ["text"], "index": "texts"}
     first = lb.run(batches(0, prune=[step]), spark)

@@ -98,6 +98,7 @@ LABELS = [["a"]] * 60 + [["b", "a"]] * 20 + [[ODD, "a"]] * 4 + [["a", ODD, None]
 LABELS += [[ODD], [], None]
 
 
+@pytest.mark.slow
 def test_an_array_is_split_exactly_after_it_is_balanced(spark, table, recipe):
     path = table(
         "t", [(i, x, i * 0.5) for i, x in enumerate(LABELS)], "id int, l array<string>, x double"

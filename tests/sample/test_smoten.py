@@ -202,6 +202,7 @@ def expected_children(rows, keys):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_makes_what_the_votes_say(spark, source, recipe, rows, by_key, tmp_path):
     asked = recipe(source, allocate=TO_MAX, sample={**SMOTEN, "blank": ["x"]})
     result = lb.run(asked, spark)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from os.path import commonprefix
 from pathlib import Path
 
 
@@ -14,3 +16,18 @@ def from_root(path: str) -> str:
     ('/lake/flights', 's3://bucket/lake')
     """
     return path if ":/" in path else str(Path(path).resolve())
+
+
+def common_folder(tables: Sequence[str]) -> str:
+    """The folder that all tables lie below, with a slash at its end; empty where there is none.
+
+    Examples
+    --------
+    >>> common_folder(["/lake/a/b", "/lake/c"]), common_folder(["/lake/a", "catalog.name"])
+    ('/lake/', '')
+    """
+    if not tables or not all("/" in table for table in tables):
+        return ""
+    folders = [table.rpartition("/")[0] + "/" for table in tables]
+    # By characters, as tables may be URIs; what is left after the last slash is no folder.
+    return commonprefix(folders).rpartition("/")[0] + "/"  # noqa: RUF071
