@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import NumericType
+from pyspark.sql import types as T
 
 from lakebalance.core.clusters import check_clusters
 from lakebalance.core.columns import kinds, require
@@ -42,6 +44,7 @@ def check_columns(frames: Frames) -> None:
         rows = rows.withColumn(publish.source_column, F.lit(""))
     _check_order(recipe, rows)
     require(rows, publish.partition_by, "publish.partition_by")
+    _check_partitions(rows, publish.partition_by)
     require(rows, publish.cluster_by, "publish.cluster_by")
     check_drifts(frames)
     check_fairness(frames)
@@ -52,6 +55,16 @@ def check_columns(frames: Frames) -> None:
         cut = [name for bins in frames.bins for name in bins.columns]
         deciding = [*recipe.by, *cut, *divided]
         check(frames.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
+
+
+def _check_partitions(rows: DataFrame, names: Sequence[str]) -> None:
+    kind_of = kinds(rows)
+    for name in names:
+        if isinstance(kind_of[name], T.BinaryType):
+            raise RecipeError(
+                f'publish.partition_by: "{name}" is binary, and Delta keeps values that it '
+                "partitions by as texts, which not all bytes are; leave it out, or use cluster_by"
+            )
 
 
 def _check_order(recipe: Recipe, rows: DataFrame) -> None:
@@ -67,7 +80,7 @@ def _check_order(recipe: Recipe, rows: DataFrame) -> None:
     kind_of = kinds(rows)
     for name, score in order.scores.items():
         require(rows, [score.column], f"order.scores.{name}.column")
-        if not isinstance(kind_of[score.column], NumericType):
+        if not isinstance(kind_of[score.column], T.NumericType):
             raise RecipeError(
                 f'order.scores.{name}.column: "{score.column}" is '
                 f"{kind_of[score.column].simpleString()}; a score is a column of numbers"

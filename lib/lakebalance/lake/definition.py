@@ -10,8 +10,8 @@ from pyspark.sql import Row
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import quoted, sql_text
+from lakebalance.core.sql_types import sql_columns
 from lakebalance.core.tables import Table
-from lakebalance.lake.sql_types import sql_columns
 
 CONSTRAINT = "delta.constraints."
 # Delta counts its columns' numbers itself.

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from lakebalance.core.columns import quoted
+from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.spark_errors import for_users, is_conflict
+from lakebalance.core.sql_types import nullable, sql_columns
 from lakebalance.core.tables import (
     MAINTENANCE,
     MAPPING,
@@ -26,6 +29,11 @@ from lakebalance.core.tables import (
     run_of_commit,
 )
 
+# What a task says, as an error of ours: core.spark_errors finds it in Spark's.
+EMPTY = (
+    'lakebalance.core.errors.TableError: publish.partition_by: "{}" has empty texts, of which '
+    "Delta makes null where it partitions by them; leave it out, or use cluster_by"
+)
 BROKEN = re.compile(r"(?:CHECK|NOT NULL) constraint .*")
 OTHER_SCHEMA = re.compile(r"mismatch|DELTA_FAILED_TO_MERGE_FIELDS", re.IGNORECASE)
 
@@ -84,6 +92,7 @@ def write(
     if layout.cluster_by and newest_version(spark, target) is None:
         _create_clustered(df, target, layout)
     before = newest_version(spark, target)
+    df = _without_empty_texts(df, layout.partition_by)
     writer = _writer(df, run, layout, before, notes or {})
     try:
         _save(writer, target)
@@ -125,6 +134,24 @@ def _writer(
         gather = "false" if layout.in_order else "true"
         writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", gather)
     return writer
+
+
+def _without_empty_texts(df: DataFrame, names: Sequence[str]) -> DataFrame:
+    """The rows, whose write fails where one has an empty text to be partitioned by.
+
+    Delta would take it for null, and say nothing.
+    """
+    fields = [field for field in df.schema if field.name in names]
+    texts = {field.name: field for field in fields if isinstance(field.dataType, T.StringType)}
+    if not texts:
+        return df
+    checked = {
+        name: F.when(column(name) == "", F.raise_error(F.lit(EMPTY.format(name))))
+        .otherwise(column(name))
+        .alias(name, metadata=field.metadata)
+        for name, field in texts.items()
+    }
+    return df.select(*[checked.get(name, column(name)) for name in df.columns])
 
 
 def _lost(target: Table) -> TableError:
@@ -201,10 +228,11 @@ def _save(writer: DataFrameWriter, target: Table) -> None:
 
 
 def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
-    columns = ", ".join(f"{_listed([f.name])} {f.dataType.simpleString()}" for f in df.schema)
+    schema = nullable(df.schema)
+    assert isinstance(schema, T.StructType)
     mapped = f" TBLPROPERTIES ('{MAPPING}' = 'name')" if needs_mapping(df.schema) else ""
     df.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS {target.sql} ({columns}) USING delta "
+        f"CREATE TABLE IF NOT EXISTS {target.sql} ({sql_columns(schema)}) USING delta "
         f"CLUSTER BY ({_listed(layout.cluster_by)}){mapped}"
     )
 

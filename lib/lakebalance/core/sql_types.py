@@ -36,6 +36,27 @@ def sql_columns(schema: T.StructType) -> str:
     return ", ".join(_declared(field, " ") for field in schema.fields)
 
 
+def nullable(kind: T.DataType) -> T.DataType:
+    """A type that takes null in all places, as the columns of a new Delta table do.
+
+    Examples
+    --------
+    >>> nullable(T.ArrayType(T.StructType().add("a", T.LongType(), False), False)).simpleString()
+    'array<struct<a:bigint>>'
+    >>> nullable(T.StructType().add("a", T.LongType(), False)).fields[0].nullable
+    True
+    """
+    if isinstance(kind, T.StructType):
+        return T.StructType(
+            [T.StructField(f.name, nullable(f.dataType), True, f.metadata) for f in kind.fields]
+        )
+    if isinstance(kind, T.ArrayType):
+        return T.ArrayType(nullable(kind.elementType), True)
+    if isinstance(kind, T.MapType):
+        return T.MapType(nullable(kind.keyType), nullable(kind.valueType), True)
+    return kind
+
+
 def _declared(field: T.StructField, between: str) -> str:
     said = f"{quoted(field.name)}{between}{sql_type(field.dataType)}"
     if not field.nullable:
