@@ -10,11 +10,12 @@ from lakebalance.core.counts import count_groups
 from lakebalance.core.histograms import binned, find_scales
 from lakebalance.core.progress import Stopwatch
 from lakebalance.expect.drift import drift
+from lakebalance.expect.gate import Gate
 from lakebalance.frames import Frames
 from lakebalance.pipeline import with_thresholds
 from lakebalance.planning import counted, planned
 from lakebalance.recipe.drift import Drift
-from lakebalance.recipe.models import Phase
+from lakebalance.recipe.models import Expectation, Phase
 from lakebalance.sample.thresholds import GROUP, HASH
 
 
@@ -127,3 +128,38 @@ def test_drift_reads_each_side_once_for_counts_and_only_its_columns(spark, wide,
     assert scans(binned(rows, scales, ["label"]), capsys) == [
         "struct<label:string,x:double,c1:string>"
     ]
+
+
+def test_jobs_of_a_suite_are_few(spark, wide):
+    """20 expectations, 10 of rows and 10 of all rows: two jobs, as of each half one aggregate."""
+    rows = Frames(wide, spark).branches
+    args = [{"column": f"c{i}", "regex": "^c"} for i in range(8)]
+    named = [("ExpectColumnValuesToMatchRegex", own) for own in args]
+    named += [("ExpectColumnValuesToNotBeNull", {"column": "x", "row_condition": "id > 3"})]
+    named += [("ExpectColumnPairValuesToBeEqual", {"column_A": "c0", "column_B": "c0"})]
+    named += [("ExpectColumnMeanToBeBetween", {"column": "x", "min_value": 1})]
+    named += [("ExpectColumnMaxToBeBetween", {"column": c, "min_value": 1}) for c in ("x", "id")]
+    named += [("ExpectColumnMinToBeBetween", {"column": c, "max_value": 1}) for c in ("x", "id")]
+    named += [("ExpectColumnSumToBeBetween", {"column": c, "min_value": 1}) for c in ("x", "id")]
+    named += [("ExpectTableRowCountToEqual", {"value": 5000})]
+    named += [("ExpectTableColumnCountToEqual", {"value": 20})]
+    named += [("ExpectColumnToExist", {"column": "c1"})]
+    asked = {
+        str(i): Expectation(expectation=name, args=own, on_fail="warn")
+        for i, (name, own) in enumerate(named)
+    }
+    assert len(asked) == 20
+    verdicts = []
+
+    def judge():
+        gate = Gate(rows, asked)
+        sums = [F.count_if(c).alias(name) for name, c in gate.counted.items()]
+        counts = gate.flagged[0].agg(F.count(F.lit(1)).alias("rows"), *sums).collect()[0].asDict()
+        verdicts.extend(gate.verdicts(counts, counts["rows"]))
+
+    # What Spark starts for one aggregate: a job for each of its two stages, and Delta's.
+    one = jobs_of(spark, lambda: rows[0].agg(F.sum("x")).collect())
+    jobs = jobs_of(spark, judge)
+    print(f"jobs: one aggregate {one}, a suite of 20 expectations {jobs}")
+    assert all(verdict.success for verdict in verdicts) and len(verdicts) == 20
+    assert jobs <= 2 * one

@@ -37,7 +37,7 @@ def cautions(
     found = [
         *[("empty_source", f'source "{n}" has no rows') for n, rows in rows_of.items() if not rows],
         *[("content_key", _keyless(s.name)) for s in frames.pinned if s.key is None],
-        *[(v.kind, _failed(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
+        *[(v.kind, failed_text(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
         *_too_full(frames),
         *_one_group(recipe.by, groups),
         *copies_without_split(recipe, groups),
@@ -56,7 +56,8 @@ def _keyless(source: str) -> str:
     )
 
 
-def _failed(verdict: Verdict) -> str:
+def failed_text(verdict: Verdict) -> str:
+    """What is said of a gate that failed."""
     of = f" on {verdict.unexpected:,} of {verdict.rows:,} rows" if verdict.unexpected else ""
     found = f": {verdict.measured}" if verdict.measured else ""
     return f"{verdict.expectation} failed{of}{found}"

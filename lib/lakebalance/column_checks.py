@@ -16,6 +16,7 @@ from lakebalance.core.sources import KEY, SOURCE
 from lakebalance.drift_gates import check_drifts
 from lakebalance.fairness_gates import check_fairness
 from lakebalance.frames import Frames
+from lakebalance.output_gates import check_output_expectations
 from lakebalance.projections import Slicing
 from lakebalance.projections import check_columns as check_embeddings
 from lakebalance.pruning import check_steps
@@ -48,6 +49,7 @@ def check_columns(frames: Frames) -> None:
     require(rows, publish.cluster_by, "publish.cluster_by")
     check_drifts(frames)
     check_fairness(frames)
+    check_output_expectations(frames)
     check_steps(frames)
     check = method_of("sample", recipe.sample).check_columns
     if check is not None:

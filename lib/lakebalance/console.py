@@ -132,7 +132,7 @@ def show_gates(data: Mapping[str, Any]) -> None:
     gates = data["gates"]
     if not gates:
         return
-    measured = ["measured"] if any(g.get("number") is not None for g in gates) else []
+    measured = ["measured"] if any(g.get("worst") for g in gates) else []
     table_of(
         "expectation", "unexpected", *measured, "on fail", "met",
         rows=[

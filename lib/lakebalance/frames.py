@@ -179,7 +179,7 @@ class Frames:
     @cached_property
     def gate(self) -> Gate:
         """The recipe's expectations bound to the rows."""
-        return Gate(self.branches, self.recipe.expect.expectations)
+        return Gate(self.branches, self.recipe.expectations("before"))
 
     @property
     def unique_keys(self) -> bool:

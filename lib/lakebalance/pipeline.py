@@ -73,7 +73,7 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
         frames.indexes = Indexes(state, spark, recipe, frames.run_id)
     census, verdicts = counted(frames, watch)
     made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
-    if counts_output(frames):
+    if counts_output(frames) or recipe.expectations("after"):
         made = with_thresholds(frames, made, left)
     return judged(frames, watch, prepared(frames, watch, made, left), left)
 

@@ -24,6 +24,7 @@ from lakebalance.embeddings import with_projections
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.fairness_gates import measured_before, with_fairness
 from lakebalance.frames import Frames, shares_of
+from lakebalance.output_gates import with_output_expectations
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import (
     Plan,
@@ -177,7 +178,8 @@ def judged(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataFrame]) 
     ------
     GateError : one failed that stops a run.
     """
-    found = with_fairness(frames, watch, plan, left)
+    found = with_output_expectations(frames, watch, plan, left)
+    found = with_fairness(frames, watch, found, left)
     _stop(found.gates)
     return found
 

@@ -1,4 +1,4 @@
-"""Runs Great Expectations on a frame: whole-table verdicts, and per-row conditions.
+"""Runs Great Expectations on frames: rows set aside and counted, and verdicts.
 
 What an expectation means is Great Expectations' alone: a row is unexpected where its own condition
 metric says so. That condition is a Spark Column, so that rows can be set aside in the scan that
@@ -7,47 +7,25 @@ reads them, and all row-level expectations of a recipe are counted in one job.
 
 from __future__ import annotations
 
-import os
-import re
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property, reduce
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property, partial, reduce
 
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column, require
-from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.columns import require
+from lakebalance.core.errors import RecipeError, first_line
 from lakebalance.core.secrets import hide
 from lakebalance.core.sources import RESERVED, SOURCE, unite
+from lakebalance.expect.conditions import Bound, RowCheck, refuse_order, row_checks
+from lakebalance.expect.engine import Engine, cannot_be_used
+from lakebalance.expect.known import COLUMNS, configure
 from lakebalance.expect.verdicts import Verdict
+from lakebalance.expect.whole import whole_results
 from lakebalance.recipe.models import Expectation
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
-
 REASONS = "__lb_reasons"
-ASKED_ALWAYS = (
-    "table.columns",
-    "table.column_types",
-    "table.row_count",
-    "table.row_count.aggregate_fn",
-)
-NULL_METRICS = ("column_values.nonnull", "column_values.null")
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """A row-level expectation as a flag column of the frame."""
-
-    flag: str
-    unexpected: Column
-    title: str
-    expectation: Expectation
-    mostly: float
-    skips_null: bool
 
 
 def title(expectation: Expectation) -> str:
@@ -57,70 +35,83 @@ def title(expectation: Expectation) -> str:
 
 
 class Gate:
-    """The expectations of a recipe bound to one frame."""
+    """The expectations of a recipe bound to some rows."""
 
-    def __init__(self, branches: Sequence[DataFrame], expectations: Sequence[Expectation]) -> None:
+    def __init__(
+        self, branches: Sequence[DataFrame], expectations: Mapping[str, Expectation]
+    ) -> None:
         """Bind.
 
         Parameters
         ----------
         branches : frames of one schema, the rows, with the source's name in ``__lb_source``.
-        expectations : what to check, in order.
+        expectations : what to check, in order, by the path in the recipe.
 
         Raises
         ------
-        RecipeError : an expectation is unknown, its arguments are wrong, or ``quarantine`` is asked
-            of one that says nothing of single rows.
+        RecipeError : an expectation is unknown, its arguments are wrong, it cannot be used on
+            Spark, or ``quarantine`` is asked of one that says nothing of single rows.
         """
         self.branches = branches
-        self.whole: list[Expectation] = []
+        known = [name for name in branches[0].columns if not name.startswith(RESERVED)]
+        self.bound = {
+            f"__lb_gate_{i}": Bound(own, configure(own, known, place), place)
+            for i, (place, own) in enumerate(expectations.items())
+        }
         self.checks: list[RowCheck] = []
-        df, empty = branches[0], branches[0].limit(0)
-        for i, expectation in enumerate(expectations):
-            place = f"expect.expectations.{i}"
-            configured = _configure(expectation, place)
-            _check_columns(df, expectation, place)
-            metric = getattr(configured, "map_metric", None)
-            if metric is None:
-                self._bind_whole(expectation, place)
-                continue
-            unexpected = _unexpected(lambda: self.rows, empty, configured, metric)
-            if expectation.source is not None:
-                unexpected = unexpected & (F.col(SOURCE) == expectation.source)
-            mostly = float(getattr(configured, "mostly", 1.0) or 1.0)
-            skips_null = "column" in expectation.args and metric not in NULL_METRICS
-            self.checks.append(
-                RowCheck(
-                    f"__lb_gate_{i}",
-                    unexpected,
-                    title(expectation),
-                    expectation,
-                    mostly,
-                    skips_null,
-                )
-            )
+        for own in self.bound.values():
+            _check_columns(branches[0], own)
+        for source in dict.fromkeys(own.expectation.source for own in self.bound.values()):
+            of_source = {f: b for f, b in self.bound.items() if b.expectation.source == source}
+            self.checks += row_checks(of_source, partial(self._rows_of, source), self.engine)
+        of_rows = {check.flag for check in self.checks}
+        self.whole = {flag: own for flag, own in self.bound.items() if flag not in of_rows}
+        for flag, own in self.bound.items():
+            if own.expectation.on_fail == "quarantine":
+                _check_sets_aside(own, of_rows=flag in of_rows)
 
-    def _bind_whole(self, expectation: Expectation, place: str) -> None:
-        if expectation.on_fail == "quarantine":
-            raise RecipeError(
-                f"{place}.on_fail: {expectation.expectation} says nothing of single rows, so "
-                "none can be quarantined; write warn or stop"
-            )
-        self.whole.append(expectation)
+    @cached_property
+    def engine(self) -> Engine:
+        """Great Expectations' engine over no row."""
+        return Engine.of(self.branches[0].limit(0))
 
     @cached_property
     def rows(self) -> DataFrame:
         """All rows as one frame."""
         return unite(self.branches)
 
+    def _rows_of(self, source: str | None) -> DataFrame:
+        return self.rows if source is None else self.rows.where(F.col(SOURCE) == source)
+
     @cached_property
     def flagged(self) -> list[DataFrame]:
         """The rows with a flag for each row-level expectation, by branch where it can be."""
-        flags = {c.flag: F.coalesce(c.unexpected, F.lit(False)) for c in self.checks}
-        if not flags:
-            return list(self.branches)
-        apart = self._local([c.unexpected for c in self.checks])
-        return [frame.withColumns(flags) for frame in (self.branches if apart else [self.rows])]
+        alone = {
+            check.flag: F.coalesce(check.of_all, F.lit(False))
+            for check in self.checks
+            if check.flag not in self._apart
+        }
+        together = [c for c in self.checks if c.flag in self._apart and c not in self._by_itself]
+        frames = [self.rows] if together else list(self.branches)
+        if alone:
+            frames = [frame.withColumns(alone) for frame in frames]
+        for checks in _by_domain(together):
+            frames = [_within(frames[0], checks)]
+        return frames
+
+    @cached_property
+    def _by_itself(self) -> list[RowCheck]:
+        """The checks that are counted in jobs of their own, as they look at some rows alone.
+
+        To flag rows for them would double what is read for each of their conditions.
+        """
+        return [
+            check
+            for check in self.checks
+            if check.flag in self._apart
+            and check.within is not None
+            and check.expectation.on_fail != "quarantine"
+        ]
 
     @property
     def setting_aside(self) -> list[RowCheck]:
@@ -139,53 +130,58 @@ class Gate:
         The branches and Great Expectations' own conditions, which a scan can use, where a row is
         set aside by what it is alone; the flagged rows and their flags where not.
         """
-        unexpected = [check.unexpected for check in self.setting_aside]
-        if self._local(unexpected):
-            return list(self.branches), unexpected
-        return self.flagged, [F.col(check.flag) for check in self.setting_aside]
+        if self._apart & {check.flag for check in self.setting_aside}:
+            return self.flagged, [F.col(check.flag) for check in self.setting_aside]
+        return list(self.branches), [check.of_all for check in self.setting_aside]
 
-    def _local(self, conditions: Sequence[Column]) -> bool:
-        """Whether conditions depend on the row alone, not on others as uniqueness does."""
+    @cached_property
+    def _apart(self) -> set[str]:
+        """The flags of checks whose rows must be picked before anything is worked out of them.
+
+        They depend on other rows besides the row, as uniqueness does, or fail on rows that they do
+        not look at.
+        """
+        picky = {c.flag for c in self.checks if c.within is not None and c.bound.fails_on_others}
+        others = [check for check in self.checks if check.flag not in picky]
+        if not others or self._filters([check.unexpected for check in others]):
+            return picky
+        # A filter cannot hold a window expression.
+        windows = [check for check in others if not self._filters([check.unexpected])]
+        for check in windows:
+            _check_usable(self.branches[0], check)
+        return picky | {check.flag for check in windows}
+
+    def _filters(self, conditions: Sequence[Column]) -> bool:
         try:
-            for condition in conditions:
-                self.branches[0].where(condition).schema  # noqa: B018  Connect analyses only here
+            self.branches[0].where(_any(conditions)).schema  # noqa: B018  Connect analyses here
         except PySparkException:
-            return False  # a filter cannot hold a window expression
+            return False
         return True
 
     @property
     def counted(self) -> dict[str, Column]:
         """The conditions, over ``flagged``, whose counts ``verdicts`` needs."""
-        conditions = {check.flag: F.col(check.flag) for check in self.checks}
-        for check in self.checks:
-            asked = _asked_of(check)
-            if asked is not None:
-                conditions[f"{check.flag}_asked"] = asked
-        return conditions
+        flags = [check.flag for check in self.checks if check not in self._by_itself]
+        conditions = {flag: F.col(flag) for flag in flags}
+        return conditions | {n: own for check in self.checks for n, own in check.counted.items()}
 
     def verdicts(self, sums: Mapping[str, int], rows: int) -> list[Verdict]:
-        """What each expectation found; those about whole tables are asked here.
+        """What each expectation found, in order; those about whole tables are asked here.
 
         Parameters
         ----------
         sums : the counts of ``counted``.
         rows : all rows.
         """
-        results = [_whole_verdict(self.rows, expectation) for expectation in self.whole]
-        for check in self.checks:
-            unexpected, asked = sums[check.flag], sums.get(f"{check.flag}_asked", rows)
-            good = unexpected == 0 or (asked - unexpected) / max(asked, 1) >= check.mostly
-            results.append(
-                Verdict(
-                    check.expectation.source,
-                    check.title,
-                    check.expectation.on_fail,
-                    unexpected,
-                    asked,
-                    good,
-                )
-            )
-        return results
+        for checks in _by_domain(self._by_itself):
+            sums = {**sums, **_counted_within(self.rows, checks)}
+        found = {check.flag: _of_rows(check, self.engine, sums, rows) for check in self.checks}
+        for source in dict.fromkeys(own.expectation.source for own in self.whole.values()):
+            of_source = {f: b for f, b in self.whole.items() if b.expectation.source == source}
+            results = whole_results(self._rows_of(source), list(of_source.values()))
+            for (flag, own), (success, observed) in zip(of_source.items(), results, strict=True):
+                found[flag] = _of_whole(own.expectation, success, observed)
+        return [found[flag] for flag in self.bound]
 
     def passed(self) -> list[DataFrame]:
         """The rows that are not set aside, branch by branch where it can be."""
@@ -200,7 +196,7 @@ class Gate:
         frames, conditions = self._aside
         failed = unite([frame.where(_any(conditions)) for frame in frames])
         titles = [
-            F.when(condition, F.lit(check.title))
+            F.when(condition, F.lit(title(check.expectation)))
             for condition, check in zip(conditions, self.setting_aside, strict=True)
         ]
         reasons = F.array_compact(F.array(*titles)).cast("array<string>")
@@ -212,116 +208,77 @@ def _any(conditions: Sequence[Column]) -> Column:
     return reduce(Column.__or__, conditions, F.lit(False))
 
 
-def _check_columns(df: DataFrame, expectation: Expectation, place: str) -> None:
-    """Great Expectations' own error for a missing column comes late and does not say where."""
-    for argument, named in expectation.args.items():
-        if argument in ("column", "column_A", "column_B"):
-            require(df, [str(named)], f"{place}.args.{argument}")
-        elif argument == "column_list" and not expectation.expectation.startswith("ExpectTable"):
-            require(df, [str(name) for name in named], f"{place}.args.{argument}")
+def _by_domain(checks: Iterable[RowCheck]) -> list[list[RowCheck]]:
+    """Checks together that look at the same rows."""
+    found: dict[str, list[RowCheck]] = {}
+    for check in checks:
+        found.setdefault("" if check.within is None else check.domain, []).append(check)
+    return list(found.values())
 
 
-def _whole_verdict(df: DataFrame, expectation: Expectation) -> Verdict:
-    if expectation.source is not None:
-        df = df.where(F.col(SOURCE) == expectation.source)
-    hidden = [name for name in df.columns if name.startswith(RESERVED)]
-    result = _batch(df.drop(*hidden)).validate(_configure(expectation, "expect"))
-    if result.exception_info and result.exception_info.get("raised_exception"):
-        raise RecipeError(
-            f"expect: {title(expectation)}: {result.exception_info.get('exception_message')}"
-        )
+def _within(frame: DataFrame, checks: Sequence[RowCheck]) -> DataFrame:
+    """The rows with the flags of checks that look at other rows too, but at those alone."""
+    flags = {check.flag: F.coalesce(check.unexpected, F.lit(False)) for check in checks}
+    if (within := checks[0].within) is None:
+        return frame.withColumns(flags)
+    others = frame.where(~F.coalesce(within, F.lit(False)))
+    inside = frame.where(within).withColumns(flags)
+    return inside.union(others.withColumns(dict.fromkeys(flags, F.lit(False))))
+
+
+def _counted_within(frame: DataFrame, checks: Sequence[RowCheck]) -> dict[str, int]:
+    """How many rows are unexpected for each of some checks that look at the same rows."""
+    within = checks[0].within
+    assert within is not None
+    # A window cannot be worked out inside of an aggregate.
+    flags = frame.where(within).select(*[check.unexpected.alias(check.flag) for check in checks])
+    counts = flags.agg(*[F.count_if(F.col(check.flag)).alias(check.flag) for check in checks])
+    return dict(counts.collect()[0].asDict())
+
+
+def _of_rows(check: RowCheck, engine: Engine, sums: Mapping[str, int], rows: int) -> Verdict:
+    asked, success = check.judged(engine, sums, rows)
+    own, unexpected = check.expectation, sums[check.flag]
+    return Verdict(own.source, title(own), own.on_fail, unexpected, asked, success)
+
+
+def _of_whole(expectation: Expectation, success: bool, observed: str) -> Verdict:
     return Verdict(
         expectation.source,
         title(expectation),
         expectation.on_fail,
         None,
-        result.result.get("element_count") or 0,
-        bool(result.success),
+        0,
+        success,
+        worst=observed or None,
     )
 
 
-def _asked_of(check: RowCheck) -> Column | None:
-    """The rows that ``mostly`` is a share of: without nulls, as in GX; None for all rows."""
-    conditions: list[Column] = []
-    if check.expectation.source is not None:
-        conditions.append(F.col(SOURCE) == check.expectation.source)
-    args = check.expectation.args
-    if check.skips_null:
-        conditions.append(column(args["column"]).isNotNull())
-    if isinstance(args.get("row_condition"), str):
-        conditions.append(F.expr(args["row_condition"]))
-    return reduce(Column.__and__, conditions) if conditions else None
+def _check_sets_aside(bound: Bound, *, of_rows: bool) -> None:
+    """Raise where no row can be quarantined for an expectation."""
+    if not of_rows:
+        raise RecipeError(
+            f"{bound.place}.on_fail: {bound.expectation.expectation} says nothing of single rows, "
+            "so none can be quarantined; write warn or stop"
+        )
+    refuse_order(bound)
 
 
-def _configure(expectation: Expectation, place: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import great_expectations.expectations as known
-    kinds = {name for name in dir(known) if name.startswith("Expect")}
-    name = expectation.expectation
-    if "_" in name:
-        name = "".join(word.capitalize() for word in re.split("_+", name))
-    if name not in kinds:
-        raise RecipeError(f'{place}.expectation: no expectation "{name}"; {nearest(name, kinds)}')
+def _check_usable(df: DataFrame, check: RowCheck) -> None:
+    """Raise where a condition cannot be worked out of the rows' columns, as by their types."""
     try:
-        return getattr(known, name)(**expectation.args)
-    except Exception as error:
-        # Great Expectations raises its own, pydantic's and plain errors for wrong arguments.
-        raise RecipeError(f"{place}.args: {name}: {error}") from error
+        df.select(check.unexpected).schema  # noqa: B018  Connect analyses only here
+    except PySparkException as error:
+        raise cannot_be_used(check.bound.place, check.bound.name, first_line(error)) from error
 
 
-def _batch(df: DataFrame) -> Any:
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_spark("lakebalance", persist=False).add_dataframe_asset("rows")
-    definition = asset.add_batch_definition_whole_dataframe("all")
-    return definition.get_batch({"dataframe": df})
-
-
-def _engine(df: DataFrame) -> Any:
-    from great_expectations.execution_engine import SparkDFExecutionEngine
-
-    # Without force_reuse the engine may stop the user's session and start one of its own.
-    return SparkDFExecutionEngine(
-        batch_data_dict={"rows": df}, force_reuse_spark_context=True, persist=False
-    )
-
-
-def _unexpected(
-    rows: Callable[[], DataFrame], empty: DataFrame, configured: Any, metric: str
-) -> Column:
-    """Great Expectations' own condition for unexpected rows.
-
-    Every condition's graph asks for the number of rows, which no condition uses: it is resolved on
-    a frame without rows unless it asks for more, as a z-score does for the mean.
-    """
-    from great_expectations.validator.metric_configuration import MetricConfiguration
-    from great_expectations.validator.validation_graph import ValidationGraph
-
-    engine = _engine(empty)
-    config = configured.configuration
-    wanted = configured.get_validation_dependencies(execution_engine=engine)
-    name = f"{metric}.condition"
-    parent = next(
-        m for m in wanted.metric_configurations.values() if m.metric_name.startswith(f"{metric}.")
-    )
-    domain = {**parent.metric_domain_kwargs, "batch_id": "rows"}
-    condition = MetricConfiguration(name, domain, dict(parent.metric_value_kwargs or {}))
-    graph = ValidationGraph(execution_engine=engine)
-    graph.build_metric_dependency_graph(metric_configuration=condition)
-    if not {edge.left.metric_name for edge in graph.edges} <= {name, *ASKED_ALWAYS}:
-        graph = ValidationGraph(execution_engine=_engine(rows()))
-        graph.build_metric_dependency_graph(metric_configuration=condition)
-    resolved, failed = graph.resolve(runtime_configuration=None, show_progress_bars=False)
-    if condition.id not in resolved:
-        raise RecipeError(f"expect: {config.type}: {next(iter(failed.values()), 'cannot be used')}")
-    expression, domain_kwargs, _ = resolved[condition.id]
-    for filtered in domain_kwargs.get("filter_conditions", []):
-        expression = expression & F.expr(filtered.condition)
-    if isinstance(domain_kwargs.get("row_condition"), str):
-        expression = expression & F.expr(domain_kwargs["row_condition"])
-    result: Column = expression
-    return result
+def _check_columns(df: DataFrame, bound: Bound) -> None:
+    """Great Expectations' own error for a missing column comes late and does not say where."""
+    if bound.name.startswith("ExpectTable") or bound.name == "ExpectColumnToExist":
+        return
+    for argument, named in bound.expectation.args.items():
+        if argument in (*COLUMNS, "column_list"):
+            names = named if isinstance(named, list) else [named]
+            # A field of a struct, or a name in backticks, is Great Expectations' to find.
+            plain = [str(n) for n in names if str(n) in df.columns or not {".", "`"} & set(str(n))]
+            require(df, plain, f"{bound.place}.args.{argument}")

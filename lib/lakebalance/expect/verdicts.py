@@ -28,9 +28,10 @@ def named(groups: Sequence[str]) -> str:
 class Verdict:
     """What one expectation, or one gate of drift or fairness, found.
 
-    An expectation of rows has the ``unexpected`` ones of ``rows``. A gate that measures has the
-    ``number`` farthest beyond its ``limit``, or nearest to it, and what it is of (``worst``); none
-    of the three where there was nothing to compare.
+    An expectation of rows has the ``unexpected`` ones of ``rows``; one of all rows has in ``worst``
+    what was observed. A gate that measures has the ``number`` farthest beyond its ``limit``, or
+    nearest to it, and what it is of (``worst``); none of the three where there was nothing to
+    compare.
     """
 
     source: str | None
@@ -46,9 +47,9 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The number with its limit and what it is of, for messages; empty where there is none."""
+        """The number with its limit and what it is of, or what was observed; for messages."""
         if self.number is None or self.limit is None:
-            return ""
+            return self.worst or ""
         return f"{self.worst}: {self.number:.4g}, limit {self.limit:.4g}"
 
 

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import Stage, methods
-from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.models import OnFail, Recipe
 from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.rule_tables import with_rule_tables
 from lakebalance.recipe.source_text import SourceText, parse
+from lakebalance.recipe.suites import read_suite
 
 MUST, WAS = "must be ", "; there was "
 NOT_OF_THE_RECIPE = re.compile(r"(literal|list|dict|function-\w+)\[")
@@ -78,14 +78,15 @@ def _with_suite(source: SourceText, folder: Path) -> dict[str, Any]:
     expect = data.get("expect")
     if not isinstance(expect, dict) or not isinstance(expect.get("suite"), str):
         return data
-    path = folder / expect["suite"]
+    on_fail = expect.get("on_fail")
+    if on_fail is not None and on_fail not in get_args(OnFail):
+        place = source.where(("expect", "on_fail"))
+        raise RecipeError(f"{place}: {nearest(str(on_fail), get_args(OnFail))}")
     try:
-        suite = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise RecipeError(f"{source.where(('expect', 'suite'))}: {path}: {error}") from error
-    if not isinstance(suite, list):
-        raise RecipeError(f"{path}: must be a list of expectations")
-    others = {name: value for name, value in expect.items() if name != "suite"}
+        suite = read_suite(folder / expect["suite"], on_fail)
+    except RecipeError as error:
+        raise RecipeError(f"{source.where(('expect', 'suite'))}: {error}") from error
+    others = {name: value for name, value in expect.items() if name not in ("suite", "on_fail")}
     data["expect"] = {**others, "expectations": [*suite, *expect.get("expectations", [])]}
     return data
 

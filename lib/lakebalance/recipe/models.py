@@ -41,6 +41,32 @@ class Expectation(Part):
         "quarantine", description="Set rows aside, only say so, or publish nothing."
     )
     source: str | None = Field(None, description="Only rows of this source; all if left out.")
+    on: Literal["before", "after", "both"] = Field(
+        "before",
+        description="The rows that are read, the rows of the balanced table before it is written, "
+        "or each by itself.",
+    )
+
+    @model_validator(mode="after")
+    def _output_is_judged(self) -> Expectation:
+        if self.on == "before":
+            return self
+        if self.on_fail == "quarantine":
+            raise ValueError(
+                f"rows that are to be published cannot be quarantined; with on: {self.on}, write "
+                "on_fail: warn or stop"
+            )
+        if self.source is not None:
+            raise ValueError(
+                f"source goes with on: before; with on: {self.on}, write a row_condition on the "
+                "column that publish.source_column names"
+            )
+        return self
+
+    @property
+    def times(self) -> list[str]:
+        """When it is asked."""
+        return ["before", "after"] if self.on == "both" else [self.on]
 
 
 class Expect(Part):
@@ -49,7 +75,16 @@ class Expect(Part):
     expectations: list[Expectation] = Field(
         default_factory=list, description="What rows or tables must be like."
     )
-    suite: str | None = Field(None, description="YAML file with a list of expectations.")
+    suite: str | None = Field(
+        None,
+        description="YAML or JSON file beside the recipe: a list of expectations, or a suite as "
+        "Great Expectations writes it.",
+    )
+    on_fail: OnFail | None = Field(
+        None,
+        description="For those of the suite that do not say it themselves; by their severity if "
+        "left out: stop where it is critical, else warn.",
+    )
     drift: list[Drift] = Field(
         default_factory=list,
         description="How far rows may be from those of another version, run, source or table.",
@@ -58,6 +93,12 @@ class Expect(Part):
         default_factory=list,
         description="How far groups may be apart, before or after they are balanced.",
     )
+
+    @model_validator(mode="after")
+    def _default_is_used(self) -> Expect:
+        if self.on_fail is not None and self.suite is None:
+            raise ValueError("on_fail is for a suite; write it in each of the expectations")
+        return self
 
 
 if TYPE_CHECKING:
@@ -215,6 +256,11 @@ class Recipe(Part):
     def parts(self) -> list[str]:
         """The parts of the rows that are held out."""
         return [] if self.split is None else self.split.parts
+
+    def expectations(self, when: str) -> dict[str, Expectation]:
+        """The expectations that are asked ``before`` or ``after``, by their paths."""
+        every = enumerate(self.expect.expectations)
+        return {f"expect.expectations.{i}": own for i, own in every if when in own.times}
 
     @property
     def by(self) -> list[str]:

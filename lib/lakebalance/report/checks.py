@@ -83,7 +83,7 @@ def gate_lines(gates: Iterable[Mapping[str, Any]]) -> list[GateLine]:
 
 
 def measured_text(gate: Mapping[str, Any]) -> str:
-    """What a gate measured, the number and its limit; empty where it measured nothing.
+    """What a gate measured, the number and its limit, or observed; empty where nothing.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def measured_text(gate: Mapping[str, Any]) -> str:
     'dep_delay: 0.3123, limit 0.25'
     """
     if gate.get("number") is None:
-        return ""
+        return gate.get("worst") or ""
     return f"{gate['worst']}: {cell(gate['number'])}, limit {cell(gate['limit'])}"
 
 
