@@ -89,7 +89,10 @@ def test_a_suite_as_great_expectations_writes_it(suite):
         ({"expectations": [{"type": "x", "kwargs": []}]}, "kwargs: must be a mapping"),
         ({"expectations": ["x"]}, "must be a mapping with type and kwargs"),
         ({"expectations": {}}, "must be a list of expectations, or a suite"),
-        ({"expectations": [{"type": "x", "meta": {"on_fail": "drop"}}]}, "meta.on_fail: there are: quarantine"),
+        (
+            {"expectations": [{"type": "x", "meta": {"on_fail": "drop"}}]},
+            "meta.on_fail: there are: quarantine",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_suite_is_said(suite, change, message):
@@ -192,7 +195,7 @@ def even():
         condition_metric_name = "column_values.even"
 
         @column_condition_partial(engine=SparkDFExecutionEngine)
-        def _spark(cls, column, **kwargs):  # noqa: N805  as Great Expectations writes it
+        def _spark(cls, column, **kwargs):
             return column % 2 == 0
 
     class ExpectColumnValuesToBeEven(ColumnMapExpectation):

@@ -35,7 +35,9 @@ GATES = [Against, Drift, ColumnIs, Population, Fairness]
 
 def test_the_recipe_of_the_page_of_gates_validates():
     page = (DOCS / "gates.md").read_text(encoding="utf-8")
-    recipe = loads(page.split("```yaml\n")[1].split("```")[0], environ={})
+    blocks = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
+    [text] = [block for block in blocks if block.startswith("name:")]
+    recipe = loads(text, environ={})
     assert len(recipe.expect.drift) == 3 and recipe.expect.fairness[0].times == ["before", "after"]
 
 
