@@ -10,6 +10,8 @@ lb.diff(recipe, spark)  # what changed since the run before
 lb.rollback(recipe, spark, "3f2a")  # the tables as an earlier run published them
 lb.forget(recipe, spark, where="user = 7")  # rows out of all that they reached; done if asked
 lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out if asked
+lb.quarantined(spark, recipe)  # rows that gates have set aside, by run and reason
+lb.release(recipe, spark, sets=["x = abs(x)"])  # puts them back, repaired, if asked
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
@@ -32,7 +34,9 @@ __all__ = [
     "profile",
     "project",
     "prune_eval",
+    "quarantined",
     "recalibrate",
+    "release",
     "rollback",
     "run",
 ]
@@ -46,8 +50,10 @@ if TYPE_CHECKING:
     from lakebalance.profiles import profile
     from lakebalance.projections import project
     from lakebalance.pruning_quality import prune_eval
+    from lakebalance.quarantine import quarantined
     from lakebalance.reading import files_in_order
     from lakebalance.recipe import Recipe
+    from lakebalance.releasing import release
     from lakebalance.rolled_back import rollback
     from lakebalance.run_diff import diff
 
@@ -62,7 +68,9 @@ HOMES = {
     "profile": "lakebalance.profiles",
     "project": "lakebalance.projections",
     "prune_eval": "lakebalance.pruning_quality",
+    "quarantined": "lakebalance.quarantine",
     "recalibrate": "lakebalance.priors",
+    "release": "lakebalance.releasing",
     "rollback": "lakebalance.rolled_back",
     "run": "lakebalance.pipeline",
 }

@@ -38,6 +38,7 @@ def cautions(
         *[("empty_source", f'source "{n}" has no rows') for n, rows in rows_of.items() if not rows],
         *[("content_key", _keyless(s.name)) for s in frames.pinned if s.key is None],
         *[(v.kind, failed_text(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
+        *_released_and_changed(frames),
         *_too_full(frames),
         *_one_group(recipe.by, groups),
         *copies_without_split(recipe, groups),
@@ -61,6 +62,19 @@ def failed_text(verdict: Verdict) -> str:
     of = f" on {verdict.unexpected:,} of {verdict.rows:,} rows" if verdict.unexpected else ""
     found = f": {verdict.measured}" if verdict.measured else ""
     return f"{verdict.expectation} failed{of}{found}"
+
+
+def _released_and_changed(frames: Frames) -> Iterable[tuple[str, str]]:
+    """Where a source has other rows than those that were repaired and released."""
+    if not frames.repairs:
+        return
+    for source in frames.as_read:
+        if changed := frames.released.corrected(source):
+            yield (
+                "released_row_changed",
+                f'{changed:,} rows of source "{source.name}" that were repaired and released are '
+                "not as they were then: the source's own rows count",
+            )
 
 
 def _too_full(frames: Frames) -> Iterable[tuple[str, str]]:

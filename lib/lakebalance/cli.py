@@ -18,6 +18,7 @@ from lakebalance.core.errors import LakebalanceError, RecipeError
 from lakebalance.core.labels import group_text
 from lakebalance.forget_command import forget
 from lakebalance.lake_commands import app as lake_app
+from lakebalance.quarantine_commands import app as quarantine_app
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(lake_app, name="lake")
+app.add_typer(quarantine_app, name="quarantine")
 app.command()(forget)
 
 RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,7 +55,9 @@ def explain(
     ``of_row``; a duplicate or near-duplicate has its ``similarity`` to it, what made that one stay
     (``stayed_by``), of how many ``members`` of the cluster, and its source (``kept_source``). A
     contaminated one has the ``evaluation`` table, the ``test`` row's key hash, ``test_row``, and an
-    ``ngram`` of both. A row that parts were taken out of has them in ``edited``.
+    ``ngram`` of both. A row that parts were taken out of has them in ``edited``; one that was
+    repaired after a gate had set it aside has the request in ``released``, and ``row`` is as it was
+    repaired.
 
     Raises
     ------
@@ -147,13 +149,24 @@ class Inquiry:
         """The sources with rows that their filters take out, and those that are forgotten."""
         sources = [s.model_copy(update={"where": None}) for s in self.recipe.sources]
         recipe = self.recipe.model_copy(update={"sources": sources})
-        return Frames(recipe, self.spark, self.frames.versions, forgetting=[])
+        repaired = self.frames.releasing
+        return Frames(recipe, self.spark, self.frames.versions, forgetting=[], releasing=repaired)
 
     @cached_property
     def forgotten(self) -> dict[Key, list[str]]:
         """The requests by which picked rows are forgotten."""
         asked = self.frames.forgotten
         named = [own for s in self.unfiltered.pinned if (own := asked.asked_by(s)) is not None]
+        return self._requests_of(named)
+
+    @cached_property
+    def released(self) -> dict[Key, list[str]]:
+        """The requests by which picked rows were repaired."""
+        asked = self.unfiltered.released
+        named = [own for s in self.unfiltered.as_read if (own := asked.asked_by(s)) is not None]
+        return self._requests_of(named)
+
+    def _requests_of(self, named: Sequence[DataFrame]) -> dict[Key, list[str]]:
         found: dict[Key, list[str]] = {}
         for rows in named:
             of_picked = rows.where(is_one_of(KEY, self.picked)).distinct()
@@ -194,7 +207,11 @@ class Inquiry:
                 )
 
     def fate(self, key: Key) -> dict[str, Any]:
-        """What became of one of the picked rows."""
+        """What became of one of the picked rows, and by which request it was repaired."""
+        released = {"released": self.released[key]} if key in self.released else {}
+        return self._fate(key) | released
+
+    def _fate(self, key: Key) -> dict[str, Any]:
         if key in self.forgotten:
             return {"fate": "forgotten", "by": self.forgotten[key], "copies": 0}
         if key not in self.after_filter:

@@ -34,6 +34,7 @@ from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
 from lakebalance.recipe.embedded import embedded_rules
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
+from lakebalance.released import Release, Released
 from lakebalance.sample.cuts import find_cuts
 from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
@@ -63,7 +64,8 @@ class Frames:
     classes that an earlier plan has, or that ``find_clusters`` found; ``said`` is what pruning had
     to say, ``said_of_gates`` what gates that measure had. ``scratch`` is where pruning may write
     what it needs on the way, a table for each name. ``forgetting`` are the requests whose rows an
-    earlier run left out; all that there are, if None.
+    earlier run left out, ``releasing`` those whose repaired rows it read, in order; all that there
+    are, if None. ``pending`` are repaired rows that no state knows yet.
     """
 
     recipe: Recipe
@@ -76,6 +78,8 @@ class Frames:
     indexes: Indexes | None = None
     forgetting: Collection[str] | None = None
     said_of_gates: list[Diagnostic] = field(default_factory=list)
+    releasing: Sequence[str] | None = None
+    pending: Mapping[Release, DataFrame] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -94,7 +98,8 @@ class Frames:
         versions = {table["name"]: table["version"] for table in tables}
         clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
         left_out = [request for request in plan.get("forgotten", []) if request != besides]
-        return cls(recipe, spark, versions, clusters, forgetting=left_out)
+        repaired = plan.get("released", [])
+        return cls(recipe, spark, versions, clusters, forgetting=left_out, releasing=repaired)
 
     @cached_property
     def forgotten(self) -> Forgotten:
@@ -102,12 +107,28 @@ class Frames:
         return Forgotten(state_of(self.recipe), self.spark, self.forgetting)
 
     @cached_property
-    def pinned(self) -> list[Pinned]:
-        """The sources at their versions, without rows that are forgotten."""
+    def released(self) -> Released:
+        """What was repaired of the sources."""
+        return Released(state_of(self.recipe), self.spark, self.releasing, self.pending)
+
+    @cached_property
+    def as_read(self) -> list[Pinned]:
+        """The sources at their versions, without rows that are forgotten, and nothing repaired."""
         with Beside(self.spark) as beside:
             beside.start(lambda: self.forgotten.entries)
+            beside.start(lambda: self.released.entries)
             found = pin(self.spark, self.recipe.sources, self.versions)
         return [self.forgotten.left_out(source) for source in found]
+
+    @cached_property
+    def pinned(self) -> list[Pinned]:
+        """The sources at their versions, with rows that were repaired in their place."""
+        return [self.released.replaced(source) for source in self.as_read]
+
+    @cached_property
+    def repairs(self) -> list[str]:
+        """The requests that repaired rows of the sources, in order."""
+        return self.released.requests(self._read)
 
     @cached_property
     def requests(self) -> list[str]:
@@ -116,7 +137,7 @@ class Frames:
 
     @property
     def _read(self) -> list[tuple[str, int | str]]:
-        return [(source.table, source.version) for source in self.pinned]
+        return [(source.table, source.version) for source in self.as_read]
 
     @cached_property
     def run_id(self) -> str:
@@ -125,6 +146,7 @@ class Frames:
         versions |= {f"{place}.embeddings": t.version for place, t in self.targets.items()}
         versions |= {table.name: table.pinned.version for table in self.evaluation}
         versions |= {f"without {request}": 0 for request in self.requests}
+        versions |= {f"repaired {request}": i for i, request in enumerate(self.repairs)}
         return run_id(self.recipe.hash, versions, __version__)
 
     def check_forgotten(self) -> None:

@@ -9,14 +9,16 @@ from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lakebalance.column_checks import check_columns
 from lakebalance.core.beside import Beside
 from lakebalance.core.counts import Census
+from lakebalance.core.hashing import key_text_of
 from lakebalance.core.keys import check_unique, number_key
 from lakebalance.core.progress import Progress, Stopwatch
 from lakebalance.core.registry import method_of
-from lakebalance.core.sources import SOURCE
+from lakebalance.core.sources import KEY, SOURCE
 from lakebalance.core.tables import Table
 from lakebalance.duplicates import duplicates_of
 from lakebalance.expect.gate import REASONS
@@ -283,7 +285,8 @@ def _together(
 
 def _quarantined(frames: Frames) -> DataFrame:
     bad = frames.gate.quarantined()
-    bad = bad.withColumnsRenamed({SOURCE: "lb_source", REASONS: "lb_reasons"})
+    key = key_text_of(F.col(KEY)).alias("lb_key")
+    bad = bad.select("*", key).withColumnsRenamed({SOURCE: "lb_source", REASONS: "lb_reasons"})
     return bad.drop(*[name for name in bad.columns if name.startswith("__lb_")])
 
 

@@ -140,6 +140,7 @@ def planned(
         clusters=frames.clusters,
         evaluation=_evaluation(frames),
         forgotten=frames.requests,
+        released=frames.repairs,
     ), left
 
 

@@ -169,7 +169,7 @@ class Plan:
     ``groups`` are those of the balanced table, ``outputs`` the other tables. ``prepared`` is what
     the sampler found out before it sampled, where it does so; ``clusters`` are the parts that
     classes were divided into, and how to tell a row's. ``forgotten`` are the requests whose rows
-    are left out.
+    are left out, ``released`` those whose repaired rows are read, in order.
     """
 
     name: str
@@ -187,6 +187,7 @@ class Plan:
     clusters: list[Clusters] = field(default_factory=list)
     evaluation: list[PlannedEvaluation] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -234,6 +235,7 @@ class Plan:
             "clusters": [clusters.to_dict() for clusters in self.clusters],
             "evaluation": [asdict(table) for table in self.evaluation],
             "forgotten": self.forgotten,
+            "released": self.released,
         }
         return hide(said)
 
@@ -261,6 +263,7 @@ class Plan:
             [Clusters.from_dict(clusters) for clusters in data.get("clusters", [])],
             [PlannedEvaluation(**table) for table in data.get("evaluation", [])],
             data.get("forgotten", []),
+            data.get("released", []),
         )
 
     def _repr_html_(self) -> str:

@@ -201,3 +201,9 @@ def key_text(key: tuple[int, int]) -> str:
     """
     hi, lo = key
     return f"{hi % 2**64:016x}{lo % 2**64:016x}"
+
+
+def key_text_of(key: Column) -> Column:
+    """What ``key_text`` says of each row's 128-bit hash."""
+    halves = [F.lpad(F.lower(F.hex(key.getField(half))), 16, "0") for half in ("hi", "lo")]
+    return F.concat(*halves)

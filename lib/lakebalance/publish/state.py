@@ -80,6 +80,8 @@ class State:
         each try makes the same, and whose reader takes each once.
         """
         writer = _writer(df, run).mode("append")
+        if needs_mapping(df.schema):
+            writer = writer.option(MAPPING, "name")
         again_on_conflict(lambda: writer.save(self.table(name).name))
 
     def read(self, spark: SparkSession, name: str, run: str) -> DataFrame:
