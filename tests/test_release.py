@@ -1,5 +1,6 @@
 """Rows in quarantine: shown, repaired and released, with pandas-like counts as the judge."""
 
+import json
 import math
 from decimal import Decimal
 
@@ -132,8 +133,10 @@ def test_rows_of_a_table_that_was_repaired_by_hand(spark, made, tmp_path):
         writer.option("delta.columnMapping.mode", "name").save(path)
         return {"table": path, "dry_run": False}
 
-    with pytest.raises(TableError, match="has lb_key ffff"):
-        lb.release(asked, spark, **given(fixed.withColumn("lb_key", F.lit("ffff"))))
+    with pytest.raises(TableError, match="has lb_key f"):
+        lb.release(
+            asked, spark, **given(fixed.withColumn("lb_key", F.concat(F.lit("f"), "lb_key")))
+        )
     with pytest.raises(RecipeError, match="4 rows have other values than the quarantine in the ke"):
         lb.release(asked, spark, **given(fixed.withColumn("id", F.col("id") + 100)))
     with pytest.raises(RecipeError, match="is there in more than one row"):
@@ -196,3 +199,69 @@ def test_rows_that_are_not_in_quarantine_are_not_released(spark, asked_once, rec
     lb.run(never, spark)
     with pytest.raises(TableError, match="set no row aside"):
         lb.release(never, spark, sets=["label = 'x'"])
+
+
+@pytest.mark.slow  # four runs of a recipe
+@pytest.mark.parametrize("key", [["id"], None])
+@pytest.mark.parametrize("where", ["id = 15", "`the.x` = 1000"])
+def test_what_was_repaired_is_forgotten_like_any_other_row(spark, made, key, where):
+    """By what it was, or by what it became: no run takes it in again, and nothing keeps it."""
+    asked, _, _ = made(key)
+    sets = ["`the.x` = CASE WHEN id = 15 THEN 1000 ELSE abs(`the.x`) END"]
+    done = lb.release(asked, spark, sets=sets, where="`the.x` < 0", dry_run=False)
+    second = lb.run(asked, spark)
+    assert 15 in ids(spark, second.table) and 25 in ids(spark, second.table)
+    forgotten = lb.forget(asked, spark, where=where, dry_run=False)
+    assert forgotten["complete"]
+    left = [line for line in forgotten["leftovers"] if "/released-" in line["table"]]
+    assert [line["marked"] for line in left] == [1] and left[0]["after"]["marked"] == 0
+    assert 15 not in ids(spark, second.table) and 25 in ids(spark, second.table)
+    again = lb.run(asked, spark)
+    assert again.plan.released == [done["request"]]
+    assert 15 not in ids(spark, again.table) and 25 in ids(spark, again.table)
+    [fate] = lb.explain(asked, spark, "id = 15")
+    assert fate["fate"] == "forgotten"
+
+
+@pytest.mark.slow
+def test_two_sources_of_one_table_and_one_of_another(spark, table, recipe):
+    """Rows of equal keys in two tables are told apart; sources are repaired each by itself."""
+    one, two = table("one", ROWS, SCHEMA), table("two", ROWS, SCHEMA.replace("id bigint", "id int"))
+    asked = recipe(
+        {"name": "low", "table": one, "key": ["id"], "where": "id < 20"},
+        {"name": "high", "table": one, "key": ["id"], "where": "id >= 20"},
+        {"name": "other", "table": two},
+        expect=EXPECT,
+        publish={"table": one + "_out", "source_column": "from"},
+    )
+    first = lb.run(asked, spark)
+    assert first.plan.quarantined == 18
+    done = lb.release(asked, spark, sets=["`the.x` = abs(`the.x`)"], dry_run=False,
+                      where="`the.x` < 0 AND lb_source <> 'other'")  # fmt: skip
+    assert {own["source"]: own["rows"] for own in done["sources"]} == {"low": 3, "high": 2}
+    second = lb.run(asked, spark)
+    rows = spark.read.format("delta").load(second.table)
+    counts = {row["from"]: row["count"] for row in rows.groupBy("from").count().collect()}
+    assert counts == {"low": 18, "high": 17, "other": 31}
+    assert not [w for w in second.plan.warnings if w["code"] == "released_row_changed"]
+
+
+@pytest.mark.slow
+def test_the_command_shows_and_releases(spark, made, call, tmp_path):
+    asked, first, _ = made(["id"])
+    path = tmp_path / "r.yaml"
+    path.write_text(asked.to_yaml())
+    code, out, err = call("quarantine", "show", path)
+    assert code == 0 and "9 rows of 1 runs are in" in out, err
+    state = first.paths["ledger"].rpartition("/")[0]
+    code, out, _ = call("quarantine", "show", state, "--examples", "0", "--json")
+    assert code == 0 and json.loads(out)["quarantines"][0]["runs"][0]["rows"] == 9
+    code, out, _ = call("quarantine", "release", path, "--set", "the.x = abs(`the.x`)")
+    assert code == 0 and "9 rows of run" in out and "4 pass" in out and "--confirm" in out
+    code, _, err = call("quarantine", "release", path, "--set", "the.x = rand()")
+    assert code == 2 and "is not a function of the row" in err
+    code, out, _ = call("quarantine", "release", path, "--set", "the.x = abs(`the.x`)",
+                        "--confirm", "--json")  # fmt: skip
+    assert code == 0 and json.loads(out)["rows"] == 9
+    code, out, _ = call("plan", path, "--json")
+    assert code == 0 and len(json.loads(out)["released"]) == 1

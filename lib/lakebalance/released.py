@@ -96,8 +96,10 @@ class Released:
         if not self.entries:
             return []
         place = self.places.of(table, delta=isinstance(version, int))
-        if place is None:
-            return []
+        return [] if place is None else self.of(place)
+
+    def of(self, place: Place) -> list[Release]:
+        """What was repaired of a table."""
         return [release for release in self.entries if release.place.is_one_with(place)]
 
     def requests(self, read: Iterable[tuple[str, int | str]]) -> list[str]:
@@ -113,7 +115,7 @@ class Released:
         ``lb_hash`` and ``lb_content`` of the original, its columns, repaired, and ``__lb_request``.
         """
         order = {release.request: i for i, release in enumerate(releases)}
-        frames = [self._written(release) for release in releases]
+        frames = [self.written(release) for release in releases]
         place = F.create_map(*[F.lit(part) for pair in order.items() for part in pair])
         names = releases[0].content.names
         every = reduce(DataFrame.unionByName, frames).withColumn(ORDER, place[F.col(REQUEST)])
@@ -127,7 +129,8 @@ class Released:
             F.col("__lb_last").getField(REQUEST).alias(REQUEST),
         )
 
-    def _written(self, release: Release) -> DataFrame:
+    def written(self, release: Release) -> DataFrame:
+        """A request's rows of a table: hashes of the originals, their columns, ``__lb_request``."""
         rows = self.pending.get(release)
         if rows is None:
             table = self.state.table(release.table)

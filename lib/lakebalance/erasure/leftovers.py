@@ -13,25 +13,30 @@ from lakebalance.core.sources import KEY
 from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.erasure.marks import Marks, Sought, count_found, erase, of_place, sought
 from lakebalance.erasure.trace import Published
-from lakebalance.forgotten import MARK
+from lakebalance.forgotten import MARK, Place
 from lakebalance.lake.log_reading import log_files
 from lakebalance.publish.state import State
+from lakebalance.released import HASH, Released
 
 KEYS_OF_MATCHES = ("dropped", "kept", "neighbour")
 
 
 @dataclass
 class Leftover:
-    """One of a state's tables that may hold forgotten rows."""
+    """One of a state's tables that may hold forgotten rows.
+
+    ``place`` is the table that they were repaired of, where it holds such.
+    """
 
     spark: SparkSession
     table: Table
     runs: list[Published]
     marks: Sequence[Marks]
+    place: Place | None = None
 
     @cached_property
     def kind(self) -> str:
-        """``quarantine``, ``matches``, ``index`` or ``scratch``."""
+        """``quarantine``, ``matches``, ``index``, ``released`` or ``scratch``."""
         return self.table.name.rpartition("/")[2].partition("-")[0]
 
     def count(self) -> int:
@@ -56,12 +61,23 @@ class Leftover:
         """The columns by which rows are found, and the hashes of forgotten ones, each once."""
         if self.kind == "quarantine":
             return [own for run in self.runs for own in self._set_aside(run)]
+        if self.place is not None:
+            return list(self._repaired(self.place))
         hits = [run.hits.select(F.col(KEY).alias(MARK)) for run in self.runs if run.hits]
         if not hits:
             return []  # an earlier try has erased them before the rows went from the sources
         keys = reduce(DataFrame.union, hits).distinct()
         named = KEYS_OF_MATCHES if self.kind == "matches" else (KEY,)
         return [(F.col(name), keys) for name in named if name in self._rows.columns]
+
+    def _repaired(self, place: Place) -> Iterator[Sought]:
+        """Repaired rows by what they are, and by what they were."""
+        rows = self._rows
+        own = of_place(self.marks, place)
+        known = [marks for marks in own if set(marks.identity.names) <= set(rows.columns)]
+        for value, once in sought(rows, known, self.table.name):
+            yield value, once
+            yield F.col(HASH), once
 
     def _set_aside(self, run: Published) -> Iterator[Sought]:
         rows = self._rows
@@ -87,6 +103,10 @@ def leftovers(
                 table = run.state.table(name)
                 made = found.setdefault(table.name, Leftover(spark, table, [], marks))
                 made.runs.append(run)
+        for release in Released(run.state, spark).entries:
+            if any(release.place.is_one_with(place) for place in run.sources.values()):
+                table = run.state.table(release.table)
+                found[table.name] = Leftover(spark, table, [run], marks, release.place)
     return [found[name] for name in sorted(found)]
 
 

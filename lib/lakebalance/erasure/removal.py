@@ -106,7 +106,8 @@ class Removal:
         if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
             self._take_out(run, names, f"was written by others since run {run.run}")
             return
-        frames = Frames(run.recipe, self.search.spark, self._versions(run))
+        repaired = run.entry["plan"].get("released", [])
+        frames = Frames(run.recipe, self.search.spark, self._versions(run), releasing=repaired)
         target = run.entry["target"]
         try:
             carry_out(frames, lambda stage: self.search.show(f"making {target} again: {stage}"))

@@ -22,11 +22,13 @@ from lakebalance.erasure.asked import WHY, Asked, Picker
 from lakebalance.erasure.leftovers import Leftover, leftovers
 from lakebalance.erasure.marks import Marks, as_entries, count_found, of_place, own_identity, sought
 from lakebalance.erasure.models import models_that_saw
-from lakebalance.erasure.trace import Published, Trace, in_turn, newest_runs
+from lakebalance.erasure.trace import OWN, Published, Trace, in_turn, newest_runs
 from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
+from lakebalance.released import HASH as ORIGINAL
+from lakebalance.released import Released
 from lakebalance.scratch import ScratchTables
 
 
@@ -91,7 +93,7 @@ class Search:
                     self.suspects += [named | own for own in picker.suspects(source.df)]
         united = reduce(DataFrame.union, found).withColumnRenamed(WHY, REASON)
         listed = self.scratch(united.distinct(), "listed")
-        return [
+        marks = [
             Marks(
                 root.sources[spec.name],
                 identities[i],
@@ -99,6 +101,32 @@ class Search:
             )
             for i, spec in enumerate(root.recipe.sources)
         ]
+        return marks + [own for of in marks for own in self._repaired(of, picker)]
+
+    def _repaired(self, marks: Marks, picker: Picker) -> list[Marks]:
+        """Marks on rows that were repaired, and on their originals, where one of both is asked for.
+
+        A row without a key is told by its values, and has others once it is repaired.
+        """
+        released, found = Released(self.state, self.spark), []
+        for i, release in enumerate(released.of(marks.place)):
+            rows = released.written(release)
+            own = release.identity.hash(rows, release.place.location).alias(OWN)
+            picked = picker.pick(rows.select("*", own))
+            asked = picked.select(ORIGINAL, OWN, WHY)
+            frames = [asked.withColumnRenamed(WHY, REASON)]
+            if release.identity.text == marks.identity.text:
+                once = marks.rows.withColumnRenamed(HASH, ORIGINAL)
+                frames.append(rows.select(ORIGINAL, own).join(once, ORIGINAL))
+            every = [
+                frame.select(F.col(name).alias(HASH), REASON)
+                for frame in frames
+                for name in (ORIGINAL, OWN)
+            ]
+            united = reduce(DataFrame.union, every).distinct()
+            kept = self.scratch(united, f"repaired-{i}")
+            found.append(Marks(release.place, release.identity, kept))
+        return found
 
     def _known(self) -> list[Marks]:
         """What an earlier try of the same request has marked."""
