@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "lib" / "lakebalance"
-STAGES = {"expect", "prune", "allocate", "sample", "publish", "report", "lake"}
+STAGES = {"expect", "prune", "allocate", "sample", "publish", "report", "lake", "profiling"}
 FORBIDDEN = re.compile(
     r"\.rdd\b|_jvm|_jsc|sparkContext|monotonically_increasing_id\(|F\.rand\(|\.randn\(|"
     r"\.cache\(|\.persist\(|\.toPandas\(|spark\.conf\.set|\beval\(|pickle|yaml\.load\("

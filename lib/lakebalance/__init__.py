@@ -13,6 +13,7 @@ lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out 
 lb.quarantined(spark, recipe)  # rows that gates have set aside, by run and reason
 lb.release(recipe, spark, sets=["x = abs(x)"])  # puts them back, repaired, if asked
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
+lb.columns("lake/flights", spark)  # what a table's columns hold: statistics, keys, dependencies
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
 lb.files_in_order(spark, table)  # an ordered output's files, as a trainer reads them
 lb.recalibrate(p, result.to_dict()["priors"])  # a model's probabilities for the data as they were
@@ -26,6 +27,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "clean",
+    "columns",
     "diff",
     "explain",
     "files_in_order",
@@ -56,10 +58,12 @@ if TYPE_CHECKING:
     from lakebalance.releasing import release
     from lakebalance.rolled_back import rollback
     from lakebalance.run_diff import diff
+    from lakebalance.table_profiles import columns
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
     "clean": "lakebalance.cleaning",
+    "columns": "lakebalance.table_profiles",
     "diff": "lakebalance.run_diff",
     "explain": "lakebalance.fates",
     "files_in_order": "lakebalance.reading",

@@ -15,9 +15,9 @@ from lakebalance import console
 from lakebalance.commands import Json, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
-from lakebalance.core.labels import group_text
 from lakebalance.forget_command import forget
 from lakebalance.lake_commands import app as lake_app
+from lakebalance.profile_command import profile
 from lakebalance.quarantine_commands import app as quarantine_app
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(lake_app, name="lake")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(forget)
+app.command()(profile)
 
 RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
 Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]
@@ -133,29 +134,6 @@ def validate(
         print_json({"valid": True, "recipe_hash": loaded.hash})
     else:
         out.print(f"{recipe}: valid; hash {loaded.hash}", soft_wrap=True)
-
-
-@app.command()
-def profile(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # noqa: B006
-    """Count rows per source and group before anything. Example: lakebalance profile r.yaml"""
-    loaded = _load(recipe, sets)
-    with console.progress(as_json) as show, session(show) as spark:
-        show("counting")
-        from lakebalance.profiles import profile as rows_per_group
-
-        data = rows_per_group(loaded, spark)
-    if as_json:
-        print_json(data)
-        return
-    console.table_of(
-        "source", "group", "rows",
-        rows=[
-            (str(g["source"]), group_text(g["group"]), f"{g['rows']:,}")
-            for g in data["groups"][:200]
-        ],
-    )  # fmt: skip
-    for diagnostic in data["diagnostics"]:
-        console.show_diagnostic(diagnostic)
 
 
 @app.command()

@@ -48,18 +48,46 @@ def quantiles_of_each(
     -------
     By column, the least value of each part but the first; none where there are no values.
     """
+    searches = _searched(frames, names, parts, parts if apart else 0)
+    return {search.name: search.edges for search in searches}
+
+
+def values_of_each(
+    frames: Sequence[DataFrame], names: Sequence[str], parts: int
+) -> dict[str, list[float]]:
+    """The value of rank n · i // parts, from 0 on, for each i from 1 to parts - 1.
+
+    Unlike ``quantiles_of_each``, which tells where parts begin, a value that makes up several parts
+    is told several times.
+
+    Parameters
+    ----------
+    frames, names, parts : as of ``quantiles_of_each``.
+
+    Returns
+    -------
+    By column, ``parts - 1`` values; none where there are no values.
+    """
+    searches = _searched(frames, names, parts, 0)
+    return {search.name: search.values for search in searches}
+
+
+def _searched(
+    frames: Sequence[DataFrame], names: Sequence[str], parts: int, most: int
+) -> list[_Search]:
+    """Search the quantiles of all columns until each is a single value."""
     if not names:
-        return {}
+        return []
     rows = unite(frames).select(*[_bounded(name) for name in names])
     told = [f(name) for name in names for f in (F.min, F.max, F.count)]
     ends = list(rows.agg(*told).collect()[0])
     searches = [
-        _Search(name, low, high, n, parts, parts if apart else 0)
+        _Search(name, low, high, n, parts, most)
         for name, low, high, n in zip(names, ends[::3], ends[1::3], ends[2::3], strict=True)
     ]
     while any(search.open for search in searches):
         _narrow(rows, [search for search in searches if search.open])
-    return {search.name: search.edges for search in searches}
+    return searches
 
 
 @dataclass(frozen=True)
@@ -104,6 +132,14 @@ class _Search:
     @property
     def edges(self) -> list[float]:
         return sorted({interval.low for interval in self.single} - {self.low})
+
+    @property
+    def values(self) -> list[float]:
+        """The value at the beginning of each part but the first."""
+        known = sorted(self.single, key=lambda interval: interval.below)
+        begins = [interval.below for interval in known]
+        ranks = [self.n * part // self.parts for part in range(1, self.parts)] if known else []
+        return [known[bisect_right(begins, rank) - 1].low for rank in ranks]
 
     def follow(self, counted: Sequence[dict[str, Any]]) -> None:
         """Go on with what was counted in the open intervals, in order of interval and bucket."""

@@ -1,0 +1,1 @@
+"""What the columns of tables say: statistics, keys, dependencies, and what holds between tables."""
