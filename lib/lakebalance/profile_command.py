@@ -42,6 +42,19 @@ def profile(
     ] = False,
     left_size: Annotated[int, typer.Option(help="Most columns on their left sides.")] = 2,
     error: Annotated[float, typer.Option(help="The share of rows that may break them.")] = 0.01,
+    correlations: Annotated[
+        bool, typer.Option("--correlations", help="Of a table: measure pairs of columns.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Of a table: an HTML file to write, in one piece.")
+    ] = None,
+    suggest: Annotated[
+        Path | None,
+        typer.Option(help="Of a table: folder for a first recipe and its expectations."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --suggest: replace files that are there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Count a recipe's rows per group, or say what a table's columns hold.
@@ -50,7 +63,9 @@ def profile(
     """
     if len(what) == 1 and Path(what[0]).suffix.lower() in RECIPES:
         used = {"--columns": columns, "--version": version is not None, "--exact-distinct": exact,
-                "--no-keys": not keys, "--dependencies": dependencies}  # fmt: skip
+                "--no-keys": not keys, "--dependencies": dependencies,
+                "--correlations": correlations, "--report": report is not None,
+                "--suggest": suggest is not None}  # fmt: skip
         if wrong := [name for name, given in used.items() if given]:
             raise RecipeError(f"{wrong[0]} goes with tables; {what[0]} is a recipe")
         _groups(Path(what[0]), sets, as_json)
@@ -61,7 +76,15 @@ def profile(
         raise RecipeError(f"{mixed[0]} is a recipe; profile it by itself, or name tables alone")
     from lakebalance.profiling.options import Options
 
-    options = Options(exact, keys, key_size, dependencies, left_size, error)
+    if suggest is not None:
+        from lakebalance.suggested_recipe import check_suggestions
+
+        check_suggestions(len(what), suggest, overwrite=overwrite)
+    # A recipe needs to know of keys and of columns that add nothing.
+    wanted = suggest is not None
+    options = Options(
+        exact, keys or wanted, key_size, dependencies or wanted, left_size, error, correlations
+    )
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance import table_profiles
 
@@ -69,6 +92,15 @@ def profile(
             what, spark, options, names=columns, version=version, progress=show
         )
     data = found.to_dict()
+    if suggest is not None:
+        from lakebalance.suggested_recipe import write_suggestions
+
+        written = write_suggestions(found, suggest, overwrite=overwrite)
+        data["written"] = [str(path) for path in written]
+    if report is not None:
+        from lakebalance.report import columns as page
+
+        data["report"] = str(page.write(data, report))
     if as_json:
         print_json(data)
     else:

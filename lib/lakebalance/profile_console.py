@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebalance import console
@@ -39,8 +39,14 @@ def show(data: Mapping[str, Any]) -> None:
         _show_redundant(table["redundant"])
         if "keys" in table:
             _show_keys(table["keys"])
+        _show_correlations(table.get("correlations", []))
         if "dependencies" in table:
             _show_dependencies(table["dependencies"])
+    _show_inclusions(data["inclusions"])
+    for path in data.get("written", []):
+        _say(f"wrote {path}")
+    if "report" in data:
+        _say(f"report: {data['report']}")
 
 
 def _say(text: str) -> None:
@@ -92,6 +98,33 @@ def _show_redundant(redundant: Mapping[str, Any]) -> None:
     ):
         for one in classes:
             _say(f"{title}: {', '.join(one)}")
+
+
+def _show_correlations(correlations: Sequence[Mapping[str, Any]]) -> None:
+    lines = [
+        (", ".join(c["columns"]), c["measure"], f"{c['value']:.3f}", f"{c['rows']:,}")
+        for c in correlations
+    ]
+    if lines:
+        console.first_of("columns", "measure", "value", "rows", rows=lines)
+
+
+def _show_inclusions(inclusions: Mapping[str, Any]) -> None:
+    lines = [
+        (
+            f"{one['from']['table']}: {one['from']['column']}",
+            f"{one['to']['table']}: {one['to']['column']}",
+            f"{one['contained']:,} of {one['values']:,}",
+            share(one["contained"], one["values"]),
+            "yes" if one["unique"] else "no",
+        )
+        for one in inclusions["found"]
+    ]
+    if lines:
+        titles = ("values of", "are in", "values", "share", "unique there")
+        console.first_of(*titles, rows=lines)
+    if not inclusions["complete"]:
+        _say("There may be more inclusions: there were too many pairs of columns to try them all.")
 
 
 def _show_dependencies(dependencies: Mapping[str, Any]) -> None:

@@ -16,9 +16,11 @@ from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.paths import from_root
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.profiling.correlations import correlate
 from lakebalance.profiling.counting import count
 from lakebalance.profiling.dependencies import Dependencies, find_dependencies
 from lakebalance.profiling.facts import ColumnFacts
+from lakebalance.profiling.inclusions import Side, find_inclusions
 from lakebalance.profiling.keys import Keys, find_keys
 from lakebalance.profiling.numbers import add_quantiles
 from lakebalance.profiling.options import Options
@@ -48,6 +50,7 @@ class TableProfile:
     keys: Keys | None = None
     dependencies: Dependencies | None = None
     equal: list[list[str]] = field(default_factory=list)
+    correlations: list[dict[str, Any]] | None = None
 
     @property
     def rows(self) -> int:
@@ -76,6 +79,8 @@ class TableProfile:
                 "found": [found.to_dict() for found in self.dependencies.found],
                 "complete": self.dependencies.complete,
             }
+        if self.correlations is not None:
+            data["correlations"] = self.correlations
         return data
 
 
@@ -86,14 +91,20 @@ class Profile:
     tables: list[TableProfile]
     options: Options
     inclusions: list[dict[str, Any]] = field(default_factory=list)
+    all_pairs: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as ``profile --json`` prints it."""
         return {
             "tables": [table.to_dict() for table in self.tables],
-            "inclusions": self.inclusions,
+            "inclusions": {"found": self.inclusions, "complete": self.all_pairs},
             "error_of_distinct": ERROR_OF_DISTINCT,
         }
+
+    def _repr_html_(self) -> str:
+        from lakebalance.report.columns import fragment
+
+        return fragment(self.to_dict())
 
 
 def columns(
@@ -135,7 +146,12 @@ Parquet; check the path, or the name (a path has a slash: ./name)
         raise RecipeError(f"--version {version}: name one table, of which this is a version")
     asked, show = options or Options(), progress or (lambda stage: None)
     opened = [_open(spark, table, version) for table in wanted]
-    return Profile([_profile(table, names, asked, show) for table in _named(opened)], asked)
+    profile = Profile([_profile(table, names, asked, show) for table in _named(opened)], asked)
+    if len(wanted) > 1:
+        show("looking for columns that hold values of other tables")
+        sides = [Side(t.opened.name, t.opened.df, t.columns) for t in profile.tables]
+        profile.inclusions, profile.all_pairs = find_inclusions(sides)
+    return profile
 
 
 def _open(spark: SparkSession, name: str, version: int | None) -> Opened:
@@ -205,6 +221,9 @@ def _relate(found: TableProfile, options: Options, show: Progress) -> None:
     if options.keys:
         show(f"{found.opened.name}: looking for keys")
         found.keys = find_keys(df, facts, sample, options.key_size)
+    if options.correlations:
+        show(f"{found.opened.name}: measuring correlations")
+        found.correlations = correlate(df, facts)
     if options.dependencies:
         show(f"{found.opened.name}: looking for dependencies")
         keys = found.keys or find_keys(df, facts, sample, options.left_size)

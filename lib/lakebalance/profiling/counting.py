@@ -26,7 +26,7 @@ from lakebalance.profiling.patterns import pattern_of
 
 # Of columns with more values, those are counted that a sample shows to be common.
 MOST_COUNTED = 10_000
-TOP = 10
+TOP = 20
 BINS = 20
 AT_ONCE = 16
 VALUE, PATTERN, BIN = "v", "p", "b"
@@ -66,6 +66,7 @@ def count(
         "*",
         F.row_number().over(of.orderBy(F.col("n").desc(), "key")).alias("rank"),
         F.count(F.lit(1)).over(of).alias("keys"),
+        F.min("n").over(of).alias("fewest"),
     ).where(F.col("rank") <= F.when(F.col("what") == BIN, BINS).otherwise(TOP))
     found: dict[tuple[int, str], list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(ranked.toArrow().to_pylist(), key=lambda row: row["rank"]):
@@ -184,6 +185,7 @@ def _take(
     values = found.get((i, VALUE), [])
     if whole:
         f.distinct, f.exact = (values[0]["keys"] if values else 0), True
+        f.rarest = values[0]["fewest"] if values else None
     if f.kind != "nested":
         f.top = [_counted(f, "value", from_text(row["key"], type_), row["n"]) for row in values]
     patterns = found.get((i, PATTERN), [])

@@ -14,7 +14,8 @@ class ColumnFacts:
 
     ``distinct`` counts values without null, NaN being one; ``exact`` says whether it is exact.
     ``top`` are the commonest values with rows; of columns with many values, those that stood out
-    in a sample, counted in all rows. Lists are empty, numbers None, where a type has no such thing.
+    in a sample, counted in all rows. ``rarest`` is the rows of the value with fewest, where all are
+    counted. Lists are empty, numbers None, where a type has no such thing.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ColumnFacts:
     histogram: list[dict[str, Any]] = field(default_factory=list)
     top: list[dict[str, Any]] = field(default_factory=list)
     patterns: list[dict[str, Any]] = field(default_factory=list)
+    rarest: int | None = None
 
     @property
     def filled(self) -> int:
@@ -66,6 +68,7 @@ class ColumnFacts:
             "quantiles": self.quantiles,
             "histogram": self.histogram,
             "top": self.top,
+            "rarest_rows": self.rarest,
             "patterns": self.patterns,
             "constant": self.constant,
         }

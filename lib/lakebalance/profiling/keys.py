@@ -50,7 +50,8 @@ def find_keys(df: DataFrame, facts: Sequence[ColumnFacts], sample: Sample, most:
 
     A set is tried on the sample first; what is unique there is counted over all rows, exactly, by
     128-bit hashes. A set that is no key has supersets that may be one. A null says that a value is
-    not known, so columns with nulls (or NaN) are in no key.
+    not known, so columns with nulls (or NaN) are in no key; nor are nested ones, as not all can be
+    sorted.
 
     Parameters
     ----------
@@ -61,7 +62,9 @@ def find_keys(df: DataFrame, facts: Sequence[ColumnFacts], sample: Sample, most:
     """
     rows = facts[0].rows
     left_out = [f.name for f in facts if f.nulls or f.nans]
-    usable = [i for i, f in enumerate(facts) if f.filled == rows and not f.constant]
+    usable = [
+        i for i, f in enumerate(facts) if f.filled == rows and not f.constant and f.kind != "nested"
+    ]
     keys: list[Set] = []
     complete = True
     for size in range(1, most + 1):

@@ -33,7 +33,7 @@ def regex_of(pattern: str) -> str | None:
     Examples
     --------
     >>> regex_of("A99-9a")
-    '^\\p{Lu}\\p{Nd}{2}-\\p{Nd}\\p{L}$'
+    '^\\p{Lu}\\p{Nd}{2}\\-\\p{Nd}\\p{L}$'
     >>> regex_of(LONG) is None
     True
     """
