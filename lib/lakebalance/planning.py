@@ -24,6 +24,7 @@ from lakebalance.embeddings import with_projections
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.fairness_gates import measured_before, with_fairness
 from lakebalance.frames import Frames, shares_of
+from lakebalance.learned_gates import measured_learned
 from lakebalance.output_gates import with_output_expectations
 from lakebalance.phases import check_epochs, in_turn
 from lakebalance.plans import (
@@ -61,9 +62,10 @@ def counted(
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
             raise TableError(f"sources: none of them has a row{filtered}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
-    if recipe.expect.drift or recipe.expect.fairness:
+    if recipe.expect.drift or recipe.expect.fairness or recipe.expect.learned:
         with watch.stage("compare", entry["rows_in"]):
             measured = [*measured_drifts(frames), *measured_before(frames, census)]
+            measured += measured_learned(frames, census, verdicts)
         verdicts += [found.verdict for found in measured]
         frames.said_of_gates = [found.diagnostic for found in measured]
     _stop(verdicts)

@@ -26,7 +26,7 @@ def named(groups: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one expectation, or one gate of drift or fairness, found.
+    """What one expectation, or one gate of drift, of fairness or that learns, found.
 
     An expectation of rows has the ``unexpected`` ones of ``rows``; one of all rows has in ``worst``
     what was observed. A gate that measures has the ``number`` farthest beyond its ``limit``, or
@@ -40,7 +40,7 @@ class Verdict:
     unexpected: int | None
     rows: int
     success: bool
-    kind: Literal["expectation", "drift", "fairness"] = "expectation"
+    kind: Literal["expectation", "drift", "fairness", "learned"] = "expectation"
     number: float | None = None
     limit: float | None = None
     worst: str | None = None

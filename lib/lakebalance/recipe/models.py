@@ -22,6 +22,7 @@ from lakebalance.recipe.drift import Drift
 from lakebalance.recipe.evaluation import Evaluation, with_contamination
 from lakebalance.recipe.fairness import Fairness
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
+from lakebalance.recipe.learned import Learned
 from lakebalance.recipe.order import Order, check_order
 from lakebalance.recipe.outputs import outputs_of
 from lakebalance.recipe.parts import Edge, Part
@@ -92,6 +93,10 @@ class Expect(Part):
     fairness: list[Fairness] = Field(
         default_factory=list,
         description="How far groups may be apart, before or after they are balanced.",
+    )
+    learned: list[Learned] = Field(
+        default_factory=list,
+        description="How far counts may be from those of earlier runs, which the ledger has.",
     )
 
     @model_validator(mode="after")
@@ -241,6 +246,7 @@ class Recipe(Part):
             raise ValueError(f"evaluation: another table has the name {min(twice)!r}, too")
         named = [expectation.source for expectation in self.expect.expectations]
         named += [s for gate in self.expect.drift for s in (gate.source, gate.against.source)]
+        named += [gate.source for gate in self.expect.learned]
         for source in named:
             if source is not None and source not in names:
                 raise ValueError(f"expect names a source {source!r}; there are: {names}")
