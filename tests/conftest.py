@@ -1,6 +1,5 @@
 """One Spark session for all tests, and small Delta tables."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,36 +7,40 @@ import pytest
 
 TESTS = Path(__file__).parent
 # Their tests start processes, or share what takes long to make: each folder stays in one process.
-TOGETHER = [TESTS / "jobs", TESTS / "faults"]
+TOGETHER = ["tests/jobs", "tests/faults"]
+# It may go on beside the other slow tests of its folder, in the other process.
+APART = ["tests/jobs/test_airflow.py"]
 # These need no session and are short: what comes last fills up whichever process is done first.
 LAST = [TESTS / "allocate", TESTS / "recipe", TESTS / "report", TESTS.parent / "lib"]
 
-# Tests run each query once or twice: Java's optimising compiler takes more than it gives. Without
-# it, Java has room for 48 MB of compiled code: Spark needs more, or all is compiled anew.
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=400m"
-os.environ.setdefault("JDK_JAVA_OPTIONS", QUICK_JAVA)
 
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Give the processes a file at a time, so that none has to wait long for the other at the end.
 
-    Each process has one session, which becomes fast in time.
+    Each process has one session, which becomes fast in time. A file's fixtures are made once.
     """
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            folder = next((f for f in TOGETHER if item.path.is_relative_to(f)), item.path)
-            name = str(folder.relative_to(TESTS.parent))
-            item.add_marker(pytest.mark.xdist_group(name.replace("@", "_")))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            folder = str(Path(file).parent)
+            return folder if folder in TOGETHER and file not in APART else file
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long to start, and end with what is short."""
     items.sort(key=_turn)
 
 
 def _turn(item):
     """When a test is due; tests of one turn stay in their order."""
-    for turn, folders in ((0, TOGETHER), (2, LAST)):
-        if any(item.path.is_relative_to(folder) for folder in folders):
-            return turn
-    return 1
+    if str(item.path.parent.relative_to(TESTS.parent)) in TOGETHER:
+        return 0
+    return 2 if any(item.path.is_relative_to(folder) for folder in LAST) else 1
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,11 @@ from lakebalance.recipe import Recipe
 RUN = "import sys; from lakebalance.cli import main; main()"
 
 
+# Java's optimising compiler takes more than it gives to a process that ends after one run. Without
+# it, Java has room for 48 MB of compiled code: Spark needs more, or all is compiled anew.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+
+
 @pytest.fixture(scope="session")
 def made(spark, tmp_path_factory):
     """A skewed table of 20,000 rows with texts that do not compress."""
@@ -66,7 +71,12 @@ def start(recipe, *options, wrapper=(), environment=None, **keywords):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "COLUMNS": "200", **(environment or {})},
+        env={
+            "JDK_JAVA_OPTIONS": QUICK_JAVA,
+            **os.environ,
+            "COLUMNS": "200",
+            **(environment or {}),
+        },
         **keywords,
     )
 

@@ -7,8 +7,7 @@ import subprocess
 import pytest
 from standalone import JOBS, SMALL, SPARK_HOME, environment
 
-# It may go on beside the other slow tests of this folder, in the other process.
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.xdist_group("airflow")]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 LOOK_AT_THE_DAG = """
 import json
 from airflow.dag_processing.dagbag import DagBag
