@@ -108,6 +108,7 @@ def test_repaired_rows_come_back(spark, made, key, tmp_path, call):
     assert set(ids(spark, third.table)) == set(range(40)) - bad
 
 
+@pytest.mark.slow  # two runs of a recipe, and two plans
 def test_a_row_that_the_source_has_corrected_counts(spark, made):
     asked, _, path = made(["id"])
     done = lb.release(asked, spark, sets=["`the.x` = 1"], where="`the.x` < 0", dry_run=False)
@@ -120,6 +121,11 @@ def test_a_row_that_the_source_has_corrected_counts(spark, made):
     result = lb.run(asked, spark)
     rows = spark.read.format("delta").load(result.table)
     assert {r["id"]: r["the.x"] for r in rows.where("id IN (5, 15)").collect()} == {5: 1, 15: 500}
+    spark.sql(f"ALTER TABLE delta.`{path}` DROP COLUMN amount")
+    planned = lb.plan(asked, spark)
+    said = [w["message"] for w in planned.warnings if w["code"] == "released_row_changed"]
+    assert said[0].startswith("5 rows of source")
+    assert planned.quarantined == 8, "no row is as it was, and one was corrected"
 
 
 def test_rows_of_a_table_that_was_repaired_by_hand(spark, made, tmp_path):

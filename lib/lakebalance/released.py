@@ -144,7 +144,7 @@ class Released:
 
         A repaired row that does not meet the source's filter is filtered like any other.
         """
-        if not self.named(source.table, source.version):
+        if not self._by_table(source):
             return source
         rows, names = self.marked(source), source.df.columns
         if source.where is not None:
@@ -177,9 +177,14 @@ class Released:
         return rows.select(*values, last.alias(REQUEST))
 
     def _by_table(self, source: Pinned) -> list[list[Release]]:
+        """What was repaired of a source by the tables that hold it, the last request's last.
+
+        Without a column that they had, no row is as it was.
+        """
         by_table: dict[str, list[Release]] = {}
         for release in self.named(source.table, source.version):
-            by_table.setdefault(release.table, []).append(release)
+            if set(release.content.names) <= set(source.df.columns):
+                by_table.setdefault(release.table, []).append(release)
         place = {release: i for i, release in enumerate(self.entries)}
         return sorted(by_table.values(), key=lambda releases: place[releases[-1]])
 
@@ -212,7 +217,7 @@ class Released:
         ----------
         source : without what is repaired.
         """
-        if not self.named(source.table, source.version):
+        if not self._by_table(source):
             return None
         rows = replace(source, df=self.marked(source).where(F.col(REQUEST).isNotNull()))
         known = rows.df.select(
@@ -224,14 +229,18 @@ class Released:
     def corrected(self, source: Pinned) -> int:
         """How many rows that were repaired the source has otherwise by now; one Spark job each.
 
-        A row without a key is another one as soon as it is changed, so that nobody can tell.
+        A row without a key is another one as soon as it is changed, so that nobody can tell, and
+        where a column is gone, none is as it was.
 
         Parameters
         ----------
         source : without what is repaired.
         """
-        found = 0
-        for releases in self._by_table(source):
+        tables = self._by_table(source)
+        known = {release for releases in tables for release in releases}
+        others = [r for r in self.named(source.table, source.version) if r not in known]
+        found = sum(self.written(release).count() for release in others)
+        for releases in tables:
             fixed = self._to_join(releases, [], REPAIRED, REQUEST)
             one, as_it_was = self._same(source, releases[0])
             found += source.df.join(fixed, one & ~as_it_was, "left_semi").count()
