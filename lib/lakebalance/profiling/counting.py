@@ -28,7 +28,7 @@ from lakebalance.profiling.patterns import pattern_of
 MOST_COUNTED = 10_000
 TOP = 20
 BINS = 20
-AT_ONCE = 16
+AT_ONCE = 64
 VALUE, PATTERN, BIN = "v", "p", "b"
 
 
@@ -153,9 +153,7 @@ def _value(
     value: Column, type_: T.DataType, f: ColumnFacts, common: Sequence[int], exact: bool
 ) -> Column:
     hashed = hash_of(value, type_)
-    # A nested value has no text to show; its hash is enough to count it.
-    key = F.hex(hashed) if f.kind == "nested" else as_key(value, type_)
-    key = F.when(value.isNotNull(), key)
+    key = as_key(value, type_)
     if _whole(f, exact):
         return key
     return F.when(hashed.isin(list(common)), key) if common else F.lit(None).cast("string")

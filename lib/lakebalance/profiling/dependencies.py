@@ -21,6 +21,7 @@ MOST_TRIED = 1_000
 MOST_EXPLAINED = 20
 # Left sides of more values in the sample are tried on all rows of about so many of their values.
 MANY_VALUES, FIRST_TRY = 1_000, 20_000
+FIRST_LOOK = 1_000
 # How far a share of a first try may lie from that of all rows.
 ROOM = 0.05
 
@@ -149,7 +150,9 @@ class _Search:
                 if right in left or _known(self.exact, left, right):
                     continue
                 most = self._most((left, right), rows)
-                if disagreeing(numbers, self.sample.codes[:, right]) <= most:
+                others = self.sample.codes[:, right]
+                # Most pairs fail on the first rows already.
+                if all(disagreeing(numbers[:n], others[:n]) <= most for n in (FIRST_LOOK, rows)):
                     found.append((left, right))
         found.sort(key=lambda pair: (self.groups[pair[0]], pair))
         self.complete &= whole and len(found) <= MOST_TRIED

@@ -18,6 +18,8 @@ from lakebalance.profiling.statistics import ERROR_OF_DISTINCT
 
 # From this share of a column's values on, an inclusion is said.
 LEAST_SHARE = 0.9
+# Into a column that has each value once: a foreign key with many values that are nowhere.
+LEAST_OF_UNIQUE = 0.5
 # So many pairs are counted; columns with most values come first, as they say most.
 MOST_PAIRS = 400
 # A column of one or two values is in many others by chance.
@@ -55,8 +57,8 @@ def find_inclusions(sides: Sequence[Side]) -> tuple[list[dict[str, Any]], bool]:
     Returns
     -------
     ``{"from": {"table", "column"}, "to": {"table", "column"}, "values", "contained", "share",
-    "unique"}``, the fullest first, and whether all pairs were counted. ``unique`` says that each
-    value of the other column stands in one row, as a foreign key wants it.
+    "unique"}``, those into unique columns first, and whether all pairs were counted. ``unique``
+    says that each value of the other column stands in one row, as a foreign key wants it.
     """
     pairs = _pairs(sides)
     complete, pairs = len(pairs) <= MOST_PAIRS, pairs[:MOST_PAIRS]
@@ -78,8 +80,9 @@ def find_inclusions(sides: Sequence[Side]) -> tuple[list[dict[str, Any]], bool]:
         _said(sides, a, b, counts[f"n{number[a]}"], counts[f"c{i}"], counts[f"n{number[b]}"])
         for i, (a, b) in enumerate(pairs)
     ]
-    kept = [one for one in found if one["values"] and one["share"] >= LEAST_SHARE]
-    kept.sort(key=lambda one: (-one["share"], not one["unique"], -one["values"]))
+    least = {True: LEAST_OF_UNIQUE, False: LEAST_SHARE}
+    kept = [one for one in found if one["values"] and one["share"] >= least[one["unique"]]]
+    kept.sort(key=lambda one: (not one["unique"], -one["share"], -one["values"]))
     return kept, complete
 
 
@@ -140,7 +143,7 @@ def _may_include(sides: Sequence[Side], a: Place, b: Place) -> bool:
         return False
     most = outer.distinct if outer.exact else outer.distinct * (1 + 6 * ERROR_OF_DISTINCT)
     least = inner.distinct if inner.exact else inner.distinct * (1 - 6 * ERROR_OF_DISTINCT)
-    if least * LEAST_SHARE > most:
+    if least * LEAST_OF_UNIQUE > most:
         return False
     if inner.kind in {"number", "time"}:
         # All outside of each other: a value or two beyond the ends may still be few of many.

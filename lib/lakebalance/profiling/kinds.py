@@ -76,13 +76,16 @@ def as_text(value: Column, type_: T.DataType) -> Column:
         return (value + F.lit(0.0).cast(type_)).cast("string")
     if isinstance(type_, T.BinaryType):
         return F.hex(value)
-    if kind_of(type_) == "nested":
-        return F.when(value.isNotNull(), F.lit("nested"))
     return value.cast("string")
 
 
 def as_key(value: Column, type_: T.DataType) -> Column:
-    """A text by which values are counted: different ones differ, long ones are cut."""
+    """A text by which values are counted: different ones differ, long ones are cut.
+
+    A nested value has none to show; its hash stands for it.
+    """
+    if kind_of(type_) == "nested":
+        return F.when(value.isNotNull(), F.hex(hash_of(value, type_)))
     text = as_text(value, type_)
     if kind_of(type_) not in {"text", "binary"}:
         return text
@@ -106,7 +109,8 @@ def from_text(text: str | None, type_: T.DataType) -> Any:
     if isinstance(type_, T.TimestampType):
         return moment(int(text), type_)
     if isinstance(type_, T.TimestampNTZType):
-        return text.replace(" ", "T")
+        whole, dot, fraction = text.replace(" ", "T").partition(".")
+        return f"{whole}.{fraction:0<6}" if dot else whole
     if isinstance(type_, INTEGRALS):
         return int(text)
     if has_nan(type_):

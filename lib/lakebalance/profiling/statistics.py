@@ -1,4 +1,4 @@
-"""Rows, nulls, distinct values, extremes and lengths of any number of columns in one Spark job."""
+"""Rows, nulls, distinct values, extremes and lengths of any number of columns in one pass."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from lakebalance.profiling.kinds import as_text, from_text, hash_of, is_nan, kin
 
 # More columns in one aggregation make code that Java does not compile. Each part of the columns is
 # read by itself, so together they read the table once.
-AT_ONCE = 16
+AT_ONCE = 64
 ERROR_OF_DISTINCT = 0.05
 """Relative standard deviation of distinct counts that are not exact (HyperLogLog++)."""
 
 
 def statistics(df: DataFrame, names: Sequence[str]) -> list[ColumnFacts]:
-    """What one pass over the columns finds; one Spark job, however many there are.
+    """What one pass over the columns finds; a Spark job for 64 columns, and one for all.
 
     Parameters
     ----------
