@@ -86,6 +86,8 @@ def test_options_of_the_other_form_are_refused(call, tmp_path):
     for args, said in (
         ([recipe, "--no-keys"], "--no-keys goes with tables"),
         (["lake/t", "--set", "a=b"], "--set a=b goes with a recipe"),
+        ([recipe, "--left-size", "1"], "--left-size goes with tables"),
+        (["lake/t", "--overwrite"], "--overwrite goes with --suggest"),
         ([recipe, "lake/t"], "is a recipe; profile it by itself"),
         (["lake/t", "--error", "2"], "--error 2: write a share"),
     ):

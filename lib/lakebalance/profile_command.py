@@ -63,7 +63,9 @@ def profile(
     """
     if len(what) == 1 and Path(what[0]).suffix.lower() in RECIPES:
         used = {"--columns": columns, "--version": version is not None, "--exact-distinct": exact,
-                "--no-keys": not keys, "--dependencies": dependencies,
+                "--no-keys": not keys, "--key-size": key_size != 3,
+                "--dependencies": dependencies, "--left-size": left_size != 2,
+                "--error": error != 0.01,
                 "--correlations": correlations, "--report": report is not None,
                 "--suggest": suggest is not None}  # fmt: skip
         if wrong := [name for name, given in used.items() if given]:
@@ -76,6 +78,8 @@ def profile(
         raise RecipeError(f"{mixed[0]} is a recipe; profile it by itself, or name tables alone")
     from lakebalance.profiling.options import Options
 
+    if overwrite and suggest is None:
+        raise RecipeError("--overwrite goes with --suggest FOLDER")
     if suggest is not None:
         from lakebalance.suggested_recipe import check_suggestions
 

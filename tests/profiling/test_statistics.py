@@ -128,5 +128,5 @@ def test_a_thousand_columns_are_measured_in_few_jobs(spark, tmp_path):
         context.setLocalProperty("spark.jobGroup.id", None)
     assert [c.distinct for c in found.tables[0].columns[:5]] == [2, 3, 4, 5, 6]
     # Spark counts a job for each shuffle: 16 of statistics, and a few of all else.
-    print('JOBS', jobs)
+    print("JOBS", jobs)
     assert jobs <= 40, jobs
