@@ -153,7 +153,8 @@ class Gate:
 
     def _filters(self, conditions: Sequence[Column]) -> bool:
         try:
-            self.branches[0].where(_any(conditions)).schema  # noqa: B018  Connect analyses here
+            # Connect analyses only here, and would take a filter's schema for that of its rows.
+            self.branches[0].where(_any(conditions)).select(F.lit(1)).schema  # noqa: B018
         except PySparkException:
             return False
         return True
