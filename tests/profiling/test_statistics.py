@@ -112,21 +112,3 @@ def test_empty_tables_parquet_and_versions(spark, table, tmp_path):
 def test_regexes_of_patterns():
     assert regex_of("AA-9 a") == r"^\p{Lu}{2}\-\p{Nd}\ \p{L}$"
     assert regex_of(LONG) is None and regex_of("") is None
-
-
-@pytest.mark.slow
-def test_a_thousand_columns_are_measured_in_few_jobs(spark, tmp_path):
-    path = str(tmp_path / "wide")
-    wide = spark.range(50).selectExpr(*[f"id % {i % 40 + 2} as c{i}" for i in range(1000)])
-    wide.write.format("delta").save(path)
-    context, group = spark.sparkContext, "wide-profile"
-    context.setJobGroup(group, group)
-    try:
-        found = columns(path, spark, Options(keys=False))
-        jobs = len(context.statusTracker().getJobIdsForGroup(group))
-    finally:
-        context.setLocalProperty("spark.jobGroup.id", None)
-    assert [c.distinct for c in found.tables[0].columns[:5]] == [2, 3, 4, 5, 6]
-    # Spark counts a job for each shuffle: 16 of statistics, and a few of all else.
-    print("JOBS", jobs)
-    assert jobs <= 40, jobs
