@@ -28,7 +28,7 @@ from lakebalance.profiling.patterns import pattern_of
 MOST_COUNTED = 10_000
 TOP = 20
 BINS = 20
-AT_ONCE = 64
+AT_ONCE = 16
 VALUE, PATTERN, BIN = "v", "p", "b"
 
 

@@ -16,13 +16,13 @@ from lakebalance.profiling.kinds import as_text, from_text, hash_of, is_nan, kin
 
 # More columns in one aggregation make code that Java does not compile. Each part of the columns is
 # read by itself, so together they read the table once.
-AT_ONCE = 64
+AT_ONCE = 16
 ERROR_OF_DISTINCT = 0.05
 """Relative standard deviation of distinct counts that are not exact (HyperLogLog++)."""
 
 
 def statistics(df: DataFrame, names: Sequence[str]) -> list[ColumnFacts]:
-    """What one pass over the columns finds; a Spark job for 64 columns, and one for all.
+    """What one pass over the columns finds; a Spark job for 16 columns, and one for all.
 
     Parameters
     ----------
