@@ -264,6 +264,7 @@ def test_sources_phases_split_pruning_and_another_order_of_rows(spark, path, tmp
     assert made["first"] == made["second"]
 
 
+@pytest.mark.slow
 def test_phases_in_order_go_on_and_each_is_within_a_row_of_its_units(spark, path, tmp_path):
     """Over all phases no row is there more than once more often than another of its group."""
     allocate = {"balance": BALANCE, "budget": {"amount": 20_000, "of": "n_tokens"}}

@@ -105,7 +105,7 @@ RECIPES = {
     "partitions": {"publish": {"partition_by": ["count", "True"]}, "allocate": equal("count")},
     "clustering": {"publish": {"cluster_by": ["Id"]}, "allocate": equal("count")},
 }  # fmt: skip
-BY_DAY = ("groups of many types", "gates")
+BY_DAY = ("gates",)
 
 
 def cases():

@@ -196,6 +196,7 @@ def test_exact_duplicates_within_and_between_sources(spark, table, recipe):
     assert result.plan.matches == 3
 
 
+@pytest.mark.slow
 def test_exact_keeps_the_first_by_a_column(spark, table, recipe):
     path = table("t", [(3, "a", 1.0), (1, "a", 2.0), (None, "a", 3.0)], SCHEMA)
     prune = [{"method": "exact", "columns": ["label"], "keep": {"first_by": "id"}}]

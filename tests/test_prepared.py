@@ -40,6 +40,7 @@ def talkative(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_plan_run_and_ledger_say_the_same(spark, table, recipe, talkative):
     sources = [table("s", ROWS, "id int, c string"), table("t", ROWS, "id int, c string")]
     asked = recipe(*sources, allocate={"balance": {"method": "equal", "by": ["c"]}, "rows": 10})

@@ -25,7 +25,9 @@ publish: {{table: {out}}}
 """
 
 
-@pytest.mark.parametrize(("rows", "used"), [(60, [3]), (1500, [3, 2])])
+@pytest.mark.parametrize(
+    ("rows", "used"), [(60, [3]), pytest.param(1500, [3, 2], marks=pytest.mark.slow)]
+)
 def test_the_best_buckets_are_repeated_evenly_and_others_left_out(
     spark, table, tmp_path, rows, used
 ):

@@ -54,6 +54,11 @@ def test_no_secret_in_ledger_report_or_messages(call, lake, tmp_path, spark):
     # What reads the ledger finds the run, its target and its recipe again.
     code, out, err = call("run", lake, "--json")
     assert code == 0 and json.loads(out)["repeated"] and SECRET not in out + err
+
+
+@pytest.mark.slow
+def test_no_secret_in_what_other_commands_say(call, lake):
+    assert call("run", lake)[0] == 0
     for command in (["explain", lake, "--where", "id = 7"], ["runs", lake], ["plan", lake]):
         for flags in ([], ["--json"]):
             code, out, err = call(*command, *flags)

@@ -86,6 +86,7 @@ def test_a_row_keeps_its_part_when_rows_come_and_when_the_sampling_seed_changes(
     assert parts(ROWS, {**SHARES, "seed": 1}) != many
 
 
+@pytest.mark.slow
 def test_rows_of_one_value_are_on_one_side_in_all_sources(spark, table, recipe, made):
     more = [(i + 1000, f"p{i % 40}", "a", float("nan")) for i in range(80)] + [
         (5000, None, "a", 0.0)

@@ -41,6 +41,7 @@ def columns_of(spark, values):
     return spark.createDataFrame(list(zip(*padded, strict=True)), schema)
 
 
+@pytest.mark.slow
 def test_columns_together_have_the_quantiles_of_each_alone(spark):
     rows = columns_of(spark, VALUES)
     found = quantiles_of_each([rows.repartition(3)], list(VALUES), 9)

@@ -300,6 +300,7 @@ def test_a_run_is_compared_with_what_the_run_before_has_read(spark, recipe, move
     assert lb.run(third, spark).to_dict()["gates"] == run["gates"]
 
 
+@pytest.mark.slow
 def test_versions_times_and_tables_can_be_compared_with(spark, recipe, moved, tmp_path):
     when = spark.sql(f"DESCRIBE HISTORY delta.`{moved}`").collect()[-1]["timestamp"].isoformat()
     numbers = []

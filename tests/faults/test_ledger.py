@@ -21,7 +21,7 @@ def small(spark, table, recipe):
     return lambda seed=1: recipe(source, seed=seed, allocate=rule)
 
 
-@pytest.mark.parametrize("broken", ["{half of", None])
+@pytest.mark.parametrize("broken", ["{half of", pytest.param(None, marks=pytest.mark.slow)])
 def test_a_corrupt_row_of_the_ledger(spark, small, tmp_path, broken):
     first, other = lb.run(small(), spark), lb.run(small(2), spark)
     ledger = f"delta.`{tmp_path}/_lakebalance/ledger`"
@@ -61,6 +61,7 @@ def test_a_clock_that_jumps_back(spark, small, monkeypatch):
     assert [entry["run_id"] for entry in newest] == [second.plan.run_id]
 
 
+@pytest.mark.slow
 def test_the_time_at_which_a_run_finished_is_the_same_when_read_again(spark, small, monkeypatch):
     first = lb.run(small(), spark)
     again = lb.run(small(), spark)

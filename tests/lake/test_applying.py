@@ -69,7 +69,8 @@ def test_without_confirm_nothing_is_written(spark, lakes):
 
 @pytest.mark.parametrize(
     "stage",
-    [pytest.param("proving", marks=pytest.mark.slow), "removing",
+    [pytest.param("proving", marks=pytest.mark.slow),
+     pytest.param("removing", marks=pytest.mark.slow),
      pytest.param("emptying", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_table_that_is_written_meanwhile_keeps_its_rows_and_others_go_on(spark, lakes, stage):

@@ -186,6 +186,7 @@ def test_graph_and_plan_by_command(call, folder, scanned):
     assert f'did you mean "{folder}/lake/base"' in err.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_what_a_sample_overlooks_is_not_planned(call, folder, spark):
     """A row in 3,000 is overlooked by a sample of 10, and found by comparing all."""
     state = folder / "other_state"

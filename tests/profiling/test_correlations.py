@@ -9,6 +9,7 @@ from lakebalance.profiling.options import Options
 from lakebalance.table_profiles import columns
 
 
+@pytest.mark.slow
 def test_pearson_and_cramers_v_are_those_of_pandas_and_scipy(spark, table):
     random = np.random.default_rng(5)
     x = random.normal(size=400)

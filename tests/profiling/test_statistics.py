@@ -11,6 +11,7 @@ import pytest
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.profiling.options import Options
 from lakebalance.profiling.patterns import LONG, regex_of
+from lakebalance.profiling.statistics import statistics
 from lakebalance.table_profiles import columns
 
 HOSTILE = (
@@ -112,3 +113,29 @@ def test_empty_tables_parquet_and_versions(spark, table, tmp_path):
 def test_regexes_of_patterns():
     assert regex_of("AA-9 a") == r"^\p{Lu}{2}\-\p{Nd}\ \p{L}$"
     assert regex_of(LONG) is None and regex_of("") is None
+
+
+@pytest.mark.parametrize("rows", [ROWS, []])
+def test_wide_tables_are_measured_in_another_way_with_the_same_result(
+    spark, table, monkeypatch, rows
+):
+    df = spark.read.format("delta").load(table("both", rows, HOSTILE))
+    narrow = statistics(df, df.columns)
+    monkeypatch.setattr("lakebalance.profiling.statistics.MOST_AS_COLUMNS", 0)
+    assert statistics(df, df.columns) == narrow
+    assert {f.rows for f in narrow} == {len(rows)}
+
+
+@pytest.mark.slow
+def test_a_thousand_columns(spark, tmp_path):
+    kinds = [
+        "id % {} AS n{}", "cast(id as string) || '{}' AS s{}", "id / {} AS d{}", "id > {} AS b{}"
+    ]  # fmt: skip
+    made = [kinds[i % 4].format(i + 2, i) for i in range(1000)]
+    spark.range(500).selectExpr(*made).write.format("delta").save(str(tmp_path / "wide"))
+    found = by_name(columns(str(tmp_path / "wide"), spark, Options(key_size=1)))
+    assert len(found) == 1000
+    for i in range(0, 1000, 4):
+        assert found[f"n{i}"]["distinct"] == min(i + 2, 500) and found[f"n{i}"]["min"] == 0
+        assert found[f"s{i + 1}"]["distinct"] == 500
+        assert found[f"b{i + 3}"]["constant"] == (i + 5 >= 499)

@@ -119,6 +119,7 @@ def made(spark, table, recipe):
     return make
 
 
+@pytest.mark.slow
 def test_a_recipe_with_evaluation_tables_publishes_nothing_of_them(spark, made):
     asked = made()
     written = lb.run(asked, spark)

@@ -74,6 +74,7 @@ def families(spark):
     return [*texts, *["the very same words again and again"] * 30, *odd]
 
 
+@pytest.mark.slow
 def test_giant_buckets_copies_and_odd_texts_and_however_rows_lie(spark, monkeypatch, tmp_path):
     texts = families(spark)
     written = []
@@ -127,6 +128,7 @@ def greedy(texts, threshold):
     return gone
 
 
+@pytest.mark.slow
 def test_without_transitivity_a_row_goes_for_a_near_one_that_stays(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(candidates, "__defaults__", (3,))
     texts, names = drifting(), []

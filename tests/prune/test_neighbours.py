@@ -76,6 +76,7 @@ def test_wrong_labels_go_first_however_rows_lie_and_in_many_tasks(
     assert stay.count(0) == stay.count(1) == 39
 
 
+@pytest.mark.slow
 def test_crowded_places_lose_more_by_density(spark, table, recipe, monkeypatch):
     rows, found = clouds(), []
     asked = PLACES | {"value": "density", "rows": 60, "n_neighbors": 3, "sampling_strategy": [0]}

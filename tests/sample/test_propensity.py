@@ -74,6 +74,7 @@ def test_each_estimand_has_its_weights_and_bounds(estimand):
             assert w == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_weights_are_stabilised_scaled_and_trimmed(framed):
     data = confounded(1500, strength=2.0)
     t, e, frames = data["t"] == 1, chances(data), [framed(data)]

@@ -51,6 +51,7 @@ def arrays(points):
     return np.array([p[2:] for p in points]), np.array([p[1] for p in points])
 
 
+@pytest.mark.slow
 def test_borderline_parents_are_those_in_danger(made, points):
     known = pytest.importorskip("imblearn.over_sampling")
     at, labels = arrays(points)

@@ -146,6 +146,7 @@ def test_any_column_that_has_a_place_can_be_a_feature(spark, recipe, tmp_path):
     assert {str(row["nested"]) for row in children} <= nested
 
 
+@pytest.mark.slow
 def test_nulls_and_nan_are_refused_or_ignored(spark, table, recipe, by_key, tmp_path):
     rows = [(i, "many", float(i), 1.0) for i in range(20)]
     rows += [(20 + i, "rare", float(i), float(i)) for i in range(8)]
@@ -172,6 +173,7 @@ def test_infinite_values_are_refused(spark, table, recipe):
         lb.run(recipe(keyed(path), allocate=TO_MAX, sample=sample), spark)
 
 
+@pytest.mark.slow
 def test_constant_and_all_null_features_and_a_null_label_are_no_trouble(
     spark, table, recipe, tmp_path
 ):

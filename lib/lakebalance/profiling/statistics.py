@@ -17,12 +17,22 @@ from lakebalance.profiling.kinds import as_text, from_text, hash_of, is_nan, kin
 # More columns in one aggregation make code that Java does not compile. Each part of the columns is
 # read by itself, so together they read the table once.
 AT_ONCE = 16
+# Of more columns, the plan alone would take minutes: their values are turned into rows.
+MOST_AS_COLUMNS = 64
 ERROR_OF_DISTINCT = 0.05
 """Relative standard deviation of distinct counts that are not exact (HyperLogLog++)."""
 
 
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(("rows", "nulls", "nans", "distinct"), 0),
+    **dict.fromkeys(("low", "high", "shortest", "longest")),
+}
+
+
 def statistics(df: DataFrame, names: Sequence[str]) -> list[ColumnFacts]:
     """What one pass over the columns finds; a Spark job for 16 columns, and one for all.
+
+    Of more than 64 columns, a shuffle for each type that they have.
 
     Parameters
     ----------
@@ -33,11 +43,31 @@ def statistics(df: DataFrame, names: Sequence[str]) -> list[ColumnFacts]:
     -------
     The columns in order; distinct values of more than a few are estimated.
     """
-    parts = [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
-    frames = [_measured(df, part, i * AT_ONCE) for i, part in enumerate(parts)]
-    found = sorted(unite(frames).toArrow().to_pylist(), key=lambda row: row["i"])
+    frames = _as_columns(df, names) if len(names) <= MOST_AS_COLUMNS else _as_rows(df, names)
+    found = {row["i"]: row for row in unite(frames).toArrow().to_pylist()}
     kind = kinds(df)
-    return [_facts(row, name, kind[name]) for row, name in zip(found, names, strict=True)]
+    return [_facts(found.get(i, NOTHING), name, kind[name]) for i, name in enumerate(names)]
+
+
+def _as_columns(df: DataFrame, names: Sequence[str]) -> list[DataFrame]:
+    """Frames in which each column has aggregates of its own; nothing is shuffled."""
+    parts = [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
+    return [_measured(df, part, i * AT_ONCE) for i, part in enumerate(parts)]
+
+
+def _as_rows(df: DataFrame, names: Sequence[str]) -> list[DataFrame]:
+    """Frames that group the values of all columns of one type by the column."""
+    kind = kinds(df)
+    of_type: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        of_type.setdefault(kind[name].json(), []).append(i)
+    frames = []
+    for places in of_type.values():
+        cells = [F.struct(F.lit(i).alias("i"), column(names[i]).alias("value")) for i in places]
+        values = df.select(F.inline(F.array(*cells)))
+        measures = _measures(F.col("value"), kind[names[places[0]]])
+        frames.append(values.groupBy("i").agg(*measures))
+    return frames
 
 
 def _measured(df: DataFrame, names: Sequence[str], first: int) -> DataFrame:
