@@ -67,12 +67,8 @@ def test_without_confirm_nothing_is_written(spark, lakes):
     assert [newest_version(spark, Table(t)) for t in (lakes.copy, lakes.some)] == [0, 0]
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [pytest.param("proving", marks=pytest.mark.slow),
-     pytest.param("removing", marks=pytest.mark.slow),
-     pytest.param("emptying", marks=pytest.mark.slow)],
-)  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["proving", "removing", "emptying"])
 def test_a_table_that_is_written_meanwhile_keeps_its_rows_and_others_go_on(spark, lakes, stage):
     plan = lakes.plan((lakes.copy, lakes.base), (lakes.some, lakes.base))
     begins = {"proving": f"proving that {lakes.copy}"}.get(stage, f"{stage} {lakes.copy}")
