@@ -79,4 +79,6 @@ def _observed(result: Mapping[str, Any]) -> str:
     value = result["observed_value"]
     # The last digits of a mean depend on the order of the rows.
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    if type(value) is int:
+        text = f"{value:,}"
     return f"observed {text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'}"
