@@ -76,3 +76,23 @@ def test_no_secret_in_errors(call, lake, tmp_path):
     lake.write_text(lake.read_text().replace(f"{tmp_path}/rows", "'/none/${LAKE_TOKEN}'"))
     code, out, err = call("plan", lake)
     assert code == 4 and SECRET not in out + err and "${secret:LAKE_TOKEN}" in err
+
+
+@pytest.mark.slow
+def test_gates_find_earlier_runs_whose_recipe_and_target_have_a_secret(call, lake, tmp_path):
+    (tmp_path / SECRET).mkdir()
+    (tmp_path / "rows").rename(tmp_path / SECRET / "rows")
+    gates = (
+        "drift: [{columns: [id], against: {run: newest}}], "
+        "learned: [{metric: rows, at_least: 3}], expectations"
+    )
+    text = lake.read_text().replace(f"{tmp_path}/rows", f'"{tmp_path}/${{LAKE_TOKEN}}/rows"')
+    lake.write_text(text.replace("expect: {expectations", f"expect: {{{gates}"))
+    for seed in (1, 2):
+        code, out, err = call("run", lake, "--set", f"seed={seed}", "--json")
+        assert code == 0 and SECRET not in out + err, err
+    told = json.loads(out)
+    said = {w["code"]: w["message"] for w in told["warnings"]}
+    assert "Fewer than 3 earlier runs, 1 at most" in said["learned_too_few_runs"]
+    drift = next(gate for gate in told["gates"] if gate["kind"] == "drift")
+    assert drift["number"] == 0.0

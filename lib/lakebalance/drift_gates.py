@@ -10,6 +10,7 @@ import yaml
 from pyspark.sql import DataFrame
 
 from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.secrets import reveal
 from lakebalance.core.sources import Pinned, SourceSpec, branches, pin_one
 from lakebalance.expect.drift import check_columns, drift, not_compared
 from lakebalance.expect.verdicts import Measured
@@ -124,7 +125,7 @@ def _of_run(frames: Frames, names: Sequence[str], place: str) -> Reference:
         return Reference("the newest run", [], f"{why} to compare with: it passes.")
     entry = ledger.entry(other)
     read = {source["name"]: source for source in entry["plan"]["sources"]}
-    written = yaml.safe_load(entry["recipe"])["sources"]
+    written = reveal(yaml.safe_load(entry["recipe"])["sources"])
     specs = [Source.model_validate(own) for own in written if own["name"] in names]
     said = f"run {other}"
     if not specs:

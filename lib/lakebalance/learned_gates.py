@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-from pyspark.sql import functions as F
 
 from lakebalance.core.counts import Census
 from lakebalance.expect.learned import Line, learned
 from lakebalance.expect.verdicts import Measured, Verdict
-from lakebalance.ledger import MOST, state_of
+from lakebalance.ledger import Ledger
 from lakebalance.recipe.learned import Learned
 
 if TYPE_CHECKING:
@@ -30,7 +27,9 @@ def measured_learned(frames: Frames, census: Census, verdicts: Sequence[Verdict]
     gates = frames.recipe.expect.learned
     if not gates:
         return []
-    plans = _earlier(frames, max(gate.runs for gate in gates))
+    ledger = Ledger(frames.recipe, frames.spark)
+    # A run that is planned again learns from what it learned from before.
+    plans = ledger.plans(ledger.before(frames.run_id)[: max(gate.runs for gate in gates)])
     rows = census.rows_of([source.name for source in frames.recipe.sources])
     left = sum(group.left for group in census.groups)
     now = {
@@ -47,27 +46,6 @@ def measured_learned(frames: Frames, census: Census, verdicts: Sequence[Verdict]
         ]
         found.append(learned(gate, lines, f"expect.learned.{i}"))
     return found
-
-
-def _earlier(frames: Frames, most: int) -> list[dict[str, Any]]:
-    """The plans of the newest runs to the target before this one, newest first, each once.
-
-    A run that is planned again learns from what it learned from before.
-    """
-    runs = state_of(frames.recipe).runs(frames.spark)
-    if runs is None:
-        return []
-    own = runs.where(F.col("target") == F.lit(frames.recipe.publish.table))
-    ids = [row["run_id"] for row in own.select("run_id").limit(MOST).collect()]
-    if frames.run_id in ids:
-        last = len(ids) - 1 - ids[::-1].index(frames.run_id)
-        ids = ids[last + 1 :]
-    wanted = list(dict.fromkeys(ids))[:most]
-    if not wanted:
-        return []
-    rows = own.where(F.col("run_id").isin(wanted)).select("run_id", "plan").collect()
-    plans = {row["run_id"]: json.loads(row["plan"]) for row in rows}
-    return [plans[run] for run in wanted]
 
 
 def _numbers(gate: Learned, plan: Mapping[str, Any]) -> dict[str, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import yaml
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError, TableError, nearest
@@ -49,12 +50,53 @@ class Ledger:
     @cached_property
     def ids(self) -> list[str]:
         """The ids of the runs to the target, newest first, each once."""
+        return list(dict.fromkeys(self._lines))
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        """The ids of all lines of the target, newest first; a rollback writes a run's anew."""
+        own = self._own
+        if own is None:
+            return []
+        return [row["run_id"] for row in own.select("run_id").limit(MOST).collect()]
+
+    @property
+    def _own(self) -> DataFrame | None:
         runs = self.state.runs(self.spark)
         if runs is None:
+            return None
+        return runs.where(F.col("target") == F.lit(hide(self.recipe.publish.table)))
+
+    def before(self, run: str) -> list[str]:
+        """The ids of the runs that came before a run was there at all, newest first, each once."""
+        lines = self._lines
+        first = len(lines) - 1 - lines[::-1].index(run) if run in lines else -1
+        return list(dict.fromkeys(lines[first + 1 :]))
+
+    def plans(self, runs: Sequence[str]) -> list[dict[str, Any]]:
+        """The plans of runs, in order, as ``Plan.summary`` makes them."""
+        own = self._own
+        if own is None or not runs:
             return []
-        own = runs.where(F.col("target") == F.lit(hide(self.recipe.publish.table)))
-        rows = own.select("run_id").limit(MOST).collect()
-        return list(dict.fromkeys(row["run_id"] for row in rows))
+        rows = own.where(F.col("run_id").isin(list(runs))).select("run_id", "plan").collect()
+        plans = {row["run_id"]: json.loads(row["plan"]) for row in rows}
+        return [plans[run] for run in runs]
+
+    def newest(self) -> dict[str, Any]:
+        """The newest entry of the recipe, by its name, to the target.
+
+        Raises
+        ------
+        TableError : no run of it is in the ledger.
+        """
+        wanted = [("name", self.recipe.name), ("target", self.recipe.publish.table)]
+        entry = self.state.entry(self.spark, wanted)
+        if entry is None:
+            raise TableError(
+                f'no run of "{self.recipe.name}" to {self.recipe.publish.table} is in the ledger '
+                f"{self.state.table('ledger').name}; run the recipe first"
+            )
+        return entry
 
     def entry(self, run: str) -> dict[str, Any]:
         """The newest entry of a run.
