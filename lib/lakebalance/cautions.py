@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from lakebalance.core.evaluation import EvaluationTable
 from lakebalance.core.registry import method_of
@@ -37,7 +37,7 @@ def cautions(
     found = [
         *[("empty_source", f'source "{n}" has no rows') for n, rows in rows_of.items() if not rows],
         *[("content_key", _keyless(s.name)) for s in frames.pinned if s.key is None],
-        *[(v.kind, failed_text(v)) for v in verdicts if v.on_fail == "warn" and not v.success],
+        *failed(verdicts),
         *_released_and_changed(frames),
         *_too_full(frames),
         *_one_group(recipe.by, groups),
@@ -57,11 +57,13 @@ def _keyless(source: str) -> str:
     )
 
 
-def failed_text(verdict: Verdict) -> str:
-    """What is said of a gate that failed."""
-    of = f" on {verdict.unexpected:,} of {verdict.rows:,} rows" if verdict.unexpected else ""
-    found = f": {verdict.measured}" if verdict.measured else ""
-    return f"{verdict.expectation} failed{of}{found}"
+def failed(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str]]:
+    """Codes and messages of the gates that failed and only warn of it."""
+    for v in verdicts:
+        if v.on_fail == "warn" and not v.success:
+            of = f" on {v.unexpected:,} of {v.rows:,} rows" if v.unexpected else ""
+            found = f": {v.measured}" if v.measured else ""
+            yield v.kind, f"{v.expectation} failed{of}{found}"
 
 
 def _released_and_changed(frames: Frames) -> Iterable[tuple[str, str]]:

@@ -11,18 +11,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.indexes import batches_of, newest_of_each
-from lakebalance.lake.log_reading import log_files
 from lakebalance.ledger import Ledger
 from lakebalance.publish.state import RUN
 from lakebalance.recipe.models import Recipe
+from lakebalance.state_tables import INDEX, MATCHES, QUARANTINE, SCRATCH, names_in
 
-SCRATCH, INDEX, BATCHES = "scratch-", "index-", "-batches"
-KINDS = (SCRATCH, INDEX, "matches-", "quarantine-")
+BATCHES = "-batches"
+KINDS = (SCRATCH, INDEX, MATCHES, QUARANTINE)
 
 
 @dataclass(frozen=True)
@@ -100,12 +99,8 @@ def _runs(ledger: Ledger, keep: int) -> tuple[set[str], set[str]]:
 
 def _tables(ledger: Ledger) -> list[str]:
     """The names of the state's tables that hold what runs leave."""
-    try:
-        logs = log_files(ledger.spark, [ledger.state.folder], depth=1)
-    except PySparkException:
-        return []  # no run has left anything
-    names = (path.rpartition("/")[2] for path, _ in logs)
-    return sorted(n for n in names if n.startswith(KINDS) and not n.endswith(BATCHES))
+    names = names_in(ledger.spark, ledger.state)
+    return [n for n in names if n.startswith(KINDS) and not n.endswith(BATCHES)]
 
 
 def _rows(ledger: Ledger, name: str) -> dict[str, int]:

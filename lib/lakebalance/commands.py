@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from lakebalance.core.progress import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+RECIPES = {".yaml", ".yml", ".json"}
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a name on the command line is that of a recipe's file, and not of a table or folder.
+
+    Examples
+    --------
+    >>> is_recipe("my/flights.YAML"), is_recipe("lake/flights")
+    (True, False)
+    """
+    return Path(name).suffix.lower() in RECIPES
 
 
 class Settings:

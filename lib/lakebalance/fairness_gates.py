@@ -17,6 +17,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from lakebalance.cautions import failed
 from lakebalance.core.columns import column, kinds, require, require_kind
 from lakebalance.core.coordinates import NUMBERS, TIMES
 from lakebalance.core.counts import Census, count_groups
@@ -123,12 +124,9 @@ def with_fairness(frames: Frames, watch: Stopwatch, plan: Plan, left: list[DataF
 
 def _warnings(measured: Sequence[Measured]) -> Iterator[dict[str, str]]:
     for found in measured:
-        verdict, warning = found.verdict, found.diagnostic.warning
-        if warning is not None:
-            yield {"code": warning[0], "message": warning[1]}
-        if verdict.on_fail == "warn" and not verdict.success:
-            message = f"{verdict.expectation} failed: {verdict.measured}"
-            yield {"code": verdict.kind, "message": message}
+        warning = found.diagnostic.warning
+        for code, message in [*([warning] if warning else []), *failed([found.verdict])]:
+            yield {"code": code, "message": message}
 
 
 def _asked(frames: Frames, when: str) -> Iterator[tuple[str, Fairness]]:

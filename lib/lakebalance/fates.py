@@ -18,7 +18,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
 from lakebalance.frames import Frames
-from lakebalance.ledger import state_of
+from lakebalance.ledger import Ledger, state_of
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.positions import CONTENT, contents_of, positions_of
 from lakebalance.pruned_rows import MOST, Key, PrunedRows, key_of, plain
@@ -124,14 +124,7 @@ class Inquiry:
     @cached_property
     def entry(self) -> Mapping[str, Any]:
         """The newest run in the ledger."""
-        recipe = self.recipe
-        wanted = [("name", recipe.name), ("target", recipe.publish.table)]
-        entry = self.state.entry(self.spark, wanted)
-        if entry is None:
-            raise TableError(
-                f'no run of "{recipe.name}" to {recipe.publish.table} is in the ledger '
-                f"{self.state.table('ledger').name}; run the recipe first"
-            )
+        recipe, entry = self.recipe, Ledger(self.recipe, self.spark).newest()
         if entry["plan"]["recipe_hash"] != recipe.hash:
             raise TableError(
                 f'the newest run of "{recipe.name}" ({entry["run_id"]}) was made by another text '

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.cautions import failed_text
+from lakebalance.cautions import failed
 from lakebalance.core.progress import Stopwatch
 from lakebalance.core.sources import SOURCE
 from lakebalance.expect.gate import Gate
@@ -64,7 +64,6 @@ def with_output_expectations(
         counts = frame.agg(F.count(F.lit(1)).alias("rows"), *sums).collect()[0].asDict()
         found = gate.verdicts(counts, counts["rows"])
     verdicts = [replace(v, expectation=f"{v.expectation} after balance") for v in found]
-    failed = [v for v in verdicts if v.on_fail == "warn" and not v.success]
-    warnings = [{"code": v.kind, "message": failed_text(v)} for v in failed]
+    warnings = [{"code": code, "message": message} for code, message in failed(verdicts)]
     gates, said = [*plan.gates, *verdicts], [*plan.warnings, *warnings]
     return replace(plan, gates=gates, warnings=said)

@@ -42,6 +42,7 @@ from lakebalance.sample.thresholds import (
     find_thresholds_together,
 )
 from lakebalance.scratch import ScratchTables
+from lakebalance.state_tables import QUARANTINE
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -172,7 +173,7 @@ def _keys_checked(frames: Frames, watch: Stopwatch, census: Census) -> None:
 
 def _set_aside(frames: Frames, watch: Stopwatch, state: State) -> None:
     with watch.stage("quarantine"):
-        state.write(_quarantined(frames), f"quarantine-{frames.recipe.name}", frames.run_id)
+        state.write(_quarantined(frames), QUARANTINE + frames.recipe.name, frames.run_id)
 
 
 def _with_rows(
@@ -295,7 +296,7 @@ def _paths(frames: Frames, state: State, planned: Plan) -> dict[str, str]:
     paths = {"output": recipe.publish.table, "ledger": state.table("ledger").name}
     paths |= {output.name: Table(output.table).name for output in frames.outputs[1:]}
     if planned.quarantined:
-        paths["quarantine"] = state.table(f"quarantine-{recipe.name}").name
+        paths["quarantine"] = state.table(QUARANTINE + recipe.name).name
     for i, options in enumerate(recipe.prune):
         paths[f"matches of prune.{i} ({options.method})"] = state.table(
             f"matches-{recipe.name}-{i}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
@@ -14,6 +13,7 @@ from lakebalance.core.amounts import in_units
 from lakebalance.core.clusters import Clusters
 from lakebalance.core.counts import in_order
 from lakebalance.core.diagnostics import NewRows
+from lakebalance.core.json_values import json_value
 from lakebalance.core.secrets import hide
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.priors import priors_of
@@ -157,10 +157,6 @@ class PlannedOutput:
         named = {"name": self.name, "table": self.table, "part": self.part}
         return {**named, "rows": self.rows, "groups": []}
 
-    def to_dict(self) -> dict[str, Any]:
-        """The output as ``plan --json`` prints it."""
-        return self.summary() | {"groups": [group.to_dict() for group in self.groups]}
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -211,9 +207,12 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it."""
-        groups = [group.to_dict() for group in self.groups]
-        outputs = hide([output.to_dict() for output in self.outputs])
-        return self.summary() | {"groups": groups, "priors": self.priors, "outputs": outputs}
+        said, groups = self.summary(), [group.to_dict() for group in self.groups]
+        outputs = [
+            own | {"groups": [group.to_dict() for group in output.groups]}
+            for own, output in zip(said["outputs"], self.outputs, strict=True)
+        ]
+        return said | {"groups": groups, "priors": self.priors, "outputs": outputs}
 
     def summary(self) -> dict[str, Any]:
         """The plan as ``plan --json`` prints it, with no groups."""
@@ -272,27 +271,9 @@ class Plan:
         return plan_html(self.to_dict())
 
 
-def json_value(value: Any) -> Any:
-    """A group's value in JSON: what JSON has no number for is ``{"float": "NaN"}``."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]}
-    return value
-
-
 def json_group(values: Mapping[str, Any]) -> dict[str, Any]:
     """A group's values by column, as JSON holds them."""
     return {name: json_value(value) for name, value in values.items()}
-
-
-def python_value(value: Any) -> Any:
-    """The value that ``json_value`` wrote.
-
-    Examples
-    --------
-    >>> python_value(json_value(float("inf")))
-    inf
-    """
-    return float(value["float"]) if isinstance(value, dict) else value
 
 
 def with_new_rows(groups: Sequence[PlannedGroup], made: Sequence[NewRows]) -> list[PlannedGroup]:

@@ -8,11 +8,9 @@ from typing import Annotated
 import typer
 
 from lakebalance import console
-from lakebalance.commands import Json, print_json, session
+from lakebalance.commands import Json, is_recipe, print_json, session
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.labels import group_text
-
-RECIPES = {".yaml", ".yml", ".json"}
 
 
 def profile(
@@ -61,7 +59,7 @@ def profile(
 
     Examples: lakebalance profile r.yaml; lakebalance profile lake/flights --json
     """
-    if len(what) == 1 and Path(what[0]).suffix.lower() in RECIPES:
+    if len(what) == 1 and is_recipe(what[0]):
         used = {"--columns": columns, "--version": version is not None, "--exact-distinct": exact,
                 "--no-keys": not keys, "--key-size": key_size != 3,
                 "--dependencies": dependencies, "--left-size": left_size != 2,
@@ -74,7 +72,7 @@ def profile(
         return
     if sets:
         raise RecipeError(f"--set {sets[0]} goes with a recipe; {what[0]} is a table")
-    if mixed := [name for name in what if Path(name).suffix.lower() in RECIPES]:
+    if mixed := [name for name in what if is_recipe(name)]:
         raise RecipeError(f"{mixed[0]} is a recipe; profile it by itself, or name tables alone")
     from lakebalance.profiling.options import Options
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.errors import RecipeError, TableError
-from lakebalance.lake.log_reading import log_files
 from lakebalance.ledger import state_of
 from lakebalance.pruned_rows import plain
 from lakebalance.publish.state import RUN, State
 from lakebalance.recipe.models import Recipe
 from lakebalance.repair import KEY_TEXT
+from lakebalance.state_tables import QUARANTINE, names_in
 
-QUARANTINE = "quarantine-"
 MOST_REASONS, MOST_EXAMPLES = 1000, 100
 
 
@@ -54,23 +52,15 @@ def quarantined(
     state = state_of(where) if isinstance(where, Recipe) else State(where)
     found = [
         _shown(spark, state, name, run, examples)
-        for name in _names(spark, state)
-        if not isinstance(where, Recipe) or name == QUARANTINE + where.name
+        for name in names_in(spark, state)
+        if name.startswith(QUARANTINE)
+        and (not isinstance(where, Recipe) or name == QUARANTINE + where.name)
     ]
     found = [own for own in found if own["runs"]]
     if not found:
         of = f" of run {run}" if run else ""
         raise TableError(f"no row{of} is in quarantine in {state.folder}")
     return {"quarantines": found}
-
-
-def _names(spark: SparkSession, state: State) -> list[str]:
-    try:
-        logs = log_files(spark, [state.folder], depth=1)
-    except PySparkException:
-        return []  # there is no such folder
-    names = (path.rpartition("/")[2] for path, _ in logs)
-    return sorted(name for name in names if name.startswith(QUARANTINE))
 
 
 def _shown(

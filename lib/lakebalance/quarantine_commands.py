@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lakebalance import console
-from lakebalance.commands import Json, print_json, session
+from lakebalance.commands import Json, is_recipe, print_json, session
 from lakebalance.console import first_of, out, table_of
 
 app = typer.Typer(
@@ -19,7 +19,6 @@ app = typer.Typer(
 Override = Annotated[
     list[str], typer.Option("--recipe-set", help="Override a field of the recipe: a.b=c.")
 ]
-RECIPES = (".yaml", ".yml", ".json")
 
 
 @app.command()
@@ -35,7 +34,7 @@ def show(
     """Count them by run and reason. Example: lakebalance quarantine show lake/_lakebalance"""
     from lakebalance.recipe import Recipe
 
-    recipe = Recipe.load(where, sets) if where.endswith(RECIPES) else None
+    recipe = Recipe.load(where, sets) if is_recipe(where) else None
     with console.progress(as_json) as tell, session(tell) as spark:
         from lakebalance.quarantine import quarantined
 

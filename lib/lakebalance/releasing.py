@@ -22,15 +22,17 @@ from lakebalance.core.identity import Identity
 from lakebalance.core.progress import Progress
 from lakebalance.core.sources import KEY, ROW_ID, Pinned
 from lakebalance.core.tables import newest_version
+from lakebalance.erasure.marks import own_identity
 from lakebalance.expect.gate import REASONS
 from lakebalance.forgotten import Places
 from lakebalance.frames import Frames
 from lakebalance.ledger import Ledger, state_of
-from lakebalance.quarantine import MOST_REASONS, QUARANTINE
+from lakebalance.quarantine import MOST_REASONS
 from lakebalance.recipe.models import Recipe
 from lakebalance.released import CONTENT, HASH, RELEASED, Release, Released
 from lakebalance.repair import KEY_TEXT, Repair, Repairer, as_source
 from lakebalance.scratch import ScratchTables
+from lakebalance.state_tables import QUARANTINE
 
 INDEX = pa.schema(
     [("location", pa.string()), ("table_id", pa.string()), ("identity", pa.string()),
@@ -123,16 +125,7 @@ class _Work:
     def entry(self) -> Mapping[str, Any]:
         """The run in the ledger."""
         ledger = Ledger(self.recipe, self.spark)
-        if self.asked_run is not None:
-            return ledger.entry(self.asked_run)
-        wanted = [("name", self.recipe.name), ("target", self.recipe.publish.table)]
-        entry = self.state.entry(self.spark, wanted)
-        if entry is None:
-            raise TableError(
-                f'no run of "{self.recipe.name}" to {self.recipe.publish.table} is in the ledger '
-                f"{self.state.table('ledger').name}; run the recipe first"
-            )
-        return entry
+        return ledger.newest() if self.asked_run is None else ledger.entry(self.asked_run)
 
     @property
     def run(self) -> str:
@@ -177,10 +170,8 @@ class _Work:
             self.repairer.check_columns(source)
             place = places.of(source.table, delta=isinstance(source.version, int))
             assert place is not None
-            columns = [field.name for field in source.columns]
-            key = source.key if source.key and source.key != [ROW_ID] else columns
-            identity, content = (Identity.of(source.df, names) for names in (key, columns))
-            made = Release(self.request, place, identity, content)
+            content = Identity.of(source.df, [field.name for field in source.columns])
+            made = Release(self.request, place, own_identity(source), content)
             own = as_source(picked.where(F.col("lb_source") == source.name), source)
             rows = self._repaired(own, source, made, spec.nan_as_null)
             found.append((source, made, self.scratch(rows, f"rows-{source.name}")))

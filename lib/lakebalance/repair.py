@@ -13,8 +13,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.conditions import of_the_row
+from lakebalance.core.columns import column, kinds, require, without_nan
+from lakebalance.core.conditions import check_of_the_row
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.sources import Pinned
 from lakebalance.core.tables import Table, newest_version, read_delta
@@ -43,10 +43,7 @@ class Repair:
                 "you repaired"
             )
         for option, text in [("--where", self.where), *[("--set", own) for own in self.sets]]:
-            try:
-                of_the_row(text)
-            except ValueError as error:
-                raise RecipeError(f"{option}: {error}") from error
+            check_of_the_row(text, option)
         self.expressions  # noqa: B018  raises where one cannot be read
 
     @cached_property
@@ -180,14 +177,13 @@ class Repairer:
     def check_columns(self, source: Pinned) -> None:
         """Raise where the table of repaired rows has columns that the source has not."""
         if self.repair.table is not None:
-            own = [field.name for field in source.columns]
             for name in self.given.columns:
                 if name != KEY_TEXT:
-                    require(source.df.select(*map(column, own)), [name], f"--table {name}")
+                    require(_known(source), [name], f"--table {name}")
 
     @staticmethod
     def _check(name: str, source: Pinned, place: str) -> None:
-        require(source.df.select(*[column(f.name) for f in source.columns]), [name], place)
+        require(_known(source), [name], place)
         if source.key and name in source.key:
             raise RecipeError(
                 f'{place}: "{name}" is a key column of source "{source.name}": with another value '
@@ -195,11 +191,14 @@ class Repairer:
             )
 
 
+def _known(source: Pinned) -> DataFrame:
+    """A source's rows with the columns that users know of."""
+    return source.df.select(*[column(field.name) for field in source.columns])
+
+
 def _cast(value: Column, kind: T.DataType, nan_as_null: bool) -> Column:
     own = value.cast(kind)
-    if nan_as_null and isinstance(kind, T.FloatType | T.DoubleType):
-        return F.when(~F.isnan(own), own)
-    return own
+    return without_nan(own, kind) if nan_as_null else own
 
 
 def as_source(rows: DataFrame, source: Pinned) -> DataFrame:

@@ -10,10 +10,11 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance import __version__
+from lakebalance.core.json_values import python_value
 from lakebalance.core.registry import method_of
 from lakebalance.core.secrets import hide
 from lakebalance.duplicates import without_texts
-from lakebalance.plans import GroupUnits, Plan, PlannedGroup, python_value
+from lakebalance.plans import GroupUnits, Plan, PlannedGroup
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
 from lakebalance.publish.state import BrokenEntry, State
 from lakebalance.recipe.models import Recipe

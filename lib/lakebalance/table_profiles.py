@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from lakebalance.core.columns import require
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.paths import from_root
 from lakebalance.core.progress import Progress
+from lakebalance.core.sources import read_parquet
 from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.profiling.correlations import correlate
 from lakebalance.profiling.counting import count
@@ -167,8 +167,7 @@ def _open(spark: SparkSession, name: str, version: int | None) -> Opened:
 
 def _parquet(spark: SparkSession, name: str, version: int | None) -> Opened:
     try:
-        df = spark.read.parquet(from_root(name))
-        files = sorted(df.inputFiles())
+        df, digest = read_parquet(spark, from_root(name))
     except PySparkException as error:
         raise TableError(
             f"{name} is neither a Delta table nor a folder of Parquet; check the path, or the "
@@ -176,7 +175,6 @@ def _parquet(spark: SparkSession, name: str, version: int | None) -> Opened:
         ) from error
     if version is not None:
         raise RecipeError(f"--version {version}: {name} is Parquet, which has no versions")
-    digest = hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
     return Opened(name, name, "parquet", digest, df)
 
 

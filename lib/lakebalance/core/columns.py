@@ -39,6 +39,13 @@ def column(name: str) -> Column:
     return F.col(quoted(name))
 
 
+def without_nan(value: Column, kind: T.DataType) -> Column:
+    """A value, and null in place of NaN."""
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        return F.when(~F.isnan(value), value)
+    return value
+
+
 def kinds(df: DataFrame) -> dict[str, T.DataType]:
     """The type of each column, by name."""
     return {field.name: field.dataType for field in df.schema.fields}

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lakebalance.core.errors import RecipeError
+
 NOT_OF_THE_ROW = re.compile(
     r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
     r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
@@ -33,6 +35,19 @@ def of_the_row(where: str | None) -> str | None:
             "to run; compare with a column or a literal instead"
         )
     return where
+
+
+def check_of_the_row(where: str | None, place: str) -> None:
+    """``of_the_row`` outside of models.
+
+    Raises
+    ------
+    RecipeError : it is not, with the place.
+    """
+    try:
+        of_the_row(where)
+    except ValueError as error:
+        raise RecipeError(f"{place}: {error}") from error
 
 
 def check_one_point_in_time(kind: str, version: int | None, timestamp: str | None) -> None:

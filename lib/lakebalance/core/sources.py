@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.beside import each
-from lakebalance.core.columns import column, require
+from lakebalance.core.columns import column, require, without_nan
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
 from lakebalance.core.tables import Table, newest_version, read_delta
@@ -114,7 +114,9 @@ def pin_one(
     if key == "row_id":
         df, key = _with_row_id(df, spec, place), [ROW_ID]
     if spec.nan_as_null:
-        df = df.select(*[_without_nan(field) for field in df.schema.fields])
+        df = df.select(
+            *[without_nan(column(f.name), f.dataType).alias(f.name) for f in df.schema.fields]
+        )
     if spec.where:
         try:
             df = df.where(spec.where)
@@ -127,11 +129,15 @@ def pin_one(
 
 def _parquet(spark: SparkSession, spec: SourceSpec, place: str) -> tuple[DataFrame, str]:
     try:
-        df = spark.read.parquet(spec.table)
-        files = sorted(df.inputFiles())
+        return read_parquet(spark, spec.table)
     except PySparkException as error:
         raise TableError(f"{place}.table: {spec.table}: {first_line(error)}") from error
-    return df, hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
+
+
+def read_parquet(spark: SparkSession, path: str) -> tuple[DataFrame, str]:
+    """A folder of Parquet, and a hash of the list of its files in place of a version."""
+    df = spark.read.parquet(path)
+    return df, hashlib.sha256("\n".join(sorted(df.inputFiles())).encode()).hexdigest()[:16]
 
 
 def _delta(
@@ -184,13 +190,6 @@ def _with_row_id(df: DataFrame, spec: SourceSpec, place: str) -> DataFrame:
             "SET TBLPROPERTIES (delta.enableRowTracking = true)"
         ) from error
     return tracked
-
-
-def _without_nan(field: T.StructField) -> Column:
-    value = column(field.name)
-    if isinstance(field.dataType, T.FloatType | T.DoubleType):
-        return F.when(~F.isnan(value), value).alias(field.name)
-    return value
 
 
 def branches(pinned: Sequence[Pinned]) -> list[DataFrame]:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.conditions import of_the_row
+from lakebalance.core.conditions import check_of_the_row
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.pruned_rows import plain
@@ -50,10 +50,7 @@ class Asked:
             raise RecipeError(f"suspect_share is a share, 0 to 1; there was {self.suspect_share}")
         if self.suspect_share and not self.suspect:
             raise RecipeError("suspect_share goes with suspect, which names columns")
-        try:
-            of_the_row(self.where)
-        except ValueError as error:
-            raise RecipeError(f"where: {error}") from error
+        check_of_the_row(self.where, "where")
 
     @property
     def fingerprint(self) -> str:

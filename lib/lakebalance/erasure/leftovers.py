@@ -14,9 +14,8 @@ from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.erasure.marks import Marks, Sought, count_found, erase, of_place, sought
 from lakebalance.erasure.trace import Published
 from lakebalance.forgotten import MARK, Place
-from lakebalance.lake.log_reading import log_files
-from lakebalance.publish.state import State
 from lakebalance.released import HASH, Released
+from lakebalance.state_tables import INDEX, MATCHES, QUARANTINE, SCRATCH, names_in
 
 KEYS_OF_MATCHES = ("dropped", "kept", "neighbour")
 
@@ -98,7 +97,7 @@ def leftovers(
     """The tables beside the published ones in which forgotten rows may be, in order."""
     found: dict[str, Leftover] = {}
     for run in runs:
-        for name in _names(spark, run.state):
+        for name in names_in(spark, run.state):
             if _is_of(run, name):
                 table = run.state.table(name)
                 made = found.setdefault(table.name, Leftover(spark, table, [], marks))
@@ -110,15 +109,9 @@ def leftovers(
     return [found[name] for name in sorted(found)]
 
 
-def _names(spark: SparkSession, state: State) -> list[str]:
-    return [path.rpartition("/")[2] for path, _ in log_files(spark, [state.folder], depth=1)]
-
-
 def _is_of(run: Published, name: str) -> bool:
     """Whether a run of a recipe may have put rows into one of the state's tables."""
     recipe = run.recipe.name
-    steps = {f"matches-{recipe}-{i}" for i in range(len(run.recipe.prune))}
-    indexes = {f"index-{index}" for index in run.indexes}
-    return name in {f"quarantine-{recipe}", *steps, *indexes} or name.startswith(
-        f"scratch-{recipe}-"
-    )
+    steps = {f"{MATCHES}{recipe}-{i}" for i in range(len(run.recipe.prune))}
+    indexes = {INDEX + index for index in run.indexes}
+    return name in {QUARANTINE + recipe, *steps, *indexes} or name.startswith(f"{SCRATCH}{recipe}-")

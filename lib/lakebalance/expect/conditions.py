@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.sources import SOURCE
 from lakebalance.expect.engine import Engine, Resolved, cannot_be_used, sees_no_row
-from lakebalance.recipe.models import Expectation
+from lakebalance.recipe.expect import Expectation
 
 # What Great Expectations calls the counts that decide about an expectation of rows.
 ROWS, NULLS = "table.row_count", "column_values.nonnull.unexpected_count"

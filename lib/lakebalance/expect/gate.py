@@ -23,7 +23,7 @@ from lakebalance.expect.engine import Engine, cannot_be_used
 from lakebalance.expect.known import COLUMNS, configure
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.expect.whole import whole_results
-from lakebalance.recipe.models import Expectation
+from lakebalance.recipe.expect import Expectation
 
 REASONS = "__lb_reasons"
 
@@ -61,8 +61,7 @@ class Gate:
         self.checks: list[RowCheck] = []
         for own in self.bound.values():
             _check_columns(branches[0], own)
-        for source in dict.fromkeys(own.expectation.source for own in self.bound.values()):
-            of_source = {f: b for f, b in self.bound.items() if b.expectation.source == source}
+        for source, of_source in _by_source(self.bound).items():
             self.checks += row_checks(of_source, partial(self._rows_of, source), self.engine)
         of_rows = {check.flag for check in self.checks}
         self.whole = {flag: own for flag, own in self.bound.items() if flag not in of_rows}
@@ -177,8 +176,7 @@ class Gate:
         for checks in _by_domain(self._by_itself):
             sums = {**sums, **_counted_within(self.rows, checks)}
         found = {check.flag: _of_rows(check, self.engine, sums, rows) for check in self.checks}
-        for source in dict.fromkeys(own.expectation.source for own in self.whole.values()):
-            of_source = {f: b for f, b in self.whole.items() if b.expectation.source == source}
+        for source, of_source in _by_source(self.whole).items():
             results = whole_results(self._rows_of(source), list(of_source.values()))
             for (flag, own), (success, observed) in zip(of_source.items(), results, strict=True):
                 found[flag] = _of_whole(own.expectation, success, observed)
@@ -207,6 +205,14 @@ class Gate:
 def _any(conditions: Sequence[Column]) -> Column:
     """True where a condition is, else false or null."""
     return reduce(Column.__or__, conditions, F.lit(False))
+
+
+def _by_source(bound: Mapping[str, Bound]) -> dict[str | None, dict[str, Bound]]:
+    """Expectations together that are asked of the same source, or of all rows."""
+    found: dict[str | None, dict[str, Bound]] = {}
+    for flag, own in bound.items():
+        found.setdefault(own.expectation.source, {})[flag] = own
+    return found
 
 
 def _by_domain(checks: Iterable[RowCheck]) -> list[list[RowCheck]]:

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from lakebalance.core.errors import RecipeError, nearest
-from lakebalance.recipe.models import Expectation
+from lakebalance.recipe.expect import Expectation
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # older releases report usage
 

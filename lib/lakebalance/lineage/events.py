@@ -73,17 +73,17 @@ class Story:
         return self._event(state, inputs=self._inputs({}, []), errorMessage=said)
 
     def finished(
-        self, result: Mapping[str, Any], outputs: Sequence[tuple[Described, bool]]
+        self, plan: Mapping[str, Any], outputs: Sequence[tuple[Described, bool]]
     ) -> RunEvent:
         """The run has published its tables.
 
         Parameters
         ----------
-        result : as ``run --json`` prints it.
+        plan : as ``Plan.summary`` makes it.
         outputs : the tables that it wrote, and whether each has rows made out of several others.
         """
-        rows = {source["name"]: source["rows"] for source in result["sources"]}
-        inputs = self._inputs(rows, result["gates"])
+        rows = {source["name"]: source["rows"] for source in plan["sources"]}
+        inputs = self._inputs(rows, plan["gates"])
         made = [self._output(table, synthetic) for table, synthetic in outputs]
         return self._event(RunState.COMPLETE, inputs=inputs, outputs=made)
 

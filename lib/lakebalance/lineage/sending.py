@@ -119,7 +119,7 @@ class _Teller:
 
     def finished(self, result: Result) -> None:
         """The run has published its tables."""
-        self.send(lambda story: story.finished(result.to_dict(), self._outputs(result)))
+        self.send(lambda story: story.finished(result.plan.summary(), self._outputs(result)))
         self.client.close()
 
     def _input(self, source: Pinned) -> Described:

@@ -54,10 +54,10 @@ def correlate(df: DataFrame, facts: Sequence[ColumnFacts]) -> list[dict[str, Any
 
 
 def _numbers(df: DataFrame, facts: Sequence[ColumnFacts]) -> list[dict[str, Any]]:
-    spans = {}
+    kind, spans = kinds(df), {}
     for f in facts:
         if f.kind in {"number", "time"} and f.low is not None:
-            low, high = (coordinate_of(end, kinds(df)[f.name]) for end in (f.low, f.high))
+            low, high = (coordinate_of(end, kind[f.name]) for end in (f.low, f.high))
             if math.isfinite(high - low) and low < high:
                 spans[f.name] = (low, high)
     names = list(spans)[:MOST_NUMBERS]

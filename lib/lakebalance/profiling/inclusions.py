@@ -8,12 +8,13 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds
 from lakebalance.core.hashing import hash128
 from lakebalance.core.sources import unite
 from lakebalance.profiling.facts import ColumnFacts
-from lakebalance.profiling.kinds import coordinate_of, is_nan
+from lakebalance.profiling.kinds import coordinate_of, family, is_nan
 from lakebalance.profiling.statistics import ERROR_OF_DISTINCT
 
 # From this share of a column's values on, an inclusion is said.
@@ -127,19 +128,19 @@ def _pairs(sides: Sequence[Side]) -> list[tuple[Place, Place]]:
         for c, f in enumerate(side.facts)
         if f.distinct >= LEAST_VALUES and f.kind not in {"nested", "boolean"}
     ]
-    found = [
-        (a, b) for a in places for b in places if a.side != b.side and _may_include(sides, a, b)
-    ]
+    kind_of = [kinds(side.df) for side in sides]
+    told = {p: (f := sides[p.side].facts[p.column], kind_of[p.side][f.name]) for p in places}
+    apart = [(a, b) for a in places for b in places if a.side != b.side]
+    found = [(a, b) for a, b in apart if _may_include(told[a], told[b])]
     return sorted(
         found, key=lambda p: (-sides[p[0].side].facts[p[0].column].distinct, p[0].side, p[0].column)
     )
 
 
-def _may_include(sides: Sequence[Side], a: Place, b: Place) -> bool:
+def _may_include(a: tuple[ColumnFacts, T.DataType], b: tuple[ColumnFacts, T.DataType]) -> bool:
     """Whether nearly all values of a may be among those of b."""
-    inner, outer = (sides[p.side].facts[p.column] for p in (a, b))
-    ours, theirs = (kinds(sides[p.side].df)[sides[p.side].facts[p.column].name] for p in (a, b))
-    if _family(inner) != _family(outer):
+    (inner, ours), (outer, theirs) = a, b
+    if family(ours) != family(theirs):
         return False
     most = outer.distinct if outer.exact else outer.distinct * (1 + 6 * ERROR_OF_DISTINCT)
     least = inner.distinct if inner.exact else inner.distinct * (1 - 6 * ERROR_OF_DISTINCT)
@@ -151,12 +152,3 @@ def _may_include(sides: Sequence[Side], a: Place, b: Place) -> bool:
             coordinate_of(inner.high, ours) >= coordinate_of(outer.low, theirs)
         )
     return bool(inner.low <= outer.high and inner.high >= outer.low)
-
-
-def _family(f: ColumnFacts) -> str:
-    """What values are hashed as: integers of any width are alike, and so are floats."""
-    if f.type in {"tinyint", "smallint", "int", "bigint"}:
-        return "integer"
-    if f.type in {"float", "double"}:
-        return "float"
-    return "decimal" if f.type.startswith("decimal") else f.type

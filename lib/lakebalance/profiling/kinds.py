@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.coordinates import NUMBERS, TIMES
 from lakebalance.core.hashing import INTEGRALS, canonical, salted
+from lakebalance.core.json_values import json_value, python_value
 from lakebalance.core.quantiles import LARGEST
 
 Kind = Literal["number", "time", "text", "boolean", "binary", "nested"]
@@ -40,6 +41,19 @@ def kind_of(type_: T.DataType) -> Kind:
     if isinstance(type_, T.BooleanType):
         return "boolean"
     return "binary" if isinstance(type_, T.BinaryType) else "nested"
+
+
+def family(type_: T.DataType) -> str:
+    """Types in which equal values have one hash: integers of any width, floats, decimals.
+
+    Examples
+    --------
+    >>> family(T.ShortType()), family(T.DecimalType(5, 2)), family(T.TimestampNTZType())
+    ('integer', 'decimal', 'timestamp_ntz')
+    """
+    if isinstance(type_, INTEGRALS):
+        return "integer"
+    return "float" if has_nan(type_) else type_.typeName()
 
 
 def has_nan(type_: T.DataType) -> bool:
@@ -114,19 +128,12 @@ def from_text(text: str | None, type_: T.DataType) -> Any:
     if isinstance(type_, INTEGRALS):
         return int(text)
     if has_nan(type_):
-        return as_json(float(text))
+        return json_value(float(text))
     if isinstance(type_, T.BooleanType):
         return text == "true"
     if CUT in text and len(text) > MOST_CHARACTERS:
         return text[:MOST_CHARACTERS] + "…"
     return text
-
-
-def as_json(number: float) -> float | dict[str, str]:
-    """A number, or as recipes write those that JSON lacks."""
-    if math.isfinite(number):
-        return number
-    return {"float": "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"}
 
 
 def moment(micros: float, type_: T.DataType) -> str:
@@ -156,7 +163,7 @@ def at_coordinate(at: float, type_: T.DataType) -> Any:
         return moment(at, type_)
     if isinstance(type_, INTEGRALS) and at == int(at):
         return int(at)
-    return as_json(at if abs(at) < LARGEST else math.copysign(math.inf, at))
+    return json_value(at if abs(at) < LARGEST else math.copysign(math.inf, at))
 
 
 def coordinate_of(value: Any, type_: T.DataType) -> float:
@@ -167,8 +174,7 @@ def coordinate_of(value: Any, type_: T.DataType) -> float:
     >>> coordinate_of("1970-01-02", T.DateType()), coordinate_of("0.5", T.DecimalType(3, 1))
     (1.0, 0.5)
     """
-    if isinstance(value, dict):
-        return float(value["float"])
+    value = python_value(value)
     if isinstance(type_, TIMES):
         try:
             at = dt.datetime.fromisoformat(value).replace(tzinfo=None)

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import kinds
 from lakebalance.core.hashing import hash128
+from lakebalance.profiling.kinds import family
 from lakebalance.profiling.sample import Sample
 
 
@@ -21,10 +22,11 @@ def find_equal(df: DataFrame, sample: Sample) -> list[list[str]]:
     sample : some of its rows, on which such columns are the same too.
     """
     first: dict[bytes, str] = {}
-    pairs = []
+    kind, pairs = kinds(df), []
     for i, name in enumerate(sample.names):
         other = first.setdefault(sample.hashes[:, i].tobytes(), name)
-        if other != name and _same_family(df, other, name):
+        # A timestamp is hashed as its number.
+        if other != name and family(kind[other]) == family(kind[name]):
             pairs.append((other, name))
     if not pairs:
         return []
@@ -38,10 +40,3 @@ def find_equal(df: DataFrame, sample: Sample) -> list[list[str]]:
         if n == 0:
             classes.setdefault(a, [a]).append(b)
     return list(classes.values())
-
-
-def _same_family(df: DataFrame, a: str, b: str) -> bool:
-    """Whether hashes tell values apart: a timestamp is hashed as its number."""
-    family = [kinds(df)[name].typeName().replace("integer", "long") for name in (a, b)]
-    family = ["long" if f in {"byte", "short"} else f for f in family]
-    return family[0] == family[1] or set(family) <= {"float", "double"}

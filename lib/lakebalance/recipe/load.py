@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.registry import Stage, methods
-from lakebalance.recipe.models import OnFail, Recipe
+from lakebalance.recipe.expect import OnFail
+from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.overrides import apply_sets, expand_environment
 from lakebalance.recipe.rule_tables import with_rule_tables
 from lakebalance.recipe.source_text import SourceText, parse

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lakebalance.core.errors import RecipeError, nearest
-from lakebalance.recipe.models import OnFail
+from lakebalance.recipe.expect import OnFail
 from lakebalance.recipe.source_text import SourceText, parse
 
 # What Great Expectations has beside type, kwargs, meta and severity says nothing about rows.

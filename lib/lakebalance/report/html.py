@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lakebalance.report import numbers, pruned, values
+from lakebalance.report import numbers, pruned, sizes, values
 from lakebalance.report.charts import bar_chart
 from lakebalance.report.checks import comparison, gate_lines
 from lakebalance.report.clusters import cluster_views
@@ -71,10 +71,12 @@ def environment() -> Environment:
         "fate_of": pruned.fate_of,
         "in_words": pruned.in_words,
         "moment": numbers.moment,
+        "money": sizes.money,
         "ratio": numbers.ratio,
         "seconds": numbers.seconds,
         "share": numbers.share,
         "shown": values.shown,
+        "size": sizes.size,
         "worth": numbers.worth,
     }
     return made

@@ -8,7 +8,6 @@ from typing import Any
 
 from lakebalance.report.html import environment, save
 from lakebalance.report.lake_picture import NODE, clusters
-from lakebalance.report.sizes import money, size
 
 MOST_CLUSTERS = 100
 MOST_ROWS = 500
@@ -34,8 +33,6 @@ def render(
     sizes = {table["table"]: table["bytes"] for table in tables}
     found = clusters(sizes, [(edge["child"], edge["parent"]) for edge in edges], goes)
     hanging = {table for cluster in found for table in cluster.tables}
-    made = environment()
-    made.filters |= {"size": size, "money": money}
     view = {
         "tables": tables,
         "bytes": sum(sizes.values()),
@@ -51,7 +48,7 @@ def render(
         "refuted": (plan or {}).get("refuted", []),
         "node": NODE,
     }
-    return made.get_template("lake.html.j2").render(view)
+    return environment().get_template("lake.html.j2").render(view)
 
 
 def write(
