@@ -71,24 +71,20 @@ class Leftover:
 
     def _repaired(self, place: Place) -> Iterator[Sought]:
         """Repaired rows by what they are, and by what they were."""
-        rows = self._rows
-        own = of_place(self.marks, place)
-        known = [marks for marks in own if set(marks.identity.names) <= set(rows.columns)]
-        for value, once in sought(rows, known, self.table.name):
+        for value, once in self._sought_of(place):
             yield value, once
             yield F.col(HASH), once
 
     def _set_aside(self, run: Published) -> Iterator[Sought]:
-        rows = self._rows
         for source, place in run.sources.items():
-            # Rows that were set aside when the table had other columns are not looked through.
-            known = [
-                own
-                for own in of_place(self.marks, place)
-                if set(own.identity.names) <= set(rows.columns)
-            ]
-            for value, once in sought(rows, known, self.table.name):
+            for value, once in self._sought_of(place):
                 yield F.when(F.col("lb_source") == source, value), once
+
+    def _sought_of(self, place: Place) -> list[Sought]:
+        """What is looked for of a table; not where rows were kept when it had other columns."""
+        rows, own = self._rows, of_place(self.marks, place)
+        known = [marks for marks in own if set(marks.identity.names) <= set(rows.columns)]
+        return sought(rows, known, self.table.name)
 
 
 def leftovers(
@@ -96,13 +92,16 @@ def leftovers(
 ) -> list[Leftover]:
     """The tables beside the published ones in which forgotten rows may be, in order."""
     found: dict[str, Leftover] = {}
+    states = dict.fromkeys(run.state for run in runs)
+    kept = {s: (names_in(spark, s), Released(s, spark).entries) for s in states}
     for run in runs:
-        for name in names_in(spark, run.state):
+        names, releases = kept[run.state]
+        for name in names:
             if _is_of(run, name):
                 table = run.state.table(name)
                 made = found.setdefault(table.name, Leftover(spark, table, [], marks))
                 made.runs.append(run)
-        for release in Released(run.state, spark).entries:
+        for release in releases:
             if any(release.place.is_one_with(place) for place in run.sources.values()):
                 table = run.state.table(release.table)
                 found[table.name] = Leftover(spark, table, [run], marks, release.place)
