@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.tables import REPLACED
 from lakebalance.indexes import batches_of, newest_of_each
 from lakebalance.ledger import Ledger
 from lakebalance.publish.state import RUN
@@ -48,8 +49,8 @@ def clean(
     recipe : names the target, and where its state is; all recipes that share it are looked at. None
         of their runs may be under way.
     spark : the session.
-    keep : how many of the newest runs to each target keep all, 1 or more; the newest one is what
-        the target holds.
+    keep : how many of the newest runs to each target, or with each ``publish.replace_where``, keep
+        all, 1 or more; the newest one is what the target holds.
     unfinished : also what runs left that are in no ledger, as they were killed and never finished,
         and scratch.
     dry_run : say what would go, and take nothing out.
@@ -88,11 +89,11 @@ def clean(
 
 
 def _runs(ledger: Ledger, keep: int) -> tuple[set[str], set[str]]:
-    """The ids of all finished runs, and those of the newest to each target."""
+    """The ids of all finished runs, and those of the newest to each target, or part of one."""
     runs = ledger.state.runs(ledger.spark)
-    by_target: dict[str, dict[str, None]] = {}
-    for row in [] if runs is None else runs.select("run_id", "target").collect():
-        by_target.setdefault(row["target"], {})[row["run_id"]] = None
+    by_target: dict[tuple[str, str | None], dict[str, None]] = {}
+    for row in [] if runs is None else runs.select("run_id", "target", REPLACED).collect():
+        by_target.setdefault((row["target"], row[REPLACED]), {})[row["run_id"]] = None
     known = {run for runs_of in by_target.values() for run in runs_of}
     return known, {run for runs_of in by_target.values() for run in list(runs_of)[:keep]}
 

@@ -194,11 +194,13 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
 
         show("reading the ledger")
         ledger = state_of(loaded).runs(spark)
-        names = ["run_id", "name", "finished", "target", "version", "rows"]
+        names = ["run_id", "name", "finished", "target", "version", "rows", "replace_where"]
         rows = [] if ledger is None else ledger.select(*names).limit(100).toArrow().to_pylist()
     if as_json:
         print_json({"runs": rows})
     else:
+        if all(row["replace_where"] is None for row in rows):
+            names.remove("replace_where")
         console.table_of(*names, rows=[tuple(str(row[name]) for name in names) for row in rows])
 
 

@@ -153,10 +153,14 @@ def show_run(data: Mapping[str, Any]) -> None:
     show_gates(data)
     show_groups(data)
     output = data["output"]
+    where = ""
+    if "replace_where" in output:
+        where = f" in place of those where {output['replace_where']}"
     out.print(
-        f"{data['quarantined']:,} rows quarantined, {pruned_text(data)}, "
-        f"{output['rows']:,} rows published as version {output['version']} and counted there.",
+        f"{data['quarantined']:,} rows quarantined, {pruned_text(data)}, {output['rows']:,} rows "
+        f"published{where} as version {output['version']} and counted there.",
         soft_wrap=True,
+        markup=False,
     )
     for step in data.get("duplicates") or []:
         if step["clusters"]:

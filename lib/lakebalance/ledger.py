@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError, TableError, nearest
 from lakebalance.core.secrets import hide
+from lakebalance.core.tables import REPLACED
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED
@@ -28,6 +29,7 @@ class Made:
 
     table: str
     version: int
+    replace_where: str | None = None
 
 
 def state_of(recipe: Recipe) -> State:
@@ -50,15 +52,19 @@ class Ledger:
     @cached_property
     def ids(self) -> list[str]:
         """The ids of the runs to the target, newest first, each once."""
-        return list(dict.fromkeys(self._lines))
+        return list(dict.fromkeys(run for run, _ in self._lines))
 
     @cached_property
-    def _lines(self) -> list[str]:
-        """The ids of all lines of the target, newest first; a rollback writes a run's anew."""
+    def _lines(self) -> list[tuple[str, str | None]]:
+        """The id in each line of the target, newest first, and the condition that it replaced.
+
+        A rollback writes a run's line anew.
+        """
         own = self._own
         if own is None:
             return []
-        return [row["run_id"] for row in own.select("run_id").limit(MOST).collect()]
+        lines = own.select("run_id", REPLACED).limit(MOST).collect()
+        return [(line["run_id"], line[REPLACED]) for line in lines]
 
     @property
     def _own(self) -> DataFrame | None:
@@ -69,7 +75,7 @@ class Ledger:
 
     def before(self, run: str) -> list[str]:
         """The ids of the runs that came before a run was there at all, newest first, each once."""
-        lines = self._lines
+        lines = [run for run, _ in self._lines]
         first = len(lines) - 1 - lines[::-1].index(run) if run in lines else -1
         return list(dict.fromkeys(lines[first + 1 :]))
 
@@ -83,17 +89,23 @@ class Ledger:
         return [plans[run] for run in runs]
 
     def newest(self) -> dict[str, Any]:
-        """The newest entry of the recipe, by its name, to the target.
+        """The newest entry of the recipe, by its name, to the target and what it replaces there.
 
         Raises
         ------
         TableError : no run of it is in the ledger.
         """
-        wanted = [("name", self.recipe.name), ("target", self.recipe.publish.table)]
+        publish = self.recipe.publish
+        wanted = [
+            ("name", self.recipe.name),
+            ("target", publish.table),
+            (REPLACED, publish.replace_where),
+        ]
         entry = self.state.entry(self.spark, wanted)
         if entry is None:
+            where = "" if publish.replace_where is None else f" where {publish.replace_where}"
             raise TableError(
-                f'no run of "{self.recipe.name}" to {self.recipe.publish.table} is in the ledger '
+                f'no run of "{self.recipe.name}" to {publish.table}{where} is in the ledger '
                 f"{self.state.table('ledger').name}; run the recipe first"
             )
         return entry
@@ -127,8 +139,10 @@ class Ledger:
         return entry
 
     def after(self, run: str) -> list[str]:
-        """The ids of the runs that came after a run, newest first."""
-        return self.ids[: self.ids.index(run)]
+        """The ids of the runs that came after a run and replaced the same, newest first."""
+        replaced = dict(reversed(self._lines))
+        later = self.ids[: self.ids.index(run)]
+        return [other for other in later if replaced[other] == replaced[run]]
 
     def indexes(self, runs: Collection[str]) -> set[str]:
         """The names of the indexes that the pruning steps of runs have."""
@@ -148,8 +162,9 @@ def tables_of(entry: Mapping[str, Any]) -> dict[str, Made]:
     Phases that are inside the balanced table are none of their own.
     """
     versions = {made["name"]: made["version"] for made in entry["result"].get("outputs", [])}
-    made = {BALANCED: Made(entry["target"], entry["version"])}
+    replaced = entry[REPLACED]
+    made = {BALANCED: Made(entry["target"], entry["version"], replaced)}
     for output in entry["plan"].get("outputs", []):
         if output["table"] != entry["target"]:
-            made[output["name"]] = Made(output["table"], versions[output["name"]])
+            made[output["name"]] = Made(output["table"], versions[output["name"]], replaced)
     return made

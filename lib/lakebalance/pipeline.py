@@ -123,7 +123,9 @@ def _carried_out(frames: Frames, progress: Progress | None) -> Result:
     with watch.stage("read"):
         check_columns(frames)
         known = {
-            output.name: published_version(spark, Table(output.table), frames.run_id)
+            output.name: published_version(
+                spark, Table(output.table), frames.run_id, recipe.publish.replace_where
+            )
             for output in frames.outputs
         }
         if (finished := _finished(frames, state, known)) is not None:
@@ -161,6 +163,7 @@ def _carried_out(frames: Frames, progress: Progress | None) -> Result:
         repeated=not balanced.by_this_try,
         outputs=[written.to_dict() for written in others],
         duplicates=summed.result(),
+        replace_where=recipe.publish.replace_where,
     )
     remember(state, spark, result, started)
     return result

@@ -124,7 +124,12 @@ def layout_of(recipe: Recipe, output: Output) -> Layout:
     """How an output lies in its table: an ordered one by phase, its files as they are."""
     layout = recipe.publish
     if recipe.order is None or output.phase is None:
-        return Layout(layout.partition_by, layout.cluster_by, layout.merge_schema)
+        return Layout(
+            layout.partition_by,
+            layout.cluster_by,
+            layout.merge_schema,
+            replace_where=layout.replace_where,
+        )
     phases = [recipe.order.phase] if recipe.one_table else []
     return Layout(phases, [], layout.merge_schema, in_order=True)
 
@@ -203,6 +208,8 @@ def _found(
     """Planned and found rows per group, and steps of its unit, counted in what was written."""
     recipe = frames.recipe
     written = read_delta(frames.spark, Table(output.table), version)
+    if recipe.publish.replace_where is not None:
+        written = written.where(recipe.publish.replace_where)
     if recipe.order is not None and output.phase is not None:
         if recipe.one_table:
             written = written.where(column(recipe.order.phase) == output.phase + 1)

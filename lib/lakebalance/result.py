@@ -13,6 +13,7 @@ from lakebalance import __version__
 from lakebalance.core.json_values import python_value
 from lakebalance.core.registry import method_of
 from lakebalance.core.secrets import hide
+from lakebalance.core.tables import REPLACED
 from lakebalance.duplicates import without_texts
 from lakebalance.plans import GroupUnits, Plan, PlannedGroup
 from lakebalance.publish.allocations import Allocation, as_frame, from_frame
@@ -45,6 +46,7 @@ class Result:
     repeated: bool = False
     outputs: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[dict[str, Any]] = field(default_factory=list)
+    replace_where: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as ``run --json`` prints it."""
@@ -55,7 +57,12 @@ class Result:
             **plan,
             "outputs": outputs,
             "duplicates": self.duplicates,
-            "output": {"table": hide(self.table), "version": self.version, "rows": self.rows},
+            "output": {
+                "table": hide(self.table),
+                "version": self.version,
+                "rows": self.rows,
+                **({} if self.replace_where is None else {REPLACED: hide(self.replace_where)}),
+            },
             "published": self.published,
             "stages": self.stages,
             "paths": hide(self.paths),
@@ -130,6 +137,7 @@ def remember(state: State, spark: SparkSession, result: Result, started: dt.date
             "run_id": result.plan.run_id,
             "name": result.plan.name,
             "target": result.table,
+            REPLACED: result.replace_where,
             "version": result.version,
             "rows": result.rows,
             "started": started,
@@ -183,4 +191,5 @@ def remembered(
         repeated=True,
         outputs=entry["result"].get("outputs", []),
         duplicates=entry["result"].get("duplicates", []),
+        replace_where=entry[REPLACED],
     )

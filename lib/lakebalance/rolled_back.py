@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import TableError
-from lakebalance.core.tables import Table, newest_version
+from lakebalance.core.tables import REPLACED, Table, newest_version
 from lakebalance.forgotten import Forgotten
 from lakebalance.indexes import withdraw
 from lakebalance.ledger import Ledger, Made, tables_of
@@ -20,6 +20,9 @@ from lakebalance.recipe.outputs import BALANCED
 
 def rollback(recipe: Recipe, spark: SparkSession, run: str) -> dict[str, Any]:
     """Take all tables of a run back to what it published, by Delta's RESTORE: no row is rewritten.
+
+    Of a run that replaced the rows of a condition, these alone are taken back: they are written
+    anew, and those of others stay as they are.
 
     The run is the newest in the ledger afterwards, so that ``explain`` is about it, and running its
     recipe again changes nothing while the sources are as they were. Runs that came after it may be
@@ -96,9 +99,9 @@ def _returned(spark: SparkSession, made: Made, run: str) -> tuple[int, int]:
     before = newest_version(spark, table)
     if before is None:
         raise TableError(f"{made.table} is not there any more")
-    if (version := published_version(spark, table, run)) is not None:
+    if (version := published_version(spark, table, run, made.replace_where)) is not None:
         return version, version
-    return return_to(spark, table, made.version, run), before
+    return return_to(spark, table, made.version, run, made.replace_where), before
 
 
 def _record(
@@ -110,7 +113,8 @@ def _record(
         {**made, "version": versions.get(made["name"], versions[BALANCED])}
         for made in entry["result"].get("outputs", [])
     ]
-    again = {name: entry[name] for name in ("run_id", "name", "target", "rows", "plan", "recipe")}
+    kept = ("run_id", "name", "target", REPLACED, "rows", "plan", "recipe")
+    again = {name: entry[name] for name in kept}
     result = {**entry["result"], "outputs": outputs, "rolled_back": True}
     ledger.state.record(
         ledger.spark,

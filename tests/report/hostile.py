@@ -19,7 +19,7 @@ def hostile() -> dict[str, Any]:
     made["pruned"] = [{"method": TEXT, "dropped": 1}]
     made["duplicates"] = [duplicates(TEXT, f"{TEXT}1", text=TEXT, method=TEXT)]
     made["warnings"] = [{"code": TEXT, "message": TEXT}]
-    made["output"] |= {"table": TEXT, "version": TEXT}
+    made["output"] |= {"table": TEXT, "version": TEXT, "replace_where": TEXT}
     made["stages"] = [{"name": TEXT, "rows_in": 1, "rows_out": 1, "seconds": 1.0}]
     made["paths"] = {TEXT: TEXT}
     made["published"][1]["found"] += 1

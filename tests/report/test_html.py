@@ -94,6 +94,13 @@ def test_a_repeated_run_claims_no_new_check():
     assert "50" in text
 
 
+def test_it_says_whose_place_the_rows_took():
+    data = result([group({"c": "x"})])
+    assert "in place of" not in Page(render(data)).text
+    data["output"]["replace_where"] = "day = 'mon'"
+    assert "version 0, in place of the rows where day = 'mon'" in Page(render(data)).text
+
+
 def test_a_lone_surrogate_can_be_written(tmp_path):
     data = result([group({"c": "\ud800"})], name="\udfff")
     assert "ud800" in write(data, tmp_path / "report.html").read_text(encoding="utf-8")

@@ -30,6 +30,8 @@ MAINTENANCE = (
     "CLUSTER BY",
 )
 MOST_COMMITS = 1000
+# What a commit's notes call the condition whose rows it replaced.
+REPLACED = "replace_where"
 UPDATED = "numTargetRowsUpdated"
 PLAIN_NAME = re.compile(r"[^ ,;{}()\n\t=]+")
 
@@ -170,9 +172,19 @@ def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:
 
 def run_of_commit(commit: Row) -> str | None:
     """The run id that a commit's ``userMetadata`` names; None for commits of others."""
+    return _noted(commit, "lakebalance_run")
+
+
+def replaced_by_commit(commit: Row) -> str | None:
+    """The condition whose rows a run's commit replaced; None where it replaced all, or is none."""
+    return _noted(commit, REPLACED)
+
+
+def _noted(commit: Row, name: str) -> str | None:
+    """A text of a commit's ``userMetadata``."""
     try:
         metadata: Any = json.loads(commit["userMetadata"] or "null")
     except ValueError:
         return None
-    run_id = metadata.get("lakebalance_run") if isinstance(metadata, dict) else None
-    return run_id if isinstance(run_id, str) else None
+    text = metadata.get(name) if isinstance(metadata, dict) else None
+    return text if isinstance(text, str) else None

@@ -103,7 +103,8 @@ class Removal:
         if self.search.request in run.entry["plan"].get("forgotten", []):
             return
         names = list(run.tables.values())
-        if any(published_version(self.search.spark, Table(n), run.run) is None for n in names):
+        replaced, spark = run.recipe.publish.replace_where, self.search.spark
+        if any(published_version(spark, Table(n), run.run, replaced) is None for n in names):
             self._take_out(run, names, f"was written by others since run {run.run}")
             return
         repaired = run.entry["plan"].get("released", [])

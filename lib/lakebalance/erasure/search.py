@@ -27,6 +27,7 @@ from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
+from lakebalance.recipe.sources import Source
 from lakebalance.released import HASH as ORIGINAL
 from lakebalance.released import Released
 from lakebalance.scratch import ScratchTables
@@ -58,8 +59,8 @@ class Search:
         folders = dict.fromkeys([self.state.folder, *self.states])
         runs = [run for f in folders for run in newest_runs(self.spark, State(f), self.places)]
         target = self.recipe.publish.table
-        root = next((run for run in runs if run.entry["target"] == target), None)
-        if root is None:
+        roots = [run for run in runs if run.entry["target"] == target]
+        if not roots:
             raise TableError(
                 f"no run to {target} is in the ledger {self.state.table('ledger').name}, so that "
                 "nobody can say where rows went; run the recipe first"
@@ -68,21 +69,20 @@ class Search:
         for run in runs:
             run.without = self.request
             self.notes += run.missing
-        marks = self._listed(root) + self._known()
+        marks = self._listed(roots) + self._known()
         self.trace = Trace(in_turn(runs), marks, self.scratch, self.asked.ties == "forget")
         self.show("following them from table to table")
         self.trace.follow()
 
-    def _listed(self, root: Published) -> list[Marks]:
+    def _listed(self, roots: Sequence[Published]) -> list[Marks]:
         """Marks on the rows of the recipe's sources that are asked for, as read and as they are."""
         picker, identities, found = Picker(self.spark, self.asked), [], []
-        plan = {source["name"]: source["version"] for source in root.entry["plan"]["sources"]}
-        for i, spec in enumerate(root.recipe.sources):
-            unfiltered = spec.model_copy(update={"where": None})
-            delta, read = spec.format == "delta", plan[spec.name]
-            newest = newest_version(self.spark, Table(spec.table)) if delta else read
-            for version in dict.fromkeys([newest, read]):
-                source = pin_one(self.spark, unfiltered, f"sources.{i}", version)
+        sources = _sources_of(roots)
+        for i, (spec, _, read) in enumerate(sources):
+            delta = spec.format == "delta"
+            newest = newest_version(self.spark, Table(spec.table)) if delta else read[-1]
+            for version in dict.fromkeys([newest, *read]):
+                source = pin_one(self.spark, spec, f"sources.{i}", version)
                 picked = picker.pick(source.df)
                 # By the columns as they are now, where they are others than they were.
                 identities += [own_identity(source)] if version == newest else []
@@ -94,12 +94,8 @@ class Search:
         united = reduce(DataFrame.union, found).withColumnRenamed(WHY, REASON)
         listed = self.scratch(united.distinct(), "listed")
         marks = [
-            Marks(
-                root.sources[spec.name],
-                identities[i],
-                listed.where(F.col("source") == i).select(HASH, REASON),
-            )
-            for i, spec in enumerate(root.recipe.sources)
+            Marks(place, identities[i], listed.where(F.col("source") == i).select(HASH, REASON))
+            for i, (_, place, _) in enumerate(sources)
         ]
         return marks + [own for of in marks for own in self._repaired(of, picker)]
 
@@ -233,3 +229,17 @@ class Search:
             for run in self.trace.runs
             if run.counts or any(of_place(self.trace.marks, p) for p in run.places.values())
         ]
+
+
+def _sources_of(roots: Sequence[Published]) -> list[tuple[Source, Place, list[Any]]]:
+    """The sources of some runs without their filters, each once, with the versions read of it."""
+    found: dict[str, tuple[Source, Place, list[Any]]] = {}
+    for root in roots:
+        read = {source["name"]: source["version"] for source in root.entry["plan"]["sources"]}
+        for spec in root.recipe.sources:
+            if spec.name not in root.sources:
+                continue  # it is not there any more, which the run says of itself
+            whole = spec.model_copy(update={"where": None, "version": None, "timestamp": None})
+            own = found.setdefault(whole.model_dump_json(), (whole, root.sources[spec.name], []))
+            own[2].append(read[spec.name])
+    return list(found.values())

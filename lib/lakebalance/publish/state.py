@@ -22,13 +22,20 @@ from lakebalance.core.columns import column, sql_text
 from lakebalance.core.errors import TableError
 from lakebalance.core.secrets import hide, reveal
 from lakebalance.core.spark_errors import is_conflict
-from lakebalance.core.tables import MAPPING, Table, detail, needs_mapping, newest_version
+from lakebalance.core.tables import (
+    MAPPING,
+    REPLACED,
+    Table,
+    detail,
+    needs_mapping,
+    newest_version,
+)
 
 LEDGER = pa.schema(
     [("run_id", pa.string()), ("name", pa.string()), ("target", pa.string()),
      ("version", pa.int64()), ("rows", pa.int64()), ("started", pa.timestamp("us", "UTC")),
      ("finished", pa.timestamp("us", "UTC")), ("plan", pa.string()), ("recipe", pa.string()),
-     ("result", pa.string())]
+     ("result", pa.string()), (REPLACED, pa.string())]
 )  # fmt: skip
 TRIES = 8
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -107,7 +114,7 @@ class State:
 
         Parameters
         ----------
-        entry : run_id, name, target, version, rows, started, plan, recipe, result.
+        entry : run_id, name, target, replace_where, version, rows, started, plan, recipe, result.
         anew : in place of what the ledger has of the run.
         """
         entry = hide(entry)
@@ -118,7 +125,8 @@ class State:
             "result": json.dumps(entry["result"]),
         }
         df = spark.createDataFrame(pa.Table.from_pylist([row], schema=LEDGER))
-        writer = df.write.format("delta")
+        # A ledger of an older version has fewer columns.
+        writer = df.write.format("delta").option("mergeSchema", "true")
         if anew:
             own = [f"{name} = {sql_text(entry[name])}" for name in ("run_id", "target")]
             writer = writer.mode("overwrite").option("replaceWhere", " AND ".join(own))
@@ -145,14 +153,13 @@ class State:
         """The ledger, newest first; None before the first run."""
         if newest_version(spark, self.table("ledger")) is None:
             return None
-        return (
-            spark.read.format("delta")
-            .load(self.table("ledger").name)
-            .orderBy(F.col("finished").desc(), "run_id")
-        )
+        rows = spark.read.format("delta").load(self.table("ledger").name)
+        if REPLACED not in rows.columns:
+            rows = rows.withColumn(REPLACED, F.lit(None).cast("string"))
+        return rows.orderBy(F.col("finished").desc(), "run_id")
 
     def entry(
-        self, spark: SparkSession, conditions: Sequence[tuple[str, str | int]]
+        self, spark: SparkSession, conditions: Sequence[tuple[str, str | int | None]]
     ) -> dict[str, Any] | None:
         """The newest run in the ledger that meets the conditions, JSON read; None if none does.
 
@@ -164,16 +171,19 @@ class State:
         if runs is None:
             return None
         for name, value in conditions:
-            runs = runs.where(F.col(name) == F.lit(hide(value)))
+            runs = runs.where(F.col(name).eqNullSafe(F.lit(hide(value))))
         rows = runs.limit(1).collect()
         return _entry(rows[0]) if rows else None
 
     def newest(self, spark: SparkSession) -> list[dict[str, Any]]:
-        """The newest run to each target, JSON read, in the order in which they finished."""
+        """The newest run to each target, or to each condition whose rows runs replace there.
+
+        JSON read, in the order in which they finished.
+        """
         runs = self.runs(spark)
         if runs is None:
             return []
-        newest = Window.partitionBy("target").orderBy(F.col("finished").desc(), "run_id")
+        newest = Window.partitionBy("target", REPLACED).orderBy(F.col("finished").desc(), "run_id")
         placed = runs.withColumn("__lb_place", F.row_number().over(newest))
         rows = placed.where("__lb_place = 1").drop("__lb_place")
         return [_entry(row) for row in rows.orderBy("finished", "run_id").collect()]
@@ -188,7 +198,8 @@ def _entry(row: Row) -> dict[str, Any]:
             f"what the ledger has of run {row['run_id']} to {row['target']} cannot be read "
             f"({error}); run its recipe again at the versions that it had, which writes it anew"
         ) from error
-    return {**row.asDict(), **reveal({"target": row["target"], **read})}
+    named = {name: row[name] for name in ("target", REPLACED)}
+    return {**row.asDict(), **reveal({**named, **read})}
 
 
 def _writer(df: DataFrame, run: str) -> DataFrameWriter:

@@ -14,18 +14,22 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import TableError, first_line
+from lakebalance.core.hashing import hash128
+from lakebalance.core.secrets import hide
 from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.sql_types import nullable, sql_columns
 from lakebalance.core.tables import (
     MAINTENANCE,
     MAPPING,
     MOST_COMMITS,
+    REPLACED,
     Table,
     detail,
     history,
     needs_mapping,
     newest_version,
     read_delta,
+    replaced_by_commit,
     run_of_commit,
 )
 
@@ -35,6 +39,9 @@ EMPTY = (
     "Delta makes null where it partitions by them; leave it out, or use cluster_by"
 )
 BROKEN = re.compile(r"(?:CHECK|NOT NULL) constraint .*")
+# How often a batch is written again that came in others' way.
+TRIES = 8
+NOT_REPLACED = "DELTA_REPLACE_WHERE_MISMATCH"
 OTHER_SCHEMA = re.compile(r"mismatch|DELTA_FAILED_TO_MERGE_FIELDS", re.IGNORECASE)
 
 
@@ -46,21 +53,54 @@ class Layout:
     cluster_by: Sequence[str] = ()
     merge_schema: bool = False
     in_order: bool = False  # whether tasks and their rows are in the order wanted already
+    replace_where: str | None = None  # the rows that are replaced; all of them if None
 
 
-def published_version(spark: SparkSession, target: Table, run: str) -> int | None:
+def published_version(
+    spark: SparkSession, target: Table, run: str, replace_where: str | None = None
+) -> int | None:
     """The version that holds this run's output as the newest data; None if it must be written.
 
-    Commits that change no data (OPTIMIZE, VACUUM, properties) may follow it.
+    Commits that change no data (OPTIMIZE, VACUUM, properties) may follow it. Where the run replaced
+    the rows of a condition, runs that replaced those of other ones may follow, too, as long as its
+    own rows are the same.
     """
     # The newest commit nearly always decides, and each commit looked at is a file to open.
     for limit in (1, MOST_COMMITS):
-        for commit in history(spark, target, limit) or []:
+        commits, others = history(spark, target, limit) or [], False
+        for commit in commits:
             if run_of_commit(commit) == run:
-                return int(commit["version"])
-            if commit["operation"] not in MAINTENANCE:
+                version, newest = int(commit["version"]), int(commits[0]["version"])
+                if others and replace_where is not None:
+                    rows = [_rows_of(spark, target, v, replace_where) for v in (version, newest)]
+                    return version if _same_rows(*rows) else None
+                return version
+            if commit["operation"] in MAINTENANCE:
+                continue
+            if replace_where is None or replaced_by_commit(commit) in (None, hide(replace_where)):
                 return None
+            others = True
     return None
+
+
+def _rows_of(spark: SparkSession, target: Table, version: int, condition: str) -> DataFrame:
+    return read_delta(spark, target, version).where(condition)
+
+
+def _same_rows(before: DataFrame, after: DataFrame) -> bool:
+    """Whether two frames hold the same rows as often, by sums of hashes; two jobs.
+
+    Columns that only one has, as it came before or after the table's schema grew, do not count.
+    """
+    names = [name for name in before.columns if name in after.columns]
+    sums = [
+        df.select(hash128(df, names, "same").alias("h")).agg(
+            F.count(F.lit(1)),
+            *[F.sum(F.col(f"h.{half}").cast("decimal(20,0)")) for half in ("hi", "lo")],
+        )
+        for df in (before, after)
+    ]
+    return sums[0].collect() == sums[1].collect()
 
 
 def write(
@@ -70,14 +110,14 @@ def write(
     layout: Layout,
     notes: Mapping[str, object] | None = None,
 ) -> tuple[int, int | None]:
-    """Replace the target's rows by ``df`` in one transaction.
+    """Replace the target's rows, or those of a condition, by ``df`` in one transaction.
 
     Parameters
     ----------
     df : the output.
     target : the table; made if it is not there.
     run : the run's id, written into the commit.
-    layout : partitioning, clustering, schema evolution.
+    layout : partitioning, clustering, schema evolution, and which rows are replaced.
     notes : what else the commit's ``userMetadata`` is to say, as JSON.
 
     Returns
@@ -89,35 +129,62 @@ def write(
     TableError : another writer came first, the schema differs, or the table can't be written.
     """
     spark = df.sparkSession
-    if layout.cluster_by and newest_version(spark, target) is None:
-        _create_clustered(df, target, layout)
     before = newest_version(spark, target)
+    if before is None and (layout.cluster_by or layout.replace_where):
+        # Delta checks that rows fulfil a condition only where they replace rows of a table.
+        _create(df, target, layout)
+        before = newest_version(spark, target)
     df = _without_empty_texts(df, layout.partition_by)
     writer = _writer(df, run, layout, before, notes or {})
-    try:
-        _save(writer, target)
-    except Exception as error:
-        if not is_conflict(error):
-            raise _for_users(error, target) from error
-        version = published_version(spark, target, run)
-        if version is None:
-            raise _lost(target) from error
-        return version, before  # the same run, started twice: the other one has made it
-    version = published_version(spark, target, run)
+    for left in range(TRIES, 0, -1):
+        try:
+            _save(writer, target)
+            break
+        except Exception as error:
+            if not is_conflict(error):
+                raise _for_users(error, target, layout.replace_where) from error
+            version = published_version(spark, target, run, layout.replace_where)
+            if version is not None:
+                # The same run, started twice: the other one has made it.
+                return version, _just_before(version, before)
+            if left == 1 or not _others_alone(spark, target, before, layout.replace_where):
+                raise _lost(target) from error
+    version = published_version(spark, target, run, layout.replace_where)
     if version is None:
         raise _lost(target)
     if layout.cluster_by:
         _cluster(spark, target, layout.cluster_by)
-    return version, before
+    return version, _just_before(version, before)
+
+
+def _just_before(version: int, before: int | None) -> int | None:
+    """The version that a commit followed; others may have come since ``before`` was the newest."""
+    return None if before is None else version - 1
+
+
+def _others_alone(
+    spark: SparkSession, target: Table, before: int | None, replaced: str | None
+) -> bool:
+    """Whether all that came since a version are runs that replaced rows of other conditions."""
+    if replaced is None or before is None:
+        return False
+    commits = history(spark, target, MOST_COMMITS) or []
+    since = [commit for commit in commits if commit["version"] > before]
+    return all(
+        commit["operation"] in MAINTENANCE
+        or replaced_by_commit(commit) not in (None, hide(replaced))
+        for commit in since
+    )
 
 
 def _writer(
     df: DataFrame, run: str, layout: Layout, before: int | None, notes: Mapping[str, object]
 ) -> DataFrameWriter:
+    replaced = layout.replace_where
     writer = (
         df.write.format("delta")
         .mode("overwrite")
-        .option("userMetadata", json.dumps({"lakebalance_run": run, **notes}))
+        .option("userMetadata", _noted(run, replaced, notes))
         # A retried commit of the same try changes nothing; a later run may publish again.
         .option("txnAppId", f"lakebalance-{run}")
         .option("txnVersion", 0 if before is None else before + 1)
@@ -125,8 +192,11 @@ def _writer(
     if before is None and needs_mapping(df.schema):
         writer = writer.option(MAPPING, "name")
     if layout.merge_schema:
-        writer = writer.option("overwriteSchema", "true")
-    elif before is not None:
+        grown = "overwriteSchema" if replaced is None else "mergeSchema"
+        writer = writer.option(grown, "true")
+    if replaced is not None:
+        writer = writer.option("replaceWhere", replaced)
+    elif before is not None and not layout.merge_schema:
         # A plain overwrite takes a table's clustering away; replacing where true keeps it.
         writer = writer.option("replaceWhere", "true")
     if layout.partition_by:
@@ -134,6 +204,12 @@ def _writer(
         gather = "false" if layout.in_order else "true"
         writer = writer.partitionBy(*layout.partition_by).option("optimizeWrite", gather)
     return writer
+
+
+def _noted(run: str, replaced: str | None, notes: Mapping[str, object]) -> str:
+    """What a commit says about itself."""
+    said = {} if replaced is None else {REPLACED: hide(replaced)}
+    return json.dumps({"lakebalance_run": run, **said, **notes})
 
 
 def _without_empty_texts(df: DataFrame, names: Sequence[str]) -> DataFrame:
@@ -177,7 +253,9 @@ def restore(spark: SparkSession, target: Table, version: int, before: int | None
     return f"{target.name} was taken back to version {before}"
 
 
-def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int:
+def return_to(
+    spark: SparkSession, target: Table, version: int, run: str, replace_where: str | None = None
+) -> int:
     """Take a table back to the version that a run published, so that it is the newest data again.
 
     Parameters
@@ -186,6 +264,7 @@ def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int
     target : the table.
     version : what the run published.
     run : its id.
+    replace_where : the rows that the run replaced: they alone are taken back, and written anew.
 
     Returns
     -------
@@ -196,15 +275,18 @@ def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int
     TableError : the version's files are gone, or another writer came in between.
     """
     try:
-        spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(version)}")
-        # RESTORE takes no notes. A commit of no rows does, by which a run knows what it has made.
+        if replace_where is None:
+            spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(version)}")
         newest = newest_version(spark, target) or 0
+        if replace_where is None:
+            # RESTORE takes no notes. A commit of no rows does, by which a run knows what it made.
+            writer = read_delta(spark, target, newest).limit(0).write.mode("append")
+        else:
+            rows = _rows_of(spark, target, version, replace_where)
+            writer = rows.write.mode("overwrite").option("replaceWhere", replace_where)
         writer = (
-            read_delta(spark, target, newest)
-            .limit(0)
-            .write.format("delta")
-            .mode("append")
-            .option("userMetadata", json.dumps({"lakebalance_run": run}))
+            writer.format("delta")
+            .option("userMetadata", _noted(run, replace_where, {}))
             # Without it, Delta leaves out a commit that changes nothing.
             .option("txnAppId", f"lakebalance-rollback-{run}")
             .option("txnVersion", newest + 1)
@@ -214,7 +296,7 @@ def return_to(spark: SparkSession, target: Table, version: int, run: str) -> int
         raise TableError(
             f"{target.name}: cannot be taken back to version {version}: {first_line(error)}"
         ) from error
-    now = published_version(spark, target, run)
+    now = published_version(spark, target, run, replace_where)
     if now is None:
         raise _lost(target)
     return now
@@ -227,13 +309,16 @@ def _save(writer: DataFrameWriter, target: Table) -> None:
         writer.saveAsTable(target.sql)
 
 
-def _create_clustered(df: DataFrame, target: Table, layout: Layout) -> None:
+def _create(df: DataFrame, target: Table, layout: Layout) -> None:
+    """Make the table, without rows."""
     schema = nullable(df.schema)
     assert isinstance(schema, T.StructType)
     mapped = f" TBLPROPERTIES ('{MAPPING}' = 'name')" if needs_mapping(df.schema) else ""
+    laid = {"CLUSTER BY": layout.cluster_by, "PARTITIONED BY": layout.partition_by}
+    clauses = "".join(f" {how} ({_listed(names)})" for how, names in laid.items() if names)
     df.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS {target.sql} ({sql_columns(schema)}) USING delta "
-        f"CLUSTER BY ({_listed(layout.cluster_by)}){mapped}"
+        f"CREATE TABLE IF NOT EXISTS {target.sql} ({sql_columns(schema)}) USING delta"
+        f"{clauses}{mapped}"
     )
 
 
@@ -246,10 +331,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names))
 
 
-def _for_users(error: Exception, target: Table) -> Exception:
+def _for_users(error: Exception, target: Table, replaced: str | None) -> Exception:
     known = for_users(error, target.name)
     if known is not None:
         return known
+    if replaced is not None and NOT_REPLACED in str(error):
+        return TableError(
+            f"{target.name}: publish.replace_where: the output has rows that are not {replaced}, "
+            "so that a later run would not replace them; write it in the sources' where, too"
+        )
     if broken := BROKEN.search(str(error)):
         said = broken[0].removesuffix(" by row with values:")
         return TableError(f"{target.name}: a row of the output breaks what it demands: {said}")

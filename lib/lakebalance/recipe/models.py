@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from lakebalance.core.conditions import of_the_row
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import MethodOptions, method_of, methods, options_union
 from lakebalance.core.secrets import hide, reveal
@@ -100,12 +101,20 @@ class Publish(Part):
         default_factory=list, description="Columns of Delta's liquid clustering."
     )
     merge_schema: bool = Field(False, description="Let the output change the target's schema.")
+    replace_where: str | None = Field(
+        None,
+        min_length=1,
+        description="Condition on the target's columns: its rows alone are replaced, all others "
+        "stay. A batch's own value adds the batch, once; every row of the output must fulfil it.",
+    )
     source_column: str | None = Field(None, description="New column with the source's name.")
     state: str | None = Field(
         None,
         description="Folder of ledger, quarantine and matches; _lakebalance beside the target's "
         "path if left out.",
     )
+
+    _of_the_row = field_validator("replace_where")(of_the_row)
 
     @model_validator(mode="after")
     def _one_layout(self) -> Publish:

@@ -73,6 +73,10 @@ def check_order(recipe: Recipe) -> None:
             f"order: sample.method {recipe.sample.method} has no order; write {{method: repeat}}, "
             "or leave order out"
         )
+    if recipe.publish.replace_where is not None:
+        raise ValueError(
+            "order: its positions number the rows of a whole table; leave out publish.replace_where"
+        )
     if recipe.publish.partition_by or recipe.publish.cluster_by:
         raise ValueError(
             "order: it says how the table lies in files; leave out publish.partition_by and "
