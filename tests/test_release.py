@@ -128,6 +128,7 @@ def test_a_row_that_the_source_has_corrected_counts(spark, made):
     assert planned.quarantined == 8, "no row is as it was, and one was corrected"
 
 
+@pytest.mark.slow
 def test_rows_of_a_table_that_was_repaired_by_hand(spark, made, tmp_path):
     asked, first, _ = made(["id"])
     aside = spark.read.format("delta").load(first.paths["quarantine"])

@@ -202,6 +202,7 @@ def test_each_day_has_a_source_of_its_own(spark, lake, tmp_path):
     assert not [row for row in held(spark, target) if row[2] == 5]
 
 
+@pytest.mark.slow
 def test_a_schema_that_grows(spark, lake, tmp_path):
     source, target, of = lake
     lb.run(of("mon"), spark)
@@ -218,6 +219,7 @@ def test_a_schema_that_grows(spark, lake, tmp_path):
     assert lb.run(of("mon"), spark).repeated
 
 
+@pytest.mark.slow
 def test_batches_at_once_do_not_stand_in_each_others_way(spark, lake):
     _, target, of = lake
     days = [*DAYS, "wed", "thu"]
@@ -231,6 +233,7 @@ def test_batches_at_once_do_not_stand_in_each_others_way(spark, lake):
     assert Counter(row[3] for row in found.elements()) == dict.fromkeys(days, 20)
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_older_than_conditions(spark, lake):
     _, target, of = lake
     first = lb.run(of("mon", {"replace_where": None}), spark)

@@ -201,6 +201,8 @@ def runs(recipe: RecipeArg, sets: Sets = [], as_json: Json = False) -> None:  # 
     else:
         if all(row["replace_where"] is None for row in rows):
             names.remove("replace_where")
+        for row in rows:
+            row["finished"] = f"{row['finished']:%Y-%m-%d %H:%M:%S}"
         console.table_of(*names, rows=[tuple(str(row[name]) for name in names) for row in rows])
 
 

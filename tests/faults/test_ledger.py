@@ -21,7 +21,8 @@ def small(spark, table, recipe):
     return lambda seed=1: recipe(source, seed=seed, allocate=rule)
 
 
-@pytest.mark.parametrize("broken", ["{half of", pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", ["{half of", None])
 def test_a_corrupt_row_of_the_ledger(spark, small, tmp_path, broken):
     first, other = lb.run(small(), spark), lb.run(small(2), spark)
     ledger = f"delta.`{tmp_path}/_lakebalance/ledger`"
