@@ -147,11 +147,13 @@ def _keys(frames: Frames, measured: Measure, hashed: Sequence[DataFrame]) -> lis
 def units_said(
     recipe: Recipe, outputs: Sequence[Output], groups_of: Sequence[Sequence[PlannedGroup]]
 ) -> list[dict[str, Any]]:
-    """For each budget in units, what there is of each group and what is planned."""
+    """For each budget in units that has rows, what there is of each group and what is planned."""
     return [
         _said(output, output.rules.budget, groups).to_dict()
         for output, groups in zip(outputs, groups_of, strict=True)
-        if output.rules is not None and output.rules.budget is not None
+        if output.rules is not None
+        and output.rules.budget is not None
+        and any(group.units is not None for group in groups)
     ]
 
 

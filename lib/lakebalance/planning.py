@@ -42,6 +42,8 @@ from lakebalance.recipe.outputs import BALANCED, Output
 from lakebalance.recipe.rules import Rules
 from lakebalance.unit_rows import Seen, seen_after
 
+OR_NONE = "publish.allow_empty: true publishes none"
+
 
 def counted(
     frames: Frames, watch: Stopwatch, span_of: Column | None = None
@@ -58,9 +60,9 @@ def counted(
         census = frames.census(gate.flagged, gate.left, gate.counted, span_of)
         entry["rows_in"] = sum(group.rows for group in census.groups)
         entry["rows_out"] = sum(group.left for group in census.groups)
-        if not census.groups:
+        if not census.groups and not recipe.publish.allow_empty:
             filtered = " after its where" if any(s.where for s in recipe.sources) else ""
-            raise TableError(f"sources: none of them has a row{filtered}")
+            raise TableError(f"sources: none of them has a row{filtered}; {OR_NONE}")
         verdicts = gate.verdicts(census.sums, entry["rows_in"])
     if recipe.expect.drift or recipe.expect.fairness or recipe.expect.learned:
         with watch.stage("compare", entry["rows_in"]):
@@ -99,8 +101,8 @@ def planned(
             frames.find_clusters(left)
             groups = frames.census(frames.gate.flagged, frames.gate.left).groups
             groups = _counted_again(frames, left, groups) if recipe.prune else groups
-    if not any(group.left for group in groups):
-        raise TableError("no rows are left to balance after gates and pruning")
+    if not any(group.left for group in groups) and not recipe.publish.allow_empty:
+        raise TableError(f"no rows are left to balance after gates and pruning; {OR_NONE}")
     _has_parts(groups)
     rows_of = census.rows_of(names)
     rules_of = _rules(frames, left, watch)
@@ -318,8 +320,7 @@ def _allocated(
     """The groups of an output's part, each with its target."""
     recipe = frames.recipe
     own = _of_part(groups, output.part) if recipe.parts else groups
-    if rules is not None and rules.budget is not None:
-        _has_rows(own)
+    if rules is not None and rules.budget is not None and _has_rows(own, recipe):
         with watch.stage("share units", sum(group.left for group in own)):
             return in_rows(frames, output, rules, own, left, _place(recipe, output), seen)
     if rules is not None:
@@ -354,9 +355,15 @@ def _place(recipe: Recipe, output: Output) -> str:
     return next(place for place, rules in recipe.rules.items() if rules is output.rules)
 
 
-def _has_rows(groups: Sequence[GroupCount]) -> None:
-    if any(group.left for group in groups):
-        return
+def _has_rows(groups: Sequence[GroupCount], recipe: Recipe) -> bool:
+    """Whether there are rows to balance.
+
+    Raises
+    ------
+    TableError : there are none, and the recipe does not allow for it.
+    """
+    if any(group.left for group in groups) or recipe.publish.allow_empty:
+        return any(group.left for group in groups)
     if rows := sum(group.rows for group in groups):
         raise TableError(
             f'gates and pruning left none of the {rows:,} rows in "train"; see expect and prune'
@@ -368,7 +375,8 @@ def _targets(
     recipe: Recipe, output: Output, rules: Rules, groups: Sequence[GroupCount]
 ) -> list[int]:
     place = _place(recipe, output)
-    _has_rows(groups)
+    if not _has_rows(groups, recipe):
+        return [0] * len(groups)
     available = [Available(g.source, g.values, g.left) for g in groups]
     try:
         allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)

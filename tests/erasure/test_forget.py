@@ -147,4 +147,4 @@ def test_what_is_asked_for_must_be_there(spark, recipe, table, tmp_path):
     # The only row: of what is left no table can be made, and it must go all the same.
     done = lb.forget(one, spark, where="id = 1", dry_run=False)
     assert done["complete"] and done["tables"][0]["after"]["rows"] == 0
-    assert "cannot be made again (sources: none of them has a row)" in done["notes"][0]
+    assert "cannot be made again (sources: none of them has a row; " in done["notes"][0]

@@ -107,6 +107,11 @@ class Publish(Part):
         description="Condition on the target's columns: its rows alone are replaced, all others "
         "stay. A batch's own value adds the batch, once; every row of the output must fulfil it.",
     )
+    allow_empty: bool = Field(
+        False,
+        description="Publish no rows where there are none to balance, as on a day without any, "
+        "instead of an error.",
+    )
     source_column: str | None = Field(None, description="New column with the source's name.")
     state: str | None = Field(
         None,
