@@ -110,7 +110,7 @@ class Publish(Part):
     allow_empty: bool = Field(
         False,
         description="Publish no rows where there are none to balance, as on a day without any, "
-        "instead of an error.",
+        "instead of an error. Samplers that compare groups need rows of both all the same.",
     )
     source_column: str | None = Field(None, description="New column with the source's name.")
     state: str | None = Field(
