@@ -191,6 +191,18 @@ def test_rows_are_forgotten_in_every_batch(spark, lake):
 
 
 @pytest.mark.slow
+def test_batches_that_a_run_of_all_has_replaced_are_no_more(spark, lake):
+    source, target, of = lake
+    lb.run(of("mon"), spark)
+    everything = [{"name": "s", "table": source, "key": ["id"]}]
+    lb.run(of("tue", {"replace_where": None}, sources=everything), spark)
+    proof = lb.forget(of("mon"), spark, where="user = 5", dry_run=False)
+    # The table is filled up to plan, which it would not be after a run that nothing is left of.
+    assert proof["complete"] and len(proof["tables"]) == 1
+    assert held(spark, target).total() == 20
+
+
+@pytest.mark.slow
 def test_each_day_has_a_source_of_its_own(spark, lake, tmp_path):
     _, target, of = lake
     for day, start in zip(DAYS, (0, 1000), strict=True):

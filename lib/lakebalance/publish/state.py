@@ -178,15 +178,18 @@ class State:
     def newest(self, spark: SparkSession) -> list[dict[str, Any]]:
         """The newest run to each target, or to each condition whose rows runs replace there.
 
-        JSON read, in the order in which they finished.
+        JSON read, in the order in which they finished; of a target that a run has replaced as a
+        whole, what came before it is not there any more.
         """
         runs = self.runs(spark)
         if runs is None:
             return []
         newest = Window.partitionBy("target", REPLACED).orderBy(F.col("finished").desc(), "run_id")
         placed = runs.withColumn("__lb_place", F.row_number().over(newest))
-        rows = placed.where("__lb_place = 1").drop("__lb_place")
-        return [_entry(row) for row in rows.orderBy("finished", "run_id").collect()]
+        newest_rows = placed.where("__lb_place = 1").drop("__lb_place")
+        rows = newest_rows.orderBy("finished", "run_id").collect()
+        whole = {row["target"]: i for i, row in enumerate(rows) if row[REPLACED] is None}
+        return [_entry(row) for i, row in enumerate(rows) if i >= whole.get(row["target"], 0)]
 
 
 def _entry(row: Row) -> dict[str, Any]:
