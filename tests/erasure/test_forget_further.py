@@ -1,5 +1,7 @@
 """Requests to forget that are killed, widened, tied over batches, or go down to the files."""
 
+from collections import Counter
+
 import pytest
 
 import lakebalance as lb
@@ -189,3 +191,49 @@ def test_models_that_saw_the_rows_are_named(spark, tmp_path):
     assert {(m["model"], m["rows"]) for m in shown["models"]} == {
         ("one", held[0]), ("two", held[1]), ("three", 1), ("old", None), ("far", None),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [["id"], None])
+def test_a_version_that_a_run_read_is_gone(spark, recipe, tmp_path, key):
+    path, target = str(tmp_path / "s"), str(tmp_path / "out")
+
+    def write(rows):
+        df = spark.createDataFrame(rows, "id long, label string, user long")
+        df.write.format("delta").mode("overwrite").save(path)
+
+    rows = [(i, "ab"[i % 5 == 0], i % 20) for i in range(60)]
+    write(rows)
+    source = {"name": "s", "table": path, **({"key": key} if key else {})}
+    rule = {"balance": {"by": ["label"], "method": "equal"}, "rows": 24}
+    asked = recipe(source, allocate=rule)
+    lb.run(asked, spark)
+    before = Counter(tuple(row) for row in spark.read.format("delta").load(target).collect())
+    held = [row for row in before if row[2] == 5]
+    assert held
+    # One of them has gone from the source since; another one lies in it still.
+    write([row for row in rows if row[2] != 5 or row[0] not in {held[0][0], 25}])
+    spark.sql(f"VACUUM delta.`{path}` RETAIN 0 HOURS")
+    shown = lb.forget(asked, spark, where="user = 5")
+    assert shown["tables"][0]["marked"] == sum(before[row] for row in held)
+    done = lb.forget(asked, spark, where="user = 5", dry_run=False)
+    assert done["complete"] and "of s that it read is not there any more" in done["notes"][0]
+    after = Counter(tuple(row) for row in spark.read.format("delta").load(target).collect())
+    assert after == Counter({row: n for row, n in before.items() if row not in held})
+
+
+def test_new_rows_of_a_version_that_is_gone_are_refused(spark, recipe, tmp_path):
+    path = str(tmp_path / "s")
+    for n in (60, 70):
+        rows = [(i, "ab"[i % 5 == 0], float(i)) for i in range(n)]
+        df = spark.createDataFrame(rows, "id long, label string, x double")
+        df.write.format("delta").mode("overwrite").save(path)
+        if n == 60:
+            asked = recipe(
+                {"name": "s", "table": path, "key": ["id"]},
+                allocate={"balance": {"by": ["label"], "method": "to_max"}},
+                sample={"method": "smote", "features": ["x"]},
+            )
+            lb.run(asked, spark)
+    spark.sql(f"VACUUM delta.`{path}` RETAIN 0 HOURS")
+    with pytest.raises(TableError, match=r"made new rows of those of s.* run its recipe again"):
+        lb.forget(asked, spark, where="id = 5", dry_run=False)

@@ -40,9 +40,29 @@ def old_files(spark: SparkSession, table: Table) -> int:
     """
     version = newest_version(spark, table)
     assert version is not None
-    live = {_path(name) for name in read_delta(spark, table, version).inputFiles()}
+    live = _files(spark, table, version)
     folder = detail(spark, table)["location"].rstrip("/")
     return len(_listed(spark, folder) - live) + len(_listed(spark, f"{folder}/_change_data"))
+
+
+def can_be_read(spark: SparkSession, table: Table, version: int) -> bool:
+    """Whether a version's log and files are still there; what lies in other folders counts so."""
+    try:
+        files = _files(spark, table, version)
+    except TableError:
+        return False
+    newest = newest_version(spark, table)
+    if newest is None or newest == version:
+        return newest is not None
+    if not (older := files - _files(spark, table, newest)):
+        return True
+    folder = detail(spark, table)["location"].rstrip("/")
+    return {file for file in older if file.startswith(_path(folder))} <= _listed(spark, folder)
+
+
+def _files(spark: SparkSession, table: Table, version: int) -> set[str]:
+    """The paths of a version's data files."""
+    return {_path(name) for name in read_delta(spark, table, version).inputFiles()}
 
 
 def _listed(spark: SparkSession, folder: str) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebalance import __version__
 from lakebalance.core.beside import each
-from lakebalance.core.errors import LakebalanceError
+from lakebalance.core.errors import LakebalanceError, TableError
 from lakebalance.core.registry import method_of
 from lakebalance.core.secrets import hide
 from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
@@ -46,8 +46,9 @@ class Removal:
         self._erase_leftovers()
         if sources:
             self._erase_sources()
-        for run in self.search.trace.reached:
-            self._make_again(run)
+        for run in self.search.concerned:
+            if run.counts or run.gone:
+                self._make_again(run)
         files = {} if vacuum_hours is None else self._vacuum(vacuum_hours, sources=sources)
         self.search.show("looking for the rows again")
         proof = {**found, **said, "dry_run": False, "vacuum_hours": vacuum_hours}
@@ -107,6 +108,9 @@ class Removal:
         if any(published_version(spark, Table(n), run.run, replaced) is None for n in names):
             self._take_out(run, names, f"was written by others since run {run.run}")
             return
+        if run.gone:
+            self._take_out_of_what_is_gone(run, names)
+            return
         repaired = run.entry["plan"].get("released", [])
         frames = Frames(run.recipe, self.search.spark, self._versions(run), releasing=repaired)
         target = run.entry["target"]
@@ -118,6 +122,26 @@ class Removal:
             if any(method_of("sample", output.sample).has_children for output in frames.outputs):
                 raise
             self._take_out(run, names, f"cannot be made again ({error})")
+
+    def _take_out_of_what_is_gone(self, run: Published, names: list[str]) -> None:
+        """Take the rows out of a run's tables that nobody can make again.
+
+        Raises
+        ------
+        TableError : it made new rows of others, and these have no key to be found by.
+        """
+        which = ", ".join(run.gone)
+        if any(method_of("sample", o.sample).has_children for o in run.frames.outputs):
+            raise TableError(
+                f"run {run.run} to {run.entry['target']} made new rows of those of {which}, whose "
+                "version that it read is not there any more: run its recipe again first"
+            )
+        why = f"cannot be made again (the version of {which} that it read is not there any more)"
+        self._take_out(run, names, why)
+        self.search.notes.append(
+            f"rows that pruning took for the same in run {run.run} were followed as far as {which} "
+            "has them today"
+        )
 
     def _take_out(self, run: Published, names: list[str], why: str) -> None:
         for name in names:

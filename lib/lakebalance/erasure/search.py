@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.beside import each
+from lakebalance.core.columns import column
 from lakebalance.core.errors import TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.sources import pin_one
@@ -97,7 +98,25 @@ class Search:
             Marks(place, identities[i], listed.where(F.col("source") == i).select(HASH, REASON))
             for i, (_, place, _) in enumerate(sources)
         ]
-        return marks + [own for of in marks for own in self._repaired(of, picker)]
+        marks += [own for of in marks for own in self._repaired(of, picker)]
+        return marks + [own for root in roots if root.gone for own in self._made(root, picker)]
+
+    def _made(self, root: Published, picker: Picker) -> list[Marks]:
+        """Marks on what is asked for in the tables of a run whose sources' versions are gone."""
+        found, name = [], root.recipe.publish.source_column
+        for output, table in root.tables.items():
+            version = newest_version(self.spark, Table(table))
+            assert version is not None
+            rows = read_delta(self.spark, Table(table), version)
+            for source in [own for own in root.frames.pinned if own.name in root.gone]:
+                identity = root.made_identity(source)
+                own = rows if name is None else rows.where(column(name) == source.name)
+                marked = identity.hash(own, table).alias(HASH)
+                picked = picker.pick(own.select("*", marked)).select(HASH, WHY)
+                once = picked.withColumnRenamed(WHY, REASON).distinct()
+                kept = self.scratch(once, f"made-{root.run}-{output}-{source.name}")
+                found.append(Marks(root.places[output], identity, kept))
+        return found
 
     def _repaired(self, marks: Marks, picker: Picker) -> list[Marks]:
         """Marks on rows that were repaired, and on their originals, where one of both is asked for.
@@ -235,11 +254,10 @@ def _sources_of(roots: Sequence[Published]) -> list[tuple[Source, Place, list[An
     """The sources of some runs without their filters, each once, with the versions read of it."""
     found: dict[str, tuple[Source, Place, list[Any]]] = {}
     for root in roots:
-        read = {source["name"]: source["version"] for source in root.entry["plan"]["sources"]}
         for spec in root.recipe.sources:
             if spec.name not in root.sources:
                 continue  # it is not there any more, which the run says of itself
             whole = spec.model_copy(update={"where": None, "version": None, "timestamp": None})
             own = found.setdefault(whole.model_dump_json(), (whole, root.sources[spec.name], []))
-            own[2].append(read[spec.name])
+            own[2].append(root.versions[spec.name])
     return list(found.values())

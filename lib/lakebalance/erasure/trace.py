@@ -17,7 +17,9 @@ from lakebalance.core.identity import Identity
 from lakebalance.core.index import index_of
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned
+from lakebalance.core.tables import Table, newest_version
 from lakebalance.erasure.asked import WHY
+from lakebalance.erasure.files import can_be_read
 from lakebalance.erasure.marks import Marks, of_place, own_identity, sought
 from lakebalance.forgotten import HASH, MARK, REASON, Place, Places, in_halves, is_marked
 from lakebalance.frames import Frames
@@ -59,8 +61,28 @@ class Published:
 
     @cached_property
     def frames(self) -> Frames:
-        """The run's stages, over its sources as it read them."""
-        return Frames.of_run(self.recipe, self.spark, self.entry["plan"], self.without)
+        """The run's stages, over its sources as it read them, or as they are where that is gone."""
+        plan = self.entry["plan"]
+        read = [{**source, "version": self.versions[source["name"]]} for source in plan["sources"]]
+        return Frames.of_run(self.recipe, self.spark, {**plan, "sources": read}, self.without)
+
+    @cached_property
+    def versions(self) -> dict[str, int | str]:
+        """The versions of its sources that it read, or the newest ones in place of those gone."""
+        found: dict[str, int | str] = {}
+        for source in self.entry["plan"]["sources"]:
+            name, version, table = source["name"], source["version"], Table(source["table"])
+            if isinstance(version, int) and name in self.sources:
+                there = can_be_read(self.spark, table, version)
+                version = version if there else newest_version(self.spark, table)
+            found[name] = version
+        return found
+
+    @property
+    def gone(self) -> list[str]:
+        """The sources whose versions it read are not there any more, as after VACUUM."""
+        read = {source["name"]: source["version"] for source in self.entry["plan"]["sources"]}
+        return [name for name, version in self.versions.items() if version != read[name]]
 
     @cached_property
     def outputs(self) -> dict[str, Made]:
