@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import column, quoted
-from lakebalance.core.errors import RecipeError, TableError, first_line
+from lakebalance.core.columns import column, filtered, quoted
+from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.hashing import is_one_of, key_text
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
@@ -170,11 +169,7 @@ class Inquiry:
     @cached_property
     def picked(self) -> dict[Key, dict[str, Any]]:
         """The rows asked about, filtered and forgotten ones too, in order of their keys."""
-        try:
-            rows = self.unfiltered.all_rows.where(self.where)
-            rows.schema  # noqa: B018  Connect analyses only here
-        except PySparkException as error:
-            raise RecipeError(f"the condition cannot be used: {first_line(error)}") from error
+        rows = filtered(self.unfiltered.all_rows, self.where, "the condition cannot be used")
         return {
             key_of(row[KEY]): {k: plain(v) for k, v in row.asDict().items() if k != KEY}
             for row in rows.orderBy(KEY).limit(self.limit).collect()

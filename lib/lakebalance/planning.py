@@ -320,8 +320,10 @@ def _allocated(
     """The groups of an output's part, each with its target."""
     recipe = frames.recipe
     own = _of_part(groups, output.part) if recipe.parts else groups
-    may_be_empty = recipe.publish.allow_empty
-    if rules is not None and rules.budget and _has_rows(own, may_be_empty=may_be_empty):
+    if recipe.publish.allow_empty and not any(group.left for group in own):
+        rules = None  # there is nothing to share out
+    if rules is not None and rules.budget is not None:
+        _has_rows(own)
         with watch.stage("share units", sum(group.left for group in own)):
             return in_rows(frames, output, rules, own, left, _place(recipe, output), seen)
     if rules is not None:
@@ -356,17 +358,9 @@ def _place(recipe: Recipe, output: Output) -> str:
     return next(place for place, rules in recipe.rules.items() if rules is output.rules)
 
 
-def _has_rows(groups: Sequence[GroupCount], *, may_be_empty: bool = False) -> bool:
-    """Whether there are rows to balance.
-
-    Raises
-    ------
-    TableError : there are none, and there may not be none.
-    """
+def _has_rows(groups: Sequence[GroupCount]) -> None:
     if any(group.left for group in groups):
-        return True
-    if may_be_empty:
-        return False
+        return
     if rows := sum(group.rows for group in groups):
         raise TableError(
             f'gates and pruning left none of the {rows:,} rows in "train"; see expect and prune'
@@ -378,8 +372,7 @@ def _targets(
     recipe: Recipe, output: Output, rules: Rules, groups: Sequence[GroupCount]
 ) -> list[int]:
     place = _place(recipe, output)
-    if not _has_rows(groups, may_be_empty=recipe.publish.allow_empty):
-        return [0] * len(groups)
+    _has_rows(groups)
     available = [Available(g.source, g.values, g.left) for g in groups]
     try:
         allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)

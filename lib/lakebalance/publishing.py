@@ -207,9 +207,8 @@ def _found(
 ) -> list[dict[str, Any]]:
     """Planned and found rows per group, and steps of its unit, counted in what was written."""
     recipe = frames.recipe
-    written = read_delta(frames.spark, Table(output.table), version)
-    if recipe.publish.replace_where is not None:
-        written = written.where(recipe.publish.replace_where)
+    replaced = recipe.publish.replace_where
+    written = read_delta(frames.spark, Table(output.table), version, replaced)
     if recipe.order is not None and output.phase is not None:
         if recipe.one_table:
             written = written.where(column(recipe.order.phase) == output.phase + 1)

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require, without_nan
+from lakebalance.core.columns import column, filtered, kinds, require, without_nan
 from lakebalance.core.conditions import check_of_the_row
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.sources import Pinned
@@ -124,12 +124,7 @@ class Repairer:
             rows = rows.join(self.given.select(KEY_TEXT), KEY_TEXT, "left_semi")
         if self.repair.where is None:
             return rows
-        try:
-            found = rows.where(self.repair.where)
-            found.schema  # noqa: B018  Connect analyses only here
-        except PySparkException as error:
-            raise RecipeError(f"--where: {first_line(error)}") from error
-        return found
+        return filtered(rows, self.repair.where, "--where")
 
     def unknown(self, rows: DataFrame) -> list[str]:
         """Keys of the table, up to three, that no row in quarantine has."""

@@ -183,9 +183,7 @@ def _outputs(
 
 
 def _read(spark: SparkSession, made: Made, without: set[str]) -> DataFrame:
-    rows = read_delta(spark, Table(made.table), made.version)
-    if made.replace_where is not None:
-        rows = rows.where(made.replace_where)
+    rows = read_delta(spark, Table(made.table), made.version, made.replace_where)
     return rows.select(*[column(name) for name in rows.columns if name not in without])
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import types as T
 
+from lakebalance.core.row_hash import Fingerprint, fingerprint, hashed
 from lakebalance.core.tables import Table
 from lakebalance.lake.conditions import Measured, condition, literal
 from lakebalance.lake.definition import CLAIM, Definition
 from lakebalance.lake.rebuild import Rebuild, columns_of
 from lakebalance.lake.removals import STEPS, Removal, barred
-from lakebalance.lake.row_hash import Fingerprint, fingerprint, hashed
 
 SCHEMA = T.StructType().add("a.b", "integer").add("c", "string")
 REBUILD = Rebuild("/l/p", 3, SCHEMA.json(), (("a.b", "x y", "int"), ("c", "c", None)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.errors import RecipeError, first_line, nearest
 
 
 def quoted(name: str) -> str:
@@ -37,6 +38,27 @@ def column(name: str) -> Column:
     name : a top-level column's name.
     """
     return F.col(quoted(name))
+
+
+def filtered(df: DataFrame, condition: str, place: str) -> DataFrame:
+    """The rows that meet a condition, which is analysed now, over Connect too.
+
+    Parameters
+    ----------
+    df : the frame.
+    condition : Spark SQL.
+    place : path in the recipe, or what else the message is to begin with.
+
+    Raises
+    ------
+    RecipeError : it cannot be read, or names what is not there.
+    """
+    try:
+        found = df.where(condition)
+        found.schema  # noqa: B018  Connect analyses only here
+    except PySparkException as error:
+        raise RecipeError(f"{place}: {first_line(error)}") from error
+    return found
 
 
 def without_nan(value: Column, kind: T.DataType) -> Column:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.beside import each
-from lakebalance.core.columns import column, require, without_nan
+from lakebalance.core.columns import column, filtered, require, without_nan
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
 from lakebalance.core.tables import Table, newest_version, read_delta
@@ -118,11 +118,7 @@ def pin_one(
             *[without_nan(column(f.name), f.dataType).alias(f.name) for f in df.schema.fields]
         )
     if spec.where:
-        try:
-            df = df.where(spec.where)
-            df.schema  # noqa: B018  Connect analyses only here
-        except PySparkException as error:
-            raise RecipeError(f"{place}.where: {first_line(error)}") from error
+        df = filtered(df, spec.where, f"{place}.where")
     require(df, key or [], f"{place}.key")
     return Pinned(spec.name, spec.table, version, df, key, spec.where)
 

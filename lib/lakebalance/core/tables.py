@@ -155,15 +155,18 @@ def needs_mapping(kind: T.DataType) -> bool:
     return isinstance(kind, T.ArrayType) and needs_mapping(kind.elementType)
 
 
-def read_delta(spark: SparkSession, table: Table, version: int) -> DataFrame:
-    """A Delta table at one version, with the failures of Delta said for users.
+def read_delta(
+    spark: SparkSession, table: Table, version: int, where: str | None = None
+) -> DataFrame:
+    """A Delta table at one version, or its rows of a condition; failures are said for users.
 
     Raises
     ------
     TableError : the version or its files are not there.
     """
     try:
-        return _at(spark, table, version)
+        rows = _at(spark, table, version)
+        return rows if where is None else rows.where(where)
     except PySparkException as error:
         raise TableError(
             f"{table.name}: version {version} cannot be read: {first_line(error)}"

@@ -12,6 +12,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import TableError
+from lakebalance.core.row_hash import Fingerprint, fingerprint_of, hashed, sums
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.conditions import (
     Measured,
@@ -23,7 +24,6 @@ from lakebalance.lake.conditions import (
     measures,
 )
 from lakebalance.lake.rebuild import Rebuild, columns_of
-from lakebalance.lake.row_hash import Fingerprint, fingerprint_of, hashed, sums
 
 # Bytes that a row's hash and count take, once compressed: hashes cannot be.
 BYTES_A_ROW = 17

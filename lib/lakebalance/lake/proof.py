@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pyspark.sql import SparkSession
 
+from lakebalance.core.row_hash import fingerprint
 from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake.rebuild import Rebuild
 from lakebalance.lake.removals import Removal
-from lakebalance.lake.row_hash import fingerprint
 
 
 def proves(spark: SparkSession, removal: Removal, rebuild: Rebuild) -> bool:

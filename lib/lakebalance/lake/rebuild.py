@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import quoted
+from lakebalance.core.row_hash import hash_columns
 from lakebalance.core.sql_types import sql_type
 from lakebalance.core.tables import Table
-from lakebalance.lake.row_hash import hash_columns
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from decimal import Decimal
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from lakebalance.core.row_hash import Fingerprint
 from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake.definition import Definition
 from lakebalance.lake.inventory import local
 from lakebalance.lake.rebuild import Rebuild
-from lakebalance.lake.row_hash import Fingerprint
 
 # Of a removal, the event furthest down is what it has come to, in whatever order they were written:
 # one that was withdrawn by a second try and then done all the same is done.

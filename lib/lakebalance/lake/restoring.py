@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from lakebalance.core.beside import each
 from lakebalance.core.errors import AuditError, LakebalanceError, RecipeError, TableError, nearest
 from lakebalance.core.progress import Progress
+from lakebalance.core.row_hash import fingerprint
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.lake.definition import CLAIM, RETENTION
 from lakebalance.lake.emptying import commit_of
@@ -20,7 +21,6 @@ from lakebalance.lake.kept import drop_rows
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven
 from lakebalance.lake.removals import Removal, record, removals_of
-from lakebalance.lake.row_hash import fingerprint
 
 
 @dataclass(frozen=True)

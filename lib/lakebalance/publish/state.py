@@ -218,13 +218,19 @@ def _is_unmapped(spark: SparkSession, table: Table) -> bool:
     return bool(detail(spark, table)["properties"].get(MAPPING, "none") == "none")
 
 
-def again_on_conflict(write: Callable[[], None]) -> None:
-    """Write into a table that other runs share, again where one of them came first."""
+def again_on_conflict(write: Callable[[], None], may: Callable[[], bool] = lambda: True) -> None:
+    """Write into a table that other runs share, again where one of them came first.
+
+    Parameters
+    ----------
+    write : what to do.
+    may : asked after each conflict, whether what came first stays true beside it.
+    """
     for left in range(TRIES, 0, -1):
         try:
             write()
             return
         except Exception as error:
-            if left == 1 or not is_conflict(error):
+            if left == 1 or not is_conflict(error) or not may():
                 raise
         time.sleep(random.uniform(0.1, 0.5))

@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.errors import PythonException
-from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import TableError, first_line
-from lakebalance.core.hashing import hash128
+from lakebalance.core.row_hash import fingerprint
 from lakebalance.core.secrets import hide
 from lakebalance.core.spark_errors import for_users, is_conflict
 from lakebalance.core.sql_types import nullable, sql_columns
@@ -32,6 +33,7 @@ from lakebalance.core.tables import (
     replaced_by_commit,
     run_of_commit,
 )
+from lakebalance.publish.state import again_on_conflict
 
 # What a task says, as an error of ours: core.spark_errors finds it in Spark's.
 EMPTY = (
@@ -39,8 +41,6 @@ EMPTY = (
     "Delta makes null where it partitions by them; leave it out, or use cluster_by"
 )
 BROKEN = re.compile(r"(?:CHECK|NOT NULL) constraint .*")
-# How often a batch is written again that came in others' way.
-TRIES = 8
 NOT_REPLACED = "DELTA_REPLACE_WHERE_MISMATCH"
 OTHER_SCHEMA = re.compile(r"mismatch|DELTA_FAILED_TO_MERGE_FIELDS", re.IGNORECASE)
 
@@ -67,24 +67,26 @@ def published_version(
     """
     # The newest commit nearly always decides, and each commit looked at is a file to open.
     for limit in (1, MOST_COMMITS):
-        commits, others = history(spark, target, limit) or [], False
-        for commit in commits:
+        since: list[Row] = []
+        for commit in history(spark, target, limit) or []:
             if run_of_commit(commit) == run:
-                version, newest = int(commit["version"]), int(commits[0]["version"])
-                if others and replace_where is not None:
-                    rows = [_rows_of(spark, target, v, replace_where) for v in (version, newest)]
-                    return version if _same_rows(*rows) else None
-                return version
-            if commit["operation"] in MAINTENANCE:
-                continue
-            if replace_where is None or replaced_by_commit(commit) in (None, hide(replace_where)):
+                version = int(commit["version"])
+                if all(later["operation"] in MAINTENANCE for later in since):
+                    return version
+                ends = (version, int(since[0]["version"]))
+                rows = [read_delta(spark, target, end, replace_where) for end in ends]
+                return version if _same_rows(*rows) else None
+            if not _is_beside(commit, replace_where):
                 return None
-            others = True
+            since.append(commit)
     return None
 
 
-def _rows_of(spark: SparkSession, target: Table, version: int, condition: str) -> DataFrame:
-    return read_delta(spark, target, version).where(condition)
+def _is_beside(commit: Row, replaced: str | None) -> bool:
+    """Whether a commit changes no data, or is a run's that replaced rows of another condition."""
+    if commit["operation"] in MAINTENANCE:
+        return True
+    return replaced is not None and replaced_by_commit(commit) not in (None, hide(replaced))
 
 
 def _same_rows(before: DataFrame, after: DataFrame) -> bool:
@@ -92,15 +94,8 @@ def _same_rows(before: DataFrame, after: DataFrame) -> bool:
 
     Columns that only one has, as it came before or after the table's schema grew, do not count.
     """
-    names = [name for name in before.columns if name in after.columns]
-    sums = [
-        df.select(hash128(df, names, "same").alias("h")).agg(
-            F.count(F.lit(1)),
-            *[F.sum(F.col(f"h.{half}").cast("decimal(20,0)")) for half in ("hi", "lo")],
-        )
-        for df in (before, after)
-    ]
-    return sums[0].collect() == sums[1].collect()
+    both = T.StructType([field for field in before.schema if field.name in after.columns])
+    return fingerprint(before, both) == fingerprint(after, both)
 
 
 def write(
@@ -136,19 +131,17 @@ def write(
         before = newest_version(spark, target)
     df = _without_empty_texts(df, layout.partition_by)
     writer = _writer(df, run, layout, before, notes or {})
-    for left in range(TRIES, 0, -1):
-        try:
-            _save(writer, target)
-            break
-        except Exception as error:
-            if not is_conflict(error):
-                raise _for_users(error, target, layout.replace_where) from error
-            version = published_version(spark, target, run, layout.replace_where)
-            if version is not None:
-                # The same run, started twice: the other one has made it.
-                return version, _just_before(version, before)
-            if left == 1 or not _others_alone(spark, target, before, layout.replace_where):
-                raise _lost(target) from error
+    beside = partial(_all_beside, spark, target, before, layout.replace_where)
+    try:
+        again_on_conflict(partial(_save, writer, target), beside)
+    except Exception as error:
+        if not is_conflict(error):
+            raise _for_users(error, target, layout.replace_where) from error
+        version = published_version(spark, target, run, layout.replace_where)
+        if version is None:
+            raise _lost(target) from error
+        # The same run, started twice: the other one has made it.
+        return version, _just_before(version, before)
     version = published_version(spark, target, run, layout.replace_where)
     if version is None:
         raise _lost(target)
@@ -162,19 +155,14 @@ def _just_before(version: int, before: int | None) -> int | None:
     return None if before is None else version - 1
 
 
-def _others_alone(
+def _all_beside(
     spark: SparkSession, target: Table, before: int | None, replaced: str | None
 ) -> bool:
-    """Whether all that came since a version are runs that replaced rows of other conditions."""
+    """Whether a run's rows may lie beside all that came since a version."""
     if replaced is None or before is None:
         return False
     commits = history(spark, target, MOST_COMMITS) or []
-    since = [commit for commit in commits if commit["version"] > before]
-    return all(
-        commit["operation"] in MAINTENANCE
-        or replaced_by_commit(commit) not in (None, hide(replaced))
-        for commit in since
-    )
+    return all(_is_beside(commit, replaced) for commit in commits if commit["version"] > before)
 
 
 def _writer(
@@ -184,7 +172,7 @@ def _writer(
     writer = (
         df.write.format("delta")
         .mode("overwrite")
-        .option("userMetadata", _noted(run, replaced, notes))
+        .option("userMetadata", _notes(run, replaced, notes))
         # A retried commit of the same try changes nothing; a later run may publish again.
         .option("txnAppId", f"lakebalance-{run}")
         .option("txnVersion", 0 if before is None else before + 1)
@@ -206,7 +194,7 @@ def _writer(
     return writer
 
 
-def _noted(run: str, replaced: str | None, notes: Mapping[str, object]) -> str:
+def _notes(run: str, replaced: str | None, notes: Mapping[str, object]) -> str:
     """What a commit says about itself."""
     said = {} if replaced is None else {REPLACED: hide(replaced)}
     return json.dumps({"lakebalance_run": run, **said, **notes})
@@ -275,21 +263,19 @@ def return_to(
     TableError : the version's files are gone, or another writer came in between.
     """
     try:
+        rows = read_delta(spark, target, version, replace_where)
         if replace_where is None:
             spark.sql(f"RESTORE TABLE {target.sql} TO VERSION AS OF {int(version)}")
-        newest = newest_version(spark, target) or 0
-        if replace_where is None:
             # RESTORE takes no notes. A commit of no rows does, by which a run knows what it made.
-            writer = read_delta(spark, target, newest).limit(0).write.mode("append")
+            writer = rows.limit(0).write.mode("append")
         else:
-            rows = _rows_of(spark, target, version, replace_where)
             writer = rows.write.mode("overwrite").option("replaceWhere", replace_where)
         writer = (
             writer.format("delta")
-            .option("userMetadata", _noted(run, replace_where, {}))
+            .option("userMetadata", _notes(run, replace_where, {}))
             # Without it, Delta leaves out a commit that changes nothing.
             .option("txnAppId", f"lakebalance-rollback-{run}")
-            .option("txnVersion", newest + 1)
+            .option("txnVersion", (newest_version(spark, target) or 0) + 1)
         )
         _save(writer, target)
     except Exception as error:
