@@ -237,3 +237,55 @@ def test_new_rows_of_a_version_that_is_gone_are_refused(spark, recipe, tmp_path)
     spark.sql(f"VACUUM delta.`{path}` RETAIN 0 HOURS")
     with pytest.raises(TableError, match=r"made new rows of those of s.* run its recipe again"):
         lb.forget(asked, spark, where="id = 5", dry_run=False)
+
+
+def test_batches_that_can_be_made_again_are_filled_up_beside_one_that_is_gone(
+    spark, recipe, tmp_path
+):
+    schema = "id long, label string, user long, day string"
+    target = str(tmp_path / "out")
+    made = {}
+    for i, day in enumerate(("mon", "tue")):
+        path = str(tmp_path / day)
+        for n in (60, 70) if day == "mon" else (60,):
+            rows = [(100 * i + k, "ab"[k % 5 == 0], k % 20, day) for k in range(n)]
+            spark.createDataFrame(rows, schema).write.format("delta").mode("overwrite").save(path)
+            if n == 60:
+                made[day] = recipe(
+                    {"name": "s", "table": path, "key": ["id"]},
+                    allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 24},
+                    publish={"table": target, "replace_where": f"day = '{day}'"},
+                )
+                lb.run(made[day], spark)
+    spark.sql(f"VACUUM delta.`{tmp_path / 'mon'}` RETAIN 0 HOURS")
+    rows = spark.read.format("delta").load(target)
+    held = {r["day"]: r["count"] for r in rows.where("user = 5").groupBy("day").count().collect()}
+    assert set(held) == {"mon", "tue"}
+    done = lb.forget(made["tue"], spark, where="user = 5", dry_run=False)
+    assert done["complete"]
+    rows = spark.read.format("delta").load(target)
+    counts = {r["day"]: r["count"] for r in rows.groupBy("day").count().collect()}
+    assert rows.where("user = 5").isEmpty()
+    assert counts == {"mon": 24 - held["mon"], "tue": 24}
+
+
+def test_what_nobody_can_follow_is_not_said_to_be_complete(spark, recipe, tmp_path):
+    path, schema = str(tmp_path / "s"), "id long, label string, user long"
+    rows = [(i, "ab"[i % 5 == 0], i % 20) for i in range(60)]
+    spark.createDataFrame(rows, schema).write.format("delta").save(path)
+    rule = {"balance": {"by": ["label"], "method": "equal"}, "rows": 24}
+    first = recipe({"name": "s", "table": path, "key": ["id"]}, allocate=rule)
+    lb.run(first, spark)
+    target = str(tmp_path / "out")
+    second = recipe(
+        {"name": "t", "table": target},
+        name="second",
+        allocate={"balance": {"by": ["label"], "method": "equal"}},
+        publish={"table": str(tmp_path / "small")},
+    )
+    lb.run(second, spark)
+    lb.run(first.model_copy(update={"seed": 2}), spark)
+    spark.sql(f"VACUUM delta.`{target}` RETAIN 0 HOURS")
+    done = lb.forget(first, spark, where="user = 5", dry_run=False)
+    assert not done["complete"]
+    assert any("read a version of t that is not there any more" in note for note in done["notes"])

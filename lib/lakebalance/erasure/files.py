@@ -47,17 +47,16 @@ def old_files(spark: SparkSession, table: Table) -> int:
 
 def can_be_read(spark: SparkSession, table: Table, version: int) -> bool:
     """Whether a version's log and files are still there; what lies in other folders counts so."""
-    try:
-        files = _files(spark, table, version)
-    except TableError:
-        return False
     newest = newest_version(spark, table)
     if newest is None or newest == version:
         return newest is not None
-    if not (older := files - _files(spark, table, newest)):
-        return True
+    try:
+        older = _files(spark, table, version) - _files(spark, table, newest)
+    except TableError:
+        return False
     folder = detail(spark, table)["location"].rstrip("/")
-    return {file for file in older if file.startswith(_path(folder))} <= _listed(spark, folder)
+    own = {file for file in older if file.startswith(f"{_path(folder)}/")}
+    return not own or own <= _listed(spark, folder)
 
 
 def _files(spark: SparkSession, table: Table, version: int) -> set[str]:

@@ -11,7 +11,6 @@ from typing import Any
 from lakebalance import __version__
 from lakebalance.core.beside import each
 from lakebalance.core.errors import LakebalanceError, TableError
-from lakebalance.core.registry import method_of
 from lakebalance.core.secrets import hide
 from lakebalance.core.tables import Table, newest_version, only_deleted_since, read_delta
 from lakebalance.erasure.files import old_files, vacuum
@@ -46,9 +45,13 @@ class Removal:
         self._erase_leftovers()
         if sources:
             self._erase_sources()
-        for run in self.search.concerned:
-            if run.counts or run.gone:
+        for run in self.search.trace.reached:
+            if not run.gone:
                 self._make_again(run)
+        # Last, as rows that are deleted from a table keep its other batches from being made again.
+        for run in self.search.concerned:
+            if run.gone:
+                self._take_out_what_is_left(run)
         files = {} if vacuum_hours is None else self._vacuum(vacuum_hours, sources=sources)
         self.search.show("looking for the rows again")
         proof = {**found, **said, "dry_run": False, "vacuum_hours": vacuum_hours}
@@ -108,9 +111,6 @@ class Removal:
         if any(published_version(spark, Table(n), run.run, replaced) is None for n in names):
             self._take_out(run, names, f"was written by others since run {run.run}")
             return
-        if run.gone:
-            self._take_out_of_what_is_gone(run, names)
-            return
         repaired = run.entry["plan"].get("released", [])
         frames = Frames(run.recipe, self.search.spark, self._versions(run), releasing=repaired)
         target = run.entry["target"]
@@ -119,19 +119,22 @@ class Removal:
         except LakebalanceError as error:
             # A gate or a rule that cannot be met must not keep rows in; but rows that were made of
             # them are found by no key of theirs.
-            if any(method_of("sample", output.sample).has_children for output in frames.outputs):
+            if run.has_children:
                 raise
             self._take_out(run, names, f"cannot be made again ({error})")
 
-    def _take_out_of_what_is_gone(self, run: Published, names: list[str]) -> None:
-        """Take the rows out of a run's tables that nobody can make again.
+    def _take_out_what_is_left(self, run: Published) -> None:
+        """Take the rows out of the tables of a run that nobody can make again.
 
         Raises
         ------
         TableError : it made new rows of others, and these have no key to be found by.
         """
+        names = [name for name in run.tables.values() if self.search.count(name)["marked"]]
+        if not names:
+            return
         which = ", ".join(run.gone)
-        if any(method_of("sample", o.sample).has_children for o in run.frames.outputs):
+        if run.has_children:
             raise TableError(
                 f"run {run.run} to {run.entry['target']} made new rows of those of {which}, whose "
                 "version that it read is not there any more: run its recipe again first"
@@ -178,12 +181,13 @@ class Removal:
         left = each(self.search.spark, tables, lambda t: old_files(self.search.spark, t))
         return {table.name: n for table, n in zip(tables, left, strict=True)}
 
-    @staticmethod
-    def _is_complete(proof: dict[str, Any], *, sources: bool, vacuum_hours: float | None) -> bool:
+    def _is_complete(
+        self, proof: dict[str, Any], *, sources: bool, vacuum_hours: float | None
+    ) -> bool:
         looked_at = [*proof["tables"], *proof["leftovers"], *(proof["sources"] if sources else [])]
         found = any(line["after"]["marked"] for line in looked_at)
         files = any(line["files"] for line in proof["old_files"]) if vacuum_hours == 0 else False
-        return not (found or files)
+        return not (found or files or self.search.unfollowed)
 
     def _signed(self, proof: dict[str, Any]) -> dict[str, Any]:
         """The proof with a hash of all that it says, as the state remembers it."""

@@ -46,6 +46,7 @@ class Search:
     notes: list[str] = field(default_factory=list)
     left_before: dict[str, int] = field(default_factory=dict)
     suspects: list[dict[str, Any]] = field(default_factory=list)
+    unfollowed: list[Published] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = state_of(self.recipe)
@@ -74,6 +75,18 @@ class Search:
         self.trace = Trace(in_turn(runs), marks, self.scratch, self.asked.ties == "forget")
         self.show("following them from table to table")
         self.trace.follow()
+        others = [run for run in runs if run.entry["target"] != target]
+        self.unfollowed = [run for run in others if self._lost_sight(run)]
+        self.notes += [
+            f"run {run.run} to {run.entry['target']} read a version of {', '.join(run.gone)} that "
+            "is not there any more: rows that it had then, and has no more, cannot be followed"
+            for run in self.unfollowed
+        ]
+
+    def _lost_sight(self, run: Published) -> bool:
+        """Whether a version that a run read is gone, of a table in which rows are marked."""
+        read = run.sources.values()
+        return any(of_place(self.trace.marks, place) for place in read) and bool(run.gone)
 
     def _listed(self, roots: Sequence[Published]) -> list[Marks]:
         """Marks on the rows of the recipe's sources that are asked for, as read and as they are."""

@@ -84,6 +84,11 @@ class Published:
         read = {source["name"]: source["version"] for source in self.entry["plan"]["sources"]}
         return [name for name, version in self.versions.items() if version != read[name]]
 
+    @property
+    def has_children(self) -> bool:
+        """Whether it made new rows of others, which no key of these finds."""
+        return any(method_of("sample", own.sample).has_children for own in self.frames.outputs)
+
     @cached_property
     def outputs(self) -> dict[str, Made]:
         """The tables that the run wrote, by the names of its outputs."""
