@@ -12,7 +12,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.lake import planning
 from lakebalance.lake.containment import Held
 from lakebalance.lake.content import (
-    MOST_SIDES,
+    MOST_SCANS,
     Compared,
     Pair,
     _sides,
@@ -125,7 +125,7 @@ def test_pairs_of_one_parent_share_a_job_and_jobs_are_bounded():
     assert sorted(p.edge.child for job in jobs for p in job) == sorted(p.edge.child for p in pairs)
     assert len(pairs) == 12 * 11 + 2 * 12 + 2
     for job in jobs:
-        assert len({side for pair in job for side in _sides(pair)}) <= MOST_SIDES
+        assert len({side.scan for pair in job for side in _sides(pair)}) <= MOST_SCANS
     assert len(jobs) < 4
 
 

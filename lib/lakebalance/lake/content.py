@@ -13,24 +13,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from lakebalance.core.beside import each
-from lakebalance.core.columns import column, kinds
-from lakebalance.core.hashing import INTEGRALS, hash128
+from lakebalance.core.errors import TableError
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
+from lakebalance.lake.hashes import NOBODY, Hashes, Side
 from lakebalance.lake.log_reading import each_or_said, reason
-from lakebalance.lake.schema_graph import Edge, type_of
+from lakebalance.lake.schema_graph import Edge
 
-# Tables whose hashes are computed in one job; more make plans that take long to analyse.
-MOST_SIDES = 40
+# Scans in one job; more make plans that take long to analyse.
+MOST_SCANS = 40
+# Rows that a job moves, about.
+MOST_ROWS = 20_000_000
 # So many rows of a child are sent to where its parents are read.
 FEW = 100_000
-Form = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,15 @@ class Pair:
     share: float
 
     @property
+    def tables(self) -> tuple[TableFacts, TableFacts]:
+        """Child and parent."""
+        return self.child, self.parent
+
+    @property
     def is_lopsided(self) -> bool:
         """Whether few rows are all looked up among many, of which the others need not be moved."""
         own, others = self.child.rows, self.parent.rows
-        if self.share < 1 or own is None or own > FEW:
+        if self.share < 1 or self.parent.plain or own is None or own > FEW:
             return False
         return others is None or others > 4 * own
 
@@ -72,20 +77,6 @@ class Compared:
         (0.000993, 0.0)
         """
         return 0.0 if self.share >= 1 else math.pow(1 - fraction, self.distinct)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Columns of one table, in one order, as types that both tables of a pair share.
-
-    Of one that is ``probed``, only rows are counted that a child of the same job may have.
-    """
-
-    table: str
-    columns: tuple[str, ...]
-    kinds: tuple[str, ...]
-    share: float
-    probed: bool = False
 
 
 def sample_size(fraction: float, risk: float) -> int:
@@ -140,14 +131,14 @@ def compare(
     """
     # Nothing is missing of a table that is empty, as its log says.
     found = [(pair.edge, Compared(0, 0, 0, 1.0)) for pair in pairs if pair.child.rows == 0]
-    pairs = [pair for pair in pairs if pair.child.rows != 0]
+    wanted = [pair for pair in pairs if pair.child.rows != 0]
     failed: list[tuple[Edge, str]] = []
-    frames, unread = _opened(spark, pairs)
-    for pair in pairs:
-        ends = [why for t in (pair.child, pair.parent) if (why := unread.get(t.table))]
+    frames, unread = _opened(spark, [t for p in wanted for t in p.tables if not t.plain])
+    for pair in wanted:
+        ends = [why for t in pair.tables if (why := unread.get(t.table))]
         failed += [(pair.edge, why) for why in ends[:1]]
-    readable = [p for p in pairs if not {p.child.table, p.parent.table} & unread.keys()]
-    some = partial(_compare, spark, frames=frames, seed=seed)
+    readable = [p for p in wanted if not any(t.table in unread for t in p.tables)]
+    some = partial(_compare_or_open, spark, frames=frames, seed=seed)
     compared = each(spark, batches(readable), lambda batch: each_or_said(batch, some, "its rows"))
     for results, problems in compared:
         found += results
@@ -156,7 +147,7 @@ def compare(
 
 
 def _opened(
-    spark: SparkSession, pairs: Sequence[Pair]
+    spark: SparkSession, tables: Sequence[TableFacts]
 ) -> tuple[dict[str, DataFrame], dict[str, str]]:
     """Each table at its version, once for all comparisons, and why others cannot be read."""
 
@@ -166,8 +157,8 @@ def _opened(
         except Exception as error:
             return reason(error, table.table)
 
-    tables = {t.table: t for pair in pairs for t in (pair.child, pair.parent)}
-    found = dict(zip(tables, each(spark, tables.values(), opened), strict=True))
+    by_name = {table.table: table for table in tables}
+    found = dict(zip(by_name, each(spark, by_name.values(), opened), strict=True))
     frames = {name: df for name, df in found.items() if not isinstance(df, str)}
     return frames, {name: why for name, why in found.items() if isinstance(why, str)}
 
@@ -175,48 +166,67 @@ def _opened(
 def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
     """Pairs that are compared in one job; those of the same columns stand together."""
     batch: list[Pair] = []
-    sides: set[_Side] = set()
+    scans: set[object] = set()
+    rows = 0.0
     for pair in sorted(pairs, key=lambda p: (p.edge.columns, p.edge.parent, p.edge.child)):
-        more = set(_sides(pair))
-        if batch and len(sides | more) > MOST_SIDES:
+        more = {side.scan for side in _sides(pair)}
+        if batch and (len(scans | more) > MOST_SCANS or rows > MOST_ROWS):
             yield batch
-            batch, sides = [], set()
+            batch, scans, rows = [], set(), 0.0
         batch.append(pair)
-        sides |= more
+        scans |= more
+        rows += pair.share * sum(t.rows or 0 for t in pair.tables)
     if batch:
         yield batch
 
 
-def _sides(pair: Pair) -> tuple[_Side, _Side]:
+def _sides(pair: Pair) -> tuple[Side, Side]:
     own = tuple(name for name, _ in pair.edge.columns)
     others = tuple(name for _, name in pair.edge.columns)
-    kinds = tuple(json.dumps(pair.parent.by_name[name].kind, sort_keys=True) for name in others)
-    child = _Side(pair.child.table, own, kinds, pair.share)
-    parent = pair.parent.table, others, kinds, pair.share
-    return child, _Side(*parent, probed=pair.is_lopsided)
+    kinds = _kinds(pair.parent, others)
+    child, parent = pair.tables
+    return (
+        Side(child.table, own, _kinds(child, own), kinds, pair.share, child.plain),
+        Side(parent.table, others, kinds, kinds, pair.share, parent.plain, pair.is_lopsided),
+    )
+
+
+def _kinds(table: TableFacts, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(json.dumps(table.by_name[name].kind, sort_keys=True) for name in names)
+
+
+def _compare_or_open(
+    spark: SparkSession, pairs: Sequence[Pair], *, frames: Mapping[str, DataFrame], seed: int
+) -> list[tuple[Edge, Compared]]:
+    """Compare; a pair that alone cannot be compared by its files, by Delta."""
+    try:
+        return _compare(spark, pairs, frames, seed)
+    except Exception:
+        plain = [t for pair in pairs for t in pair.tables if t.table not in frames]
+        if len(pairs) > 1 or not plain:
+            raise
+    opened, unread = _opened(spark, plain)
+    if unread:
+        raise TableError(next(iter(unread.values())))
+    return _compare(spark, pairs, {**frames, **opened}, seed)
 
 
 def _compare(
-    spark: SparkSession, pairs: Sequence[Pair], *, frames: Mapping[str, DataFrame], seed: int
+    spark: SparkSession, pairs: Sequence[Pair], frames: Mapping[str, DataFrame], seed: int
 ) -> list[tuple[Edge, Compared]]:
     of_pairs = [_sides(pair) for pair in pairs]
-    sides = list(dict.fromkeys(side for both in of_pairs for side in both))
-    keys: dict[Form, Column] = {}
-    hashes = [_hashes(frames[side.table], side, i, seed, keys) for i, side in enumerate(sides)]
-    rows_of = [rows for rows, side in zip(hashes, sides, strict=True) if not side.probed]
-    if probed := [rows for rows, side in zip(hashes, sides, strict=True) if side.probed]:
-        children = {both[0] for both in of_pairs if both[1].probed}
-        few = [rows.select("hi") for rows, s in zip(hashes, sides, strict=True) if s in children]
-        wanted = F.broadcast(reduce(DataFrame.union, few).distinct())
-        rows_of.append(reduce(DataFrame.union, probed).join(wanted, "hi", "left_semi"))
+    sides = {s: i for i, s in enumerate(dict.fromkeys(s for both in of_pairs for s in both))}
+    hashes = Hashes(spark, frames, seed)
+    rows_of = [hashes.of({s: i for s, i in sides.items() if not s.probed})]
+    if probed := {s: i for s, i in sides.items() if s.probed}:
+        few = hashes.of({both[0]: sides[both[0]] for both in of_pairs if both[1].probed})
+        wanted = F.broadcast(few.select("hi").distinct())
+        rows_of.append(hashes.of(probed).join(wanted, "hi", "left_semi"))
     counted = reduce(DataFrame.unionByName, rows_of).groupBy("side", "hi", "lo").count()
-    counted = counted.withColumn("side", F.col("side").cast("bigint"))
     roles = [
-        (sides.index(side), i, role)
-        for i, both in enumerate(of_pairs)
-        for role, side in enumerate(both)
+        (sides[side], i, role) for i, both in enumerate(of_pairs) for role, side in enumerate(both)
     ]
-    of_side = small_table(spark, ["side", "pair", "role"], roles)
+    of_side = small_table(spark, ["side", "pair", "role"], [*roles, (NOBODY, NOBODY, 0)])
     own = F.sum(F.when(F.col("role") == 0, F.col("count")).otherwise(0))
     others = F.sum(F.when(F.col("role") == 1, F.col("count")).otherwise(0))
     found = (
@@ -233,45 +243,10 @@ def _compare(
         .collect()
     )
     by_pair = {pair: numbers for pair, *numbers in found}
+    if NOBODY in by_pair:
+        raise TableError(f"{by_pair[NOBODY][1]:,} rows are of files that no table has")
     results = []
     for i, pair in enumerate(pairs):
-        row = by_pair.get(i)
-        distinct, copies, missing = row or (0, 0, 0)
+        distinct, copies, missing = by_pair.get(i) or (0, 0, 0)
         results.append((pair.edge, Compared(distinct, copies, missing, pair.share)))
     return results
-
-
-def _hashes(
-    df: DataFrame, side: _Side, number: int, seed: int, keys: dict[Form, Column]
-) -> DataFrame:
-    """One row for each row of a table in the sample: the side's number and the row's hash.
-
-    ``keys`` has the hashes of columns of some types, which take long to put together.
-    """
-    own, wanted = kinds(df), dict(zip(side.columns, map(type_of, side.kinds), strict=True))
-    # Columns keep their names: of a filter on many that are renamed, Spark derives all 2^n others.
-    if cast := {name for name in side.columns if not _hash_alike(own[name], wanted[name])}:
-        values = [
-            column(name).cast(wanted[name]).alias(name) if name in cast else column(name)
-            for name in side.columns
-        ]
-        df = df.select(*values)
-    form = side.columns, side.kinds
-    if form not in keys:
-        keys[form] = hash128(df, side.columns, "lake", seed).alias("key")
-    # A number would stand in the code that Spark generates, which it then compiled for each side.
-    hashed = df.select(keys[form]).select(F.lit(str(number)).alias("side"), "key.hi", "key.lo")
-    if side.share >= 1:
-        return hashed
-    return hashed.where(F.col("hi") < F.lit(int(side.share * 2**64) - 2**63))
-
-
-def _hash_alike(a: T.DataType, b: T.DataType) -> bool:
-    """Whether equal values of two types have the same hash as they are."""
-    families: tuple[tuple[type[T.DataType], ...], ...] = (
-        INTEGRALS,
-        (T.FloatType, T.DoubleType),
-        (T.DecimalType,),
-    )
-    alike = any(isinstance(a, family) and isinstance(b, family) for family in families)
-    return alike or a.simpleString() == b.simpleString()

@@ -81,7 +81,8 @@ class TableFacts:
 
     ``bytes`` are those of files in the table's own folder; ``borrowed`` are folders of other tables
     whose files it refers to, as a shallow clone does. ``id`` is Delta's, which a table that is
-    deleted and made again does not keep.
+    deleted and made again does not keep. ``plain`` are the paths of its files, of a small table
+    that is nothing but its files: their rows and columns, by name, are the table's.
     """
 
     table: str
@@ -95,6 +96,7 @@ class TableFacts:
     borrowed: tuple[str, ...] = ()
     without_statistics: int = 0
     id: str = ""
+    plain: tuple[str, ...] = ()
     by_name: Mapping[str, ColumnFacts] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,8 +122,8 @@ class TableFacts:
             )
             for c in data.pop("columns")
         )
-        for name in ("partition_by", "borrowed"):
-            data[name] = tuple(data[name])
+        for name in ("partition_by", "borrowed", "plain"):
+            data[name] = tuple(data.get(name, ()))
         return cls(columns=columns, **data)
 
 
@@ -132,5 +134,5 @@ def is_below(path: str, folder: str) -> bool:
 
 FIELDS = (
     "table", "version", "rows", "bytes", "files", "partition_by", "last_written", "borrowed",
-    "without_statistics", "id",
+    "without_statistics", "id", "plain",
 )  # fmt: skip

@@ -19,6 +19,11 @@ from lakebalance.lake.facts import ColumnFacts, TableFacts
 Action = Mapping[str, Any]
 ELSEWHERE = re.compile(r"^(/|[A-Za-z][A-Za-z0-9+.-]*:)")
 MAPPED = ("name", "id")
+# Files that may be read without the log: opening a table that is larger takes little of its time.
+MOST_PLAIN_FILES = 16
+MOST_PLAIN_BYTES = 64 * 2**20
+# What files hold in another form than the table, or not at all.
+NOT_PLAIN = re.compile(r'"(variant|void|null|_metadata)"|delta\.typeChanges|__COLLATIONS')
 
 
 class BrokenLog(Exception):
@@ -141,7 +146,21 @@ def _facts(
         borrowed=tuple(sorted({_folder(f["path"]) for f in files if ELSEWHERE.match(f["path"])})),
         without_statistics=without,
         id=str(metadata.get("id") or ""),
+        plain=() if mapped or unsure or partitions else _plain(table, metadata, files),
     )
+
+
+def _plain(table: str, metadata: Action, files: list[Action]) -> tuple[str, ...]:
+    """The paths of a table's files, if it is small and nothing but these."""
+    names = [unquote(file["path"]) for file in files]
+    few = len(files) <= MOST_PLAIN_FILES
+    small = sum(int(file["size"]) for file in files) <= MOST_PLAIN_BYTES
+    # Spark passes over names that begin so.
+    hidden = any(part.startswith(("_", ".")) for name in names for part in name.split("/"))
+    others = any(file.get("deletionVector") or ELSEWHERE.match(file["path"]) for file in files)
+    if not (few and small) or hidden or others or NOT_PLAIN.search(metadata["schemaString"]):
+        return ()
+    return tuple(f"{table}/{name}" for name in names)
 
 
 def _physical(field: Action, mapped: bool) -> str:

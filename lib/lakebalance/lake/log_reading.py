@@ -59,8 +59,7 @@ def escaped(path: str) -> str:
 
 
 def _table(path: str) -> Column:
-    folder = F.regexp_replace(F.col(path), f"/{LOG}/[^/]+$", "")
-    return F.regexp_replace(folder, "^file:/+", "/").alias("table")
+    return without_scheme(F.regexp_replace(F.col(path), f"/{LOG}/[^/]+$", "")).alias("table")
 
 
 def _name(path: str) -> Column:
@@ -98,11 +97,21 @@ def read_logs(spark: SparkSession, logs: Mapping[str, LogFiles]) -> list[dict[st
 def _of_checkpoints(spark: SparkSession, paths: Sequence[str]) -> DataFrame:
     rows = spark.read.schema(CHECKPOINT).parquet(*[escaped(path) for path in paths])
     wanted = F.coalesce("add.path", "metaData.schemaString", "sidecar.path").isNotNull()
-    # The path of a file is a URI here, in which a plus sign is one.
-    path = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
     action = F.to_json(F.struct("add", "metaData", "sidecar")).cast("binary").alias("text")
-    lines = rows.where(wanted).select(path.alias("path"), action)
+    lines = rows.where(wanted).select(file_read().alias("path"), action)
     return lines.select(_table("path"), _version("path"), "text")
+
+
+def file_read() -> Column:
+    """The path of the file that a row was read from."""
+    # It is a URI there, in which a plus sign is one.
+    path = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
+    return without_scheme(path)
+
+
+def without_scheme(path: Column) -> Column:
+    """A path without the scheme of local files, as ``inventory.local`` leaves it."""
+    return F.regexp_replace(path, "^file:/+", "/")
 
 
 def _version(path: str) -> Column:
