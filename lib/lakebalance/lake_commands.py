@@ -10,7 +10,7 @@ import typer
 from lakebalance import console, lake_console
 from lakebalance.commands import Json, print_json, session
 from lakebalance.core.errors import RecipeError
-from lakebalance.lake_options import absolute, aliases
+from lakebalance.lake_options import absolute, aliases, table_name
 from lakebalance.lake_options import options as options_of
 
 if TYPE_CHECKING:
@@ -29,16 +29,38 @@ Report = Annotated[
 
 @app.command()
 def scan(
-    paths: Annotated[list[str], typer.Argument(help="Folders with Delta tables below them.")],
     state: State,
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Folders with Delta tables below them.")
+    ] = None,
+    schema: Annotated[
+        list[str], typer.Option(help="A schema of a catalog, with all its tables: main.sales.")
+    ] = [],  # noqa: B006
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Look for folders of Parquet below the paths, too.")
+    ] = False,
+    read_log: Annotated[
+        str | None, typer.Option(help="A Delta table of reads, with table and read_at.")
+    ] = None,
     depth: Annotated[int, typer.Option(min=0, help="How many folders deep to look.")] = 3,
     as_json: Json = False,
 ) -> None:
     """Take stock from Delta logs alone. Example: lakebalance lake scan data --state lake_state"""
+    if not (paths or schema):
+        raise RecipeError("name folders to look below, or a schema with --schema")
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.inventory import scan as inventory_of
 
-        data = inventory_of(spark, absolute(paths), absolute([state])[0], depth, show).to_dict()
+        data = inventory_of(
+            spark,
+            absolute(paths or []),
+            absolute([state])[0],
+            depth,
+            show,
+            schemas=schema,
+            parquet=parquet,
+            read_log=table_name(read_log),
+        ).to_dict()
     if as_json:
         print_json(data)
     else:
@@ -115,7 +137,7 @@ def plan(
             folder,
             prices,
             reads={} if access is None else reads_in(access),
-            keep=absolute(keep),
+            keep=[table_name(name) for name in keep],
             verify=verify,
             progress=show,
         ).to_dict()

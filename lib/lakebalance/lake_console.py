@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lakebalance.console import first_of, out, warn
@@ -19,16 +20,32 @@ REASONS = {
 }
 
 
+def _day(millis: int | None) -> str:
+    when = None if millis is None else dt.datetime.fromtimestamp(millis / 1000, dt.timezone.utc)
+    return "" if when is None else when.date().isoformat()
+
+
+# What is known of some lakes only.
+OF_CATALOGS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "names": lambda table: ", ".join(table["names"]),
+    "owner": lambda table: table["owner"] or "",
+    "last read": lambda table: _day(table["last_read"]),
+    "reads/month": lambda table: "" if table["reads"] is None else cell(table["reads"]),
+}
+
+
 def show_inventory(data: Mapping[str, Any]) -> None:
     """The tables that are known, and why others are not."""
     tables = data["tables"]
     name = _shortened([t["table"] for t in tables])
+    more = [title for title, cells in OF_CATALOGS.items() if any(map(cells, tables))]
     first_of(
-        "table", "version", "rows", "size", "files", "columns",
+        "table", "version", "rows", "size", "files", "columns", *more,
         rows=[
             (
-                name(t["table"]), str(t["version"]), count(t["rows"]), size(t["bytes"]),
-                count(t["files"]), count(t["columns"]),
+                name(t["table"]), "Parquet" if t["format"] == "parquet" else str(t["version"]),
+                count(t["rows"]), size(t["bytes"]), count(t["files"]), count(t["columns"]),
+                *(OF_CATALOGS[title](t) for title in more),
             )
             for t in tables
         ],
@@ -104,8 +121,11 @@ def show_plan(data: Mapping[str, Any], state: str) -> None:
     _say(
         f"prices: {prices['storage']:g} for a gigabyte a month, {prices['read']:g} for a gigabyte "
         f"read, {prices['rebuild']:g} for a rebuild; {prices['reads']:g} reads of a table a month "
-        f"unless --access says otherwise; {prices['throughput']:g} MB/s."
+        f"unless --access or --read-log says otherwise; {prices['throughput']:g} MB/s."
     )
+    for t in data["tables"]:
+        if t["views"]:
+            _say(f"kept, as views read it: {t['table']} ({', '.join(t['views'])})")
     for pair in data["refuted"]:
         warn(f"{pair['child']} is not wholly in {pair['parent']}, as comparing all rows showed")
     for problem in data["problems"]:
@@ -116,7 +136,7 @@ def show_plan(data: Mapping[str, Any], state: str) -> None:
 
 def show_applied(data: Mapping[str, Any], state: str) -> None:
     """What was, or would be, done to each table, and what to write to have it done or undone."""
-    tables = [t for t in data["tables"] if t["action"] != "skip"]
+    tables = [t for t in data["tables"] if t["action"] in ("archive", "delete")]
     name = _shortened([t[end] for t in data["tables"] for end in ("table", "rebuild_from")])
     done = "would be emptied" if data["dry_run"] else "emptied"
     first_of(
@@ -134,6 +154,14 @@ def show_applied(data: Mapping[str, Any], state: str) -> None:
     said = f"{count(len(tables))} tables, {size(sum(t['bytes'] for t in tables))}"
     said += f"; with the files of {count(deleted)} of them" if deleted else ""
     _say(said + (f"; {count(before)} were emptied before." if before else "."))
+    for t in data["tables"]:
+        if t["action"] == "by_hand":
+            _say(
+                f"{t['table']} is Parquet, which has no versions to go back to, and stays. Of "
+                f"{t['rebuild_from']}, {_selected(t)} are its {count(t['rows'])} rows, which "
+                f"{'would be' if data['dry_run'] else 'is'} written down in {t['script']}: delete "
+                "the folder when nobody reads or writes it."
+            )
     for t in data["tables"]:
         if t["action"] == "skip":
             warn(f"left alone: {t['why']}")

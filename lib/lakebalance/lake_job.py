@@ -10,8 +10,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance import job, lake
+from lakebalance.core.errors import RecipeError
 from lakebalance.lake.planning import reads_in
-from lakebalance.lake_options import absolute, aliases, options
+from lakebalance.lake_options import absolute, aliases, options, table_name
 from lakebalance.lake_report import write_report
 
 Done = tuple[dict[str, Any], str, int]
@@ -35,7 +36,10 @@ def parser(description: str | None) -> ArgumentParser:
         step.add_argument("--debug", action="store_true", help="show stack traces")
         for option, kind in NUMBERS.get(name, {}).items():
             step.add_argument("--" + option.replace("_", "-"), type=kind, default=None)
-    of_step["scan"].add_argument("paths", nargs="+")
+    of_step["scan"].add_argument("paths", nargs="*")
+    of_step["scan"].add_argument("--schema", action="append", default=[])
+    of_step["scan"].add_argument("--parquet", action="store_true")
+    of_step["scan"].add_argument("--read-log")
     of_step["scan"].add_argument("--depth", type=int, default=3)
     of_step["graph"].add_argument("--alias", action="append", default=[])
     for flag in ("--ignore-case", "--verify"):
@@ -64,7 +68,12 @@ def run(args: Namespace) -> int:
 
 
 def _scan(args: Namespace, spark: SparkSession) -> Done:
-    data = lake.scan(spark, absolute(args.paths), _state(args), args.depth, _show).to_dict()
+    if not (args.paths or args.schema):
+        raise RecipeError("name folders to look below, or a schema with --schema")
+    data = lake.scan(
+        spark, absolute(args.paths), _state(args), args.depth, _show, schemas=args.schema,
+        parquet=args.parquet, read_log=table_name(args.read_log),
+    ).to_dict()  # fmt: skip
     return data, _lines(data["tables"], "table", "version", "rows", "bytes"), 0
 
 
@@ -80,7 +89,7 @@ def _graph(args: Namespace, spark: SparkSession) -> Done:
 def _plan(args: Namespace, spark: SparkSession) -> Done:
     reads = {} if args.access is None else reads_in(args.access)
     prices = options(lake.Prices, _numbers(args))
-    keep = absolute(args.keep)
+    keep = [table_name(name) for name in args.keep]
     data = lake.plan(spark, _state(args), prices, reads=reads, keep=keep, progress=_show).to_dict()
     if args.report:
         write_report(spark, _state(args), args.report, plan=data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.paths import from_root
@@ -12,6 +12,21 @@ from lakebalance.core.paths import from_root
 def absolute(paths: Sequence[str]) -> list[str]:
     """Local paths from the root, as Spark and the inventory write them; URIs as they are."""
     return [from_root(path) for path in paths]
+
+
+@overload
+def table_name(name: str) -> str: ...
+@overload
+def table_name(name: None) -> None: ...
+def table_name(name: str | None) -> str | None:
+    """A table that is named by its path, from the root, or by its name in a catalog.
+
+    Examples
+    --------
+    >>> table_name("main.sales.orders"), table_name("/lake/./orders")
+    ('main.sales.orders', '/lake/orders')
+    """
+    return name if name is None or "/" not in name else from_root(name)
 
 
 def aliases(texts: Sequence[str]) -> dict[str, str]:

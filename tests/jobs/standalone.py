@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pyspark
+
+from lakebalance.core.delta import DELTA_SETTINGS
 
 JOBS = Path(__file__).parents[2] / "jobs"
 DELTA = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
@@ -92,6 +95,20 @@ class Process:
     def wait_for(self, pattern, timeout=60):
         """The match of a pattern in what the process has logged."""
         return until(lambda: re.search(pattern, self.log.read_text()), self, timeout)
+
+
+def over_connect(module, folder):
+    """What a module prints as JSON when it is a script in a session of Spark Connect."""
+    options = submission("", conf=DELTA_SETTINGS)[3:-1]
+    variables = {
+        "PYSPARK_SUBMIT_ARGS": " ".join([*map(shlex.quote, options), "pyspark-shell"]),
+        "SPARK_REMOTE": "local[2]",
+        "SPARK_TESTING": "1",  # which lets the server take a free port
+    }
+    job = Process([sys.executable, module.__file__], environment(**variables), folder / "job.log")
+    code, out, err = job.finish(300)
+    assert code == 0, err[-3000:]
+    return json.loads(out)
 
 
 def until(found, process, timeout=60):

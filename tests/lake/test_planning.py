@@ -20,8 +20,8 @@ from lakebalance.lake.content import (
     sample_size,
     share_for,
 )
+from lakebalance.lake.entries import Entry, Inventory
 from lakebalance.lake.facts import ColumnFacts, TableFacts
-from lakebalance.lake.inventory import Entry, Inventory
 from lakebalance.lake.planning import _known, reads_in
 from lakebalance.lake.prices import Prices, problem_of
 from lakebalance.lake.retention import retention
@@ -88,10 +88,14 @@ def test_reads_from_a_file(tmp_path):
 
 
 def test_tables_that_are_not_there_are_named_with_the_nearest():
-    tables = {"/lake/flights": table("/lake/flights")}
-    assert _known("file:///lake/flights/", tables, "keep") == "/lake/flights"
+    entry = Entry("/lake/flights", 0, None, table("/lake/flights"), None, names=("air.flights",))
+    known = Inventory((entry,))
+    for name in ("file:///lake/flights/", "air.Flights", "spark_catalog.`air`.flights"):
+        assert _known(name, known, "keep") == "/lake/flights"
     with pytest.raises(RecipeError, match=r'keep: .* "/lake/flight"; did you mean "/lake/flights"'):
-        _known("/lake/flight", tables, "keep")
+        _known("/lake/flight", known, "keep")
+    with pytest.raises(RecipeError, match=r'"air.flight"; did you mean "air.flights"'):
+        _known("air.flight", known, "keep")
 
 
 @given(st.floats(1e-6, 0.5), st.floats(1e-9, 0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from os.path import commonprefix
 from pathlib import Path
@@ -16,6 +17,17 @@ def from_root(path: str) -> str:
     ('/lake/flights', 's3://bucket/lake')
     """
     return path if ":/" in path else str(Path(path).resolve())
+
+
+def local(path: str) -> str:
+    """A path without the scheme of local files, which Spark writes in several ways.
+
+    Examples
+    --------
+    >>> local("file:///lake/t"), local("file:/lake/t"), local("s3a://lake/t")
+    ('/lake/t', '/lake/t', 's3a://lake/t')
+    """
+    return re.sub(r"^file:/+", "/", path)
 
 
 def common_folder(tables: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from lakebalance import lake
 
 lake.scan(spark, ["s3://bucket/lake"], "s3://bucket/lake_state")  # from Delta logs alone
+lake.scan(spark, [], "s3://bucket/lake_state", schemas=["main.sales"])  # of a catalog, too
 lake.graph(spark, "s3://bucket/lake_state")  # which tables hold all rows of which
 plan = lake.plan(spark, "s3://bucket/lake_state", lake.Prices(storage=0.02))  # what to drop
 lake.apply(spark, "s3://bucket/lake_state", plan.id)  # says what it would do; with confirm, does it

@@ -17,14 +17,14 @@ from lakebalance.core.beside import each
 from lakebalance.core.errors import RecipeError, TableError
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
-from lakebalance.lake.definition import definition_of
+from lakebalance.lake.definition import Definition, definition_of
 from lakebalance.lake.emptying import Untouched, commit_of, empty, take_files
 from lakebalance.lake.finding import Pinned, find, kept_bytes
 from lakebalance.lake.kept import keep_rows, rows_path, script_path, write_script
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven, proven_now, proves
 from lakebalance.lake.rebuild import Rebuild
-from lakebalance.lake.removals import Removal, barred, record, removals_of
+from lakebalance.lake.removals import BY_HAND, Removal, barred, record, removals_of
 from lakebalance.lake.stored_plans import load_plan
 
 
@@ -32,9 +32,10 @@ from lakebalance.lake.stored_plans import load_plan
 class Outcome:
     """What is or would be done to a table that a plan drops.
 
-    ``action`` is ``archive`` (emptied; its files stay until VACUUM), ``delete`` (its files too) or
-    ``skip``, with ``why``. ``kind`` says how it is rebuilt: the parent's rows as a ``whole``, by a
-    ``condition``, or by their hashes (``rows``), which take ``kept_bytes``.
+    ``action`` is ``archive`` (emptied; its files stay until VACUUM), ``delete`` (its files too),
+    ``by_hand`` (Parquet, which has no commits: its rebuild is proven, and who wants to deletes its
+    folder) or ``skip``, with ``why``. ``kind`` says how it is rebuilt: the parent's rows as a
+    ``whole``, by a ``condition``, or by their hashes (``rows``), which take ``kept_bytes``.
     """
 
     table: str
@@ -146,7 +147,8 @@ class _Applying:
             if why := barred(known, name, parent, _own(begun)):
                 raise TableError(why)
             claim = _claim(self.plan, name, sum(not r.is_active for r in mine))
-            return self._step(self._proven(decision, claim))
+            proven = self._by_hand if decision.get("format") == "parquet" else self._proven
+            return self._step(proven(decision, claim))
         except Exception as error:
             return _skipped(name, parent, reason(error, name)), None
 
@@ -157,7 +159,7 @@ class _Applying:
             before = "archived before"
         outcome = Outcome(
             removal.table,
-            "delete" if removal.event == "deleted" else self.action,
+            {"deleted": "delete", BY_HAND: BY_HAND}.get(removal.event, self.action),
             rebuild.parent,
             before,
             removal.version,
@@ -193,8 +195,26 @@ class _Applying:
         if found.different:
             rebuild = replace(rebuild, kept=rows_path(self.state, claim))
         return Removal(
-            claim, self.plan, name, said["id"], child.version, size, found.fingerprint,
+            claim, self.plan, name, said["id"], child.version or 0, size, found.fingerprint,
             rebuild, definition_of(said, rebuild.child_schema), kept,
+        )  # fmt: skip
+
+    def _by_hand(self, decision: Mapping[str, Any], claim: str) -> Removal:
+        """How a folder of Parquet is rebuilt, from the newest version of its parent.
+
+        Raises
+        ------
+        TableError : its parent has not all of its rows, or no condition selects them.
+        """
+        name, parent = decision["table"], decision["rebuild_from"]
+        self.progress(f"comparing {name} with {parent}")
+        source = self._pinned(parent)
+        found = find(self.spark, Pinned(name, None), source, list(decision["columns"].items()))
+        if found.different:
+            raise TableError(f"{name} is Parquet, and no condition selects its rows from {parent}")
+        return Removal(
+            claim, self.plan, name, decision["id"], 0, decision["bytes"], found.fingerprint,
+            found.rebuild, Definition(found.rebuild.schema), event=BY_HAND,
         )  # fmt: skip
 
     def _pinned(self, table: str) -> Pinned:
@@ -216,7 +236,9 @@ class _Applying:
     def _prepared(self, step: Step) -> Step:
         """Write all that a rebuild takes, and prove that it makes the rows."""
         removal = step[1]
-        if removal is None or removal.is_removed or self._is_emptied(removal):
+        if removal is None or removal.is_removed:
+            return step
+        if removal.event != BY_HAND and self._is_emptied(removal):
             return step
         self.progress(f"proving that {removal.table} can be rebuilt")
         try:

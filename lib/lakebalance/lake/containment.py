@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import TableError
+from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake.content import Compared, Pair, compare, sample_size, share_for
 from lakebalance.lake.facts import TableFacts
-from lakebalance.lake.inventory import load, local
+from lakebalance.lake.inventory import load
 from lakebalance.lake.ranges import cut_by
 from lakebalance.lake.schema_graph import Edge, Names, edges
 

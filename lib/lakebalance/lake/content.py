@@ -23,6 +23,7 @@ from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.hashes import NOBODY, Hashes, Side
 from lakebalance.lake.log_reading import each_or_said, reason
+from lakebalance.lake.parquet_folders import read_folder
 from lakebalance.lake.schema_graph import Edge
 
 # Scans in one job; more make plans that take long to analyse.
@@ -153,6 +154,8 @@ def _opened(
 
     def opened(table: TableFacts) -> DataFrame | str:
         try:
+            if table.format == "parquet":
+                return read_folder(spark, table.table)
             return read_delta(spark, Table(table.table), table.version)
         except Exception as error:
             return reason(error, table.table)

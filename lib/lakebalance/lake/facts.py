@@ -1,4 +1,4 @@
-"""What an inventory knows of a table, from its Delta log alone."""
+"""What an inventory knows of a table, from its Delta log alone, or of a folder of Parquet."""
 
 from __future__ import annotations
 
@@ -77,12 +77,13 @@ def _greater(a: Value | None, b: Value | None) -> Value | None:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A table at one version. ``rows`` is None where a file's log entry has no statistics.
+    """A table at one version, of Parquet at none. ``rows`` is None where the log does not tell.
 
     ``bytes`` are those of files in the table's own folder; ``borrowed`` are folders of other tables
     whose files it refers to, as a shallow clone does. ``id`` is Delta's, which a table that is
-    deleted and made again does not keep. ``plain`` are the paths of its files, of a small table
-    that is nothing but its files: their rows and columns, by name, are the table's.
+    deleted and made again does not keep, or a hash of the list of Parquet files. ``plain`` are the
+    paths of its files, of a small table that is nothing but its files: their rows and columns, by
+    name, are the table's.
     """
 
     table: str
@@ -96,6 +97,7 @@ class TableFacts:
     borrowed: tuple[str, ...] = ()
     without_statistics: int = 0
     id: str = ""
+    format: str = "delta"
     plain: tuple[str, ...] = ()
     by_name: Mapping[str, ColumnFacts] = field(init=False, repr=False, compare=False)
 
@@ -134,5 +136,5 @@ def is_below(path: str, folder: str) -> bool:
 
 FIELDS = (
     "table", "version", "rows", "bytes", "files", "partition_by", "last_written", "borrowed",
-    "without_statistics", "id", "plain",
+    "without_statistics", "id", "format", "plain",
 )  # fmt: skip

@@ -23,6 +23,7 @@ from lakebalance.lake.conditions import (
     measured,
     measures,
 )
+from lakebalance.lake.parquet_folders import read_folder
 from lakebalance.lake.rebuild import Rebuild, columns_of
 
 # Bytes that a row's hash and count take, once compressed: hashes cannot be.
@@ -35,13 +36,15 @@ MOST_TRIED = 4
 
 @dataclass(frozen=True)
 class Pinned:
-    """A table at one version."""
+    """A table at one version; a folder of Parquet, which has none, as it is now."""
 
     table: str
-    version: int
+    version: int | None
 
     def read(self, spark: SparkSession) -> DataFrame:
         """Its rows."""
+        if self.version is None:
+            return read_folder(spark, self.table)
         return read_delta(spark, Table(self.table), self.version)
 
 
@@ -73,7 +76,7 @@ def find(
     Parameters
     ----------
     spark : a session, classic or Connect.
-    child, parent : the tables at their versions.
+    child, parent : the tables at their versions, the parent a Delta table.
     names : pairs of the child's and the parent's name of a column.
 
     Raises
@@ -90,7 +93,7 @@ def find(
             "of today"
         ) from error
     search = _Search(rows, source, schema, columns)
-    rebuild = Rebuild(parent.table, parent.version, schema.json(), columns)
+    rebuild = Rebuild(parent.table, parent.version or 0, schema.json(), columns)
     return search.done(rebuild, child.table)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from lakebalance.core.paths import local
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.lake.finding import counted
-from lakebalance.lake.inventory import local
-from lakebalance.lake.removals import Removal
+from lakebalance.lake.removals import BY_HAND, Removal
 
 
 def rows_path(state: str, claim: str) -> str:
@@ -51,11 +51,12 @@ def write_script(spark: SparkSession, state: str, removal: Removal) -> str:
     The folder of the script.
     """
     place = script_path(state, removal.claim)
+    at = "" if removal.event == BY_HAND else f" as of version {removal.version}"
     text = (
-        f"-- All {removal.fingerprint.rows} rows of {_in_a_line(removal.table)} as of version "
-        f"{removal.version}.\n-- As a view: CREATE VIEW name AS, and what follows. Delta reads "
-        "the version named below for a week after the next,\n-- unless "
-        "delta.deletedFileRetentionDuration says otherwise; lakebalance lake restore looks further."
+        f"-- All {removal.fingerprint.rows} rows of {_in_a_line(removal.table)}{at}.\n"
+        "-- As a view: CREATE VIEW name AS, and what follows. Delta reads the version named below "
+        "for a week after the next,\n-- unless delta.deletedFileRetentionDuration says otherwise; "
+        "lakebalance lake restore looks further."
         f"\n{removal.rebuild.sql()};"
     )
     df = spark.createDataFrame(pa.table({"value": [text]}))

@@ -46,10 +46,11 @@ def log_files(
         .toArrow()
         .to_pylist()
     )
-    return [(r["table"], {f["name"]: _moment(f["time"]) for f in r["files"]}) for r in rows]
+    return [(r["table"], {f["name"]: moment(f["time"]) for f in r["files"]}) for r in rows]
 
 
-def _moment(micros: int) -> dt.datetime:
+def moment(micros: int) -> dt.datetime:
+    """A time that Spark gave in microseconds since 1970."""
     return dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(microseconds=micros)
 
 
@@ -110,7 +111,7 @@ def file_read() -> Column:
 
 
 def without_scheme(path: Column) -> Column:
-    """A path without the scheme of local files, as ``inventory.local`` leaves it."""
+    """A path without the scheme of local files, as ``core.paths.local`` leaves it."""
     return F.regexp_replace(path, "^file:/+", "/")
 
 

@@ -12,10 +12,13 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
+from lakebalance.lake.catalog import same_name
 from lakebalance.lake.containment import Held, keep_edges, load_edges, state_of, verified
+from lakebalance.lake.entries import Inventory
 from lakebalance.lake.facts import TableFacts
-from lakebalance.lake.inventory import load, local
+from lakebalance.lake.inventory import load
 from lakebalance.lake.prices import UNITS, Prices, latency, problem_of
 from lakebalance.lake.removals import relied_on
 from lakebalance.lake.retention import Problem, Solution, retention
@@ -27,7 +30,7 @@ class Decision:
     """What is to become of a table; money is per month, ``seconds`` what a rebuild takes.
 
     ``columns`` leads from its columns' names to those of the table that it would be rebuilt from;
-    ``id`` is Delta's of the table.
+    ``id`` is Delta's of the table. One that ``views`` read is kept.
     """
 
     table: str
@@ -41,6 +44,8 @@ class Decision:
     verified: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    format: str = "delta"
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,15 +106,15 @@ def plan(
 
     Of the edges that ``graph`` found, those that the plan relies on are verified: all rows of both
     tables are compared at the versions that were scanned. Where one does not hold, or cannot be
-    compared, it is planned again without it. Tables that others were removed for are kept. The plan
-    is written down, for ``apply``.
+    compared, it is planned again without it. Tables that others were removed for are kept, and
+    those that views read, as far as schemas were scanned. The plan is written down, for ``apply``.
 
     Parameters
     ----------
     spark : a session, classic or Connect.
     state : the folder that ``scan`` and ``graph`` were given.
     prices : what storage and rebuilds cost.
-    reads : by table, how often a month it is read.
+    reads : by table, how often a month it is read, in place of what the scan's log of reads said.
     keep : tables to keep in any case.
     verify : whether to verify; if not, the plan rests on samples.
     progress : called with the name of each stage.
@@ -126,12 +131,14 @@ def plan(
     """
     prices = prices or Prices()
     progress("planning")
-    tables = load(spark, state).tables
+    inventory = load(spark, state)
+    tables = inventory.tables
     by_name = {table.table: table for table in tables}
-    wanted = [_known(name, by_name, "keep") for name in keep]
-    # What has been removed is rebuilt from these.
-    wanted += sorted(relied_on(spark, state) & by_name.keys())
-    often = {_known(name, by_name, "reads"): n for name, n in (reads or {}).items()}
+    wanted = [_known(name, inventory, "keep") for name in keep]
+    # What has been removed is rebuilt from the first, and views would change with the others.
+    wanted += sorted((relied_on(spark, state) | inventory.views.keys()) & by_name.keys())
+    named = {_known(name, inventory, "reads"): n for name, n in (reads or {}).items()}
+    often = {**inventory.reads, **named}
     all_edges = load_edges(spark, state)
     held = [h for h in all_edges if _is_current(h, by_name)]
     stale, refuted, problems = len(all_edges) - len(held), [], []
@@ -158,7 +165,7 @@ def plan(
         # What could not be read today may hold tomorrow.
         keep_edges(spark, [*held, *unread], state)
     made = LakePlan(
-        _decisions(tables, held, problem, solution, prices),
+        _decisions(inventory, held, problem, solution, prices),
         sum(problem.keep) / UNITS,
         solution.cost / UNITS,
         solution.bound / UNITS,
@@ -200,11 +207,16 @@ def reads_in(path: Path) -> dict[str, float]:
     return found
 
 
-def _known(name: str, tables: Mapping[str, TableFacts], place: str) -> str:
-    found = local(name).rstrip("/")
-    if found not in tables:
-        raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, tables)}')
-    return found
+def _known(name: str, inventory: Inventory, place: str) -> str:
+    """The path of a table that is named by its path or by its name in a catalog."""
+    found, tables = local(name).rstrip("/"), {table.table for table in inventory.tables}
+    if found in tables:
+        return found
+    for entry in inventory.entries:
+        if entry.table in tables and same_name(name) in map(same_name, entry.names):
+            return entry.table
+    there = tables.union(*(entry.names for entry in inventory.entries))
+    raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, there)}')
 
 
 def _is_current(held: Held, tables: Mapping[str, TableFacts]) -> bool:
@@ -220,7 +232,7 @@ def _used(tables: Sequence[TableFacts], solution: Solution) -> set[tuple[str, st
 
 
 def _decisions(
-    tables: Sequence[TableFacts],
+    inventory: Inventory,
     held: Sequence[Held],
     problem: Problem,
     solution: Solution,
@@ -228,12 +240,13 @@ def _decisions(
 ) -> list[Decision]:
     """What is to become of each table."""
     edges = {(h.edge.child, h.edge.parent): h for h in held}
-    decisions = []
+    tables, views, decisions = inventory.tables, inventory.views, []
     for v, table in enumerate(tables):
         u = solution.source[v]
         numbers = (table.table, table.version, table.rows, table.bytes, problem.keep[v] / UNITS)
         if u is None:
-            decisions.append(Decision(*numbers))
+            read_by = views.get(table.table, ())
+            decisions.append(Decision(*numbers, format=table.format, views=read_by))
             continue
         source = tables[u]
         decisions.append(
@@ -245,6 +258,7 @@ def _decisions(
                 verified=edges[table.table, source.table].verified,
                 columns=dict(edges[table.table, source.table].edge.columns),
                 id=table.id,
+                format=table.format,
             )
         )
     return decisions

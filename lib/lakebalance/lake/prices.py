@@ -71,7 +71,8 @@ def problem_of(
     """The question of which tables to keep, in whole units of cost.
 
     A table with files of another one, as a shallow clone has, is kept, and so is the one that has
-    the files: the first costs next to nothing, and the second cannot go without it.
+    the files: the first costs next to nothing, and the second cannot go without it. Nothing is
+    rebuilt from folders of Parquet.
 
     Parameters
     ----------
@@ -92,7 +93,9 @@ def problem_of(
     for child, parent in sorted(parents):
         source = tables[place[parent]]
         too_slow = prices.max_latency is not None and latency(source, prices) > prices.max_latency
-        if parent not in clones and not too_slow:
+        # What has no versions may be others' rows at any time.
+        lasting = source.format == "delta" and parent not in clones
+        if lasting and not too_slow:
             often = reads.get(child, prices.reads)
             sources[place[child]][place[parent]] = rebuild_cost(source, often, prices)
     kept = clones | lenders | set(pinned)

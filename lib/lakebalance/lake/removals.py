@@ -16,16 +16,18 @@ from decimal import Decimal
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from lakebalance.core.paths import local
 from lakebalance.core.row_hash import Fingerprint
 from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake.definition import Definition
-from lakebalance.lake.inventory import local
 from lakebalance.lake.rebuild import Rebuild
 
 # Of a removal, the event furthest down is what it has come to, in whatever order they were written:
 # one that was withdrawn by a second try and then done all the same is done.
 STEPS = ("claimed", "withdrawn", "removed", "deleted", "restored")
 ENDED = ("withdrawn", "restored")
+# What is never written down, as nothing is done: who removes such a table does it by hand.
+BY_HAND = "by_hand"
 KEPT = pa.schema(
     [("claim", pa.string()), ("event", pa.string()), ("time", pa.timestamp("us", "UTC")),
      ("plan", pa.string()), ("table", pa.string()), ("table_id", pa.string()),

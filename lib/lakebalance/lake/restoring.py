@@ -11,12 +11,12 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.beside import each
 from lakebalance.core.errors import AuditError, LakebalanceError, RecipeError, TableError, nearest
+from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
 from lakebalance.core.row_hash import fingerprint
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.lake.definition import CLAIM, RETENTION
 from lakebalance.lake.emptying import commit_of
-from lakebalance.lake.inventory import local
 from lakebalance.lake.kept import drop_rows
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven

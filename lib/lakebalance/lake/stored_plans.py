@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.paths import local
 from lakebalance.core.tables import Table, newest_version
-from lakebalance.lake.inventory import local
 
 KEPT = pa.schema(
     [("plan", pa.string()), ("made", pa.timestamp("us", "UTC")), ("content", pa.string())]

@@ -1,0 +1,62 @@
+"""Adds to an inventory's tables what catalogs say of them: names, owners, views that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from lakebalance.core.beside import each
+from lakebalance.lake.catalog import Registered, names_of, read_by, same_name
+from lakebalance.lake.entries import VIEW, Entry
+from lakebalance.lake.log_reading import reason
+
+
+def with_catalogs(
+    spark: SparkSession,
+    entries: Mapping[str, Entry],
+    before: Mapping[str, Entry],
+    tables: Sequence[Registered],
+    schemas: Collection[tuple[str, ...]],
+) -> list[Entry]:
+    """The entries with their names, owners and the views that read them, and views that fail.
+
+    Parameters
+    ----------
+    spark : the session.
+    entries : what is known of tables now, by path.
+    before : what was known, of which names in schemas that were not asked now still hold.
+    tables : what the catalogs say now.
+    schemas : the schemas that were asked, as ``same_name`` has them.
+    """
+
+    def elsewhere(names: Sequence[str]) -> set[str]:
+        """Names in schemas that were not asked now."""
+        return {name for name in names if same_name(name)[:-1] not in schemas}
+
+    paths = {same_name(n): e.table for e in before.values() for n in elsewhere(e.names)}
+    paths |= names_of(tables)
+
+    def seen(view: Registered) -> Registered:
+        try:
+            return replace(view, reads=read_by(spark, view.name, paths, entries.keys()))
+        except Exception as error:
+            return replace(view, problem=reason(error, view.name))
+
+    views = each(spark, [table for table in tables if table.kind == VIEW], seen)
+    made = []
+    for entry in entries.values():
+        old = before.get(entry.table, entry)
+        own = [table for table in tables if table.path == entry.table]
+        names = elsewhere(old.names) | {table.name for table in own}
+        owners = [table.owner for table in own if table.owner]
+        owner = owners[0] if owners else (old.owner if names else None)
+        reading = elsewhere(old.views) | {v.name for v in views if entry.table in v.reads}
+        made.append(
+            replace(
+                entry, names=tuple(sorted(names)), owner=owner, views=tuple(sorted(reading)),
+                last_read=old.last_read, reads=old.reads,
+            )
+        )  # fmt: skip
+    return made + [Entry(v.name, None, None, None, v.problem, VIEW) for v in views if v.problem]
