@@ -73,6 +73,9 @@ def graph(
     alias: Annotated[
         list[str], typer.Option(help="Take a column for another: dep_dly=dep_delay.")
     ] = [],  # noqa: B006
+    match: Annotated[
+        bool, typer.Option("--match", help="Look for renamed columns, by their values.")
+    ] = False,
     ignore_case: Annotated[bool, typer.Option(help="Names without regard to case.")] = False,
     missing: Annotated[float, typer.Option(help="The fraction of rows to be noticed.")] = 0.01,
     risk: Annotated[float, typer.Option(help="The most risk of not noticing it.")] = 0.001,
@@ -87,7 +90,7 @@ def graph(
     options = options_of(
         Narrowing,
         {"aliases": aliases(alias), "ignore_case": ignore_case, "missing": missing,
-         "risk": risk, "seed": seed, "verify": verify},
+         "risk": risk, "seed": seed, "verify": verify, "match": match},
     )  # fmt: skip
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.containment import graph as graph_of

@@ -71,17 +71,23 @@ def show_graph(data: Mapping[str, Any]) -> None:
         said = (f"{REASONS[reason]}: {count(n)}" for reason, n in data["cut"].items())
         _say("ruled out by the logs: " + "; ".join(said))
     edges = data["edges"]
-    name = _shortened([e[end] for e in edges for end in ("child", "parent")])
+    name_of = _shortened([e[end] for e in edges for end in ("child", "parent")])
     first_of(
         "table", "is held by", "rows compared", "risk",
         rows=[
             (
-                name(e["child"]), name(e["parent"]), count(e["rows_compared"]),
+                name_of(e["child"]), name_of(e["parent"]), count(e["rows_compared"]),
                 "all compared" if e["verified"] else cell(e["risk"]),
             )
             for e in edges
         ],
     )  # fmt: skip
+    for e in edges:
+        if other := {own: name for own, name in e["columns"].items() if own != name}:
+            listed = ", ".join(f"{own} is {name}" for own, name in other.items())
+            _say(f"{name_of(e['child'])} in {name_of(e['parent'])}: {listed}")
+    if data["not_tried"]:
+        warn(f"{count(data['not_tried'])} pairs whose columns are least alike were not tried")
     if not all(e["verified"] for e in edges):
         _say(
             f"risk: that {share(data['options']['missing'], 1)} or more of a table's different "

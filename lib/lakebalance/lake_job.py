@@ -42,7 +42,7 @@ def parser(description: str | None) -> ArgumentParser:
     of_step["scan"].add_argument("--read-log")
     of_step["scan"].add_argument("--depth", type=int, default=3)
     of_step["graph"].add_argument("--alias", action="append", default=[])
-    for flag in ("--ignore-case", "--verify"):
+    for flag in ("--match", "--ignore-case", "--verify"):
         of_step["graph"].add_argument(flag, action="store_true")
     for name in ("graph", "plan"):
         of_step[name].add_argument("--report", type=Path, help="an HTML file with a picture")
@@ -79,7 +79,7 @@ def _scan(args: Namespace, spark: SparkSession) -> Done:
 
 def _graph(args: Namespace, spark: SparkSession) -> Done:
     values = {**_numbers(args), "aliases": aliases(args.alias), "ignore_case": args.ignore_case}
-    wanted = options(lake.Narrowing, {**values, "verify": args.verify})
+    wanted = options(lake.Narrowing, {**values, "verify": args.verify, "match": args.match})
     data = lake.graph(spark, _state(args), wanted, _show).to_dict()
     if args.report:
         write_report(spark, _state(args), args.report, graph=data)

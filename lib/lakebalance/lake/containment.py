@@ -20,6 +20,7 @@ from lakebalance.core.tables import Table, newest_version
 from lakebalance.lake.content import Compared, Pair, compare, sample_size, share_for
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.inventory import load
+from lakebalance.lake.matching import Renamed, renamed
 from lakebalance.lake.ranges import cut_by
 from lakebalance.lake.schema_graph import Edge, Names, edges
 
@@ -38,6 +39,9 @@ class Narrowing(BaseModel):
 
     aliases: dict[str, str] = Field({}, description="Names of columns, each to what it stands for.")
     ignore_case: bool = Field(False, description="Take columns' names without regard to case.")
+    match: bool = Field(
+        False, description="Look for renamed columns, by type, statistics, values and names."
+    )
     missing: float = Field(
         0.01, gt=0, lt=1, description="The fraction of a child's distinct rows to be noticed."
     )
@@ -71,7 +75,8 @@ class Graph:
     """What is left of all pairs: the funnel, the edges, and what could not be compared.
 
     ``funnel`` has for each step its name, the pairs left after it and its seconds; ``cut`` counts
-    pairs by what proved in the logs that they are none.
+    pairs by what proved in the logs that they are none; ``not_tried`` counts pairs whose columns
+    were not looked at under other names.
     """
 
     funnel: list[dict[str, Any]]
@@ -79,6 +84,7 @@ class Graph:
     cut: Mapping[str, int]
     problems: list[dict[str, str]]
     options: Narrowing = field(default_factory=Narrowing)
+    not_tried: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as plain data."""
@@ -87,6 +93,7 @@ class Graph:
             "cut": dict(self.cut),
             "edges": [_plain(held, self.options.missing) for held in self.edges],
             "problems": self.problems,
+            "not_tried": self.not_tried,
             "options": self.options.model_dump(),
         }
 
@@ -128,8 +135,17 @@ def graph(
     tables = load(spark, state).tables
     by_name = {table.table: table for table in tables}
     steps.done("all pairs", len(tables) * (len(tables) - 1))
-    found = list(edges(tables, Names(options.aliases, options.ignore_case)))
+    names = Names(options.aliases, options.ignore_case)
+    size = sample_size(options.missing, options.risk)
+    found = list(edges(tables, names))
     steps.done("schema", len(found))
+    others = Renamed([], 0, {})
+    if options.match:
+        progress("looking for renamed columns")
+        known = {(edge.child, edge.parent) for edge in found}
+        others = renamed(spark, tables, known, names, size, options.seed)
+        found = sorted([*found, *others.edges], key=lambda edge: (edge.child, edge.parent))
+        steps.done("renamed columns", len(found))
     left: list[Edge] = []
     cut: Counter[str] = Counter()
     for edge in found:
@@ -140,12 +156,15 @@ def graph(
             cut[reason[0]] += 1
     steps.done("min–max", len(left))
     progress(f"sampling {len(left):,} pairs")
-    size = sample_size(options.missing, options.risk)
     pairs = [
         Pair(e, by_name[e.child], by_name[e.parent], share_for(size, by_name[e.child].rows))
         for e in left
     ]
     held, problems = holding(spark, pairs, options.seed)
+    problems += [
+        {"child": child, "parent": parent, "problem": why}
+        for (child, parent), why in others.problems.items()
+    ]
     steps.done("content sample", len(held))
     if options.verify:
         progress(f"comparing all rows of {sum(not h.verified for h in held):,} pairs")
@@ -153,7 +172,8 @@ def graph(
         problems += more
         steps.done("verified", len(held))
     keep_edges(spark, held, state)
-    return Graph(steps.entries, held, dict(sorted(cut.items())), problems, options)
+    found_of = dict(sorted(cut.items()))
+    return Graph(steps.entries, held, found_of, problems, options, others.not_tried)
 
 
 def state_of(table: TableFacts) -> tuple[int, str]:

@@ -46,15 +46,16 @@ def cut_by(child: TableFacts, parent: TableFacts, edge: Edge) -> tuple[Reason, s
     if child.rows is not None and parent.rows is not None and child.rows > parent.rows:
         return "rows", None
     for name, parents in edge.columns:
-        reason = _column_cuts(child, parent, child.by_name[name], parent.by_name[parents])
+        reason = column_cuts(child, parent, child.by_name[name], parent.by_name[parents])
         if reason:
             return reason, name
     return None
 
 
-def _column_cuts(
+def column_cuts(
     child: TableFacts, parent: TableFacts, own: ColumnFacts, other: ColumnFacts
 ) -> Reason | None:
+    """Why a column of a table cannot hold the values of another's, as often; None if it may."""
     if other.nulls_high is not None and own.nulls_low > other.nulls_high:
         return "nulls"
     known = child.rows is not None and parent.rows is not None and own.nulls_high is not None
