@@ -198,11 +198,17 @@ def by_hand(spark, recipe, amounts, parts):
     ("budget", "amounts", "size"),
     [
         ({"amount": 20_000, "of": "n_tokens"}, [row[2] for row in ROWS], 1),
-        ({"amount": 999.99, "of": "price"}, [int(row[3] * 100) for row in ROWS], 100),
-        (
+        pytest.param(
+            {"amount": 999.99, "of": "price"},
+            [int(row[3] * 100) for row in ROWS],
+            100,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"amount": 900, "of": {"bytes": "text", "per_unit": 2}},
             [len(row[4].encode()) for row in ROWS],
             2,
+            marks=pytest.mark.slow,
         ),
     ],
 )

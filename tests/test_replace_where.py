@@ -131,6 +131,7 @@ def test_a_condition_that_is_none_of_the_row_or_numbers_positions(lake):
         of("mon", order={})
 
 
+@pytest.mark.slow
 def test_rows_that_another_condition_took_are_made_again(spark, lake):
     _, target, of = lake
     lb.run(of("mon"), spark)
@@ -146,6 +147,7 @@ def of_ids(of, where):
     return [source.model_copy(update={"where": where}).model_dump(exclude_none=True)]
 
 
+@pytest.mark.slow
 def test_history_of_a_batch_is_its_own(spark, lake):
     _, target, of = lake
     first = lb.run(of("mon"), spark)
@@ -173,6 +175,7 @@ def test_history_of_a_batch_is_its_own(spark, lake):
     assert kept == sorted([first.plan.run_id, tuesday.plan.run_id])
 
 
+@pytest.mark.slow
 def test_rows_are_forgotten_in_every_batch(spark, lake):
     _, target, of = lake
     for day in DAYS:

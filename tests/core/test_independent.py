@@ -79,6 +79,7 @@ def test_one_task_solves_what_it_may_hold_and_refuses_more():
     assert list(_solving(500, "prune.3")(iter([]))) == []
 
 
+@pytest.mark.slow
 def test_in_rounds_until_one_task_can_hold_the_rest(spark, tmp_path):
     a, b = edges_of(np.random.default_rng(2))
     df = spark.createDataFrame(pa.Table.from_batches([flat(a, b)])).repartition(3).selectExpr(

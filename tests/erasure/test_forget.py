@@ -35,6 +35,39 @@ def chain(spark, tmp_path_factory):
     return lake, before, shown, untouched, done, gone, never
 
 
+def test_a_table_is_as_if_the_rows_had_never_been_there(spark, recipe, table, tmp_path):
+    """The whole way for one table; a chain of them, and all that is said of it, is a slow test."""
+    rows = [(i, f"text {i % 45}", "ab"[i % 5 == 0], i % 12) for i in range(60)]
+    gone = {row[1] for row in rows if row[3] == USER}
+    left = [row for row in rows if row[1] not in gone]
+
+    def made(name, rows):
+        path = table(name, rows, "id long, text string, label string, user long")
+        one = recipe(
+            {"name": "s", "table": path, "key": ["id"]},
+            prune=[{"method": "exact", "columns": ["text"]}],
+            allocate={"balance": {"by": ["label"], "method": "equal"}, "rows": 20},
+            publish={"table": str(tmp_path / f"{name}-out" / "out")},
+        )
+        lb.run(one, spark)
+        return one
+
+    def published(name):
+        return Counter(
+            map(tuple, spark.read.format("delta").load(f"{tmp_path}/{name}-out/out").collect())
+        )
+
+    one, _ = made("all", rows), made("never", left)
+    held = sum(n for row, n in published("all").items() if row[1] in gone)
+    done = lb.forget(one, spark, where=f"user = {USER}", dry_run=False)
+    assert done["complete"] and done["tables"][0]["marked"] == held > 0
+    assert done["tables"][0]["after"]["marked"] == 0
+    assert published("all") == published("never")
+    # What is forgotten stays so in later runs.
+    assert lb.plan(one.model_copy(update={"seed": 2}), spark).forgotten == [done["request"]]
+
+
+@pytest.mark.slow
 def test_every_table_is_as_if_the_rows_had_never_been_there(chain):
     lake, before, _, _, done, gone, never = chain
     assert done["complete"]
@@ -46,6 +79,7 @@ def test_every_table_is_as_if_the_rows_had_never_been_there(chain):
     assert all({row[0] for row in rows} & gone for rows in before.values())
 
 
+@pytest.mark.slow
 def test_the_dry_run_counts_and_does_nothing(chain):
     lake, before, shown, untouched, _, gone, _ = chain
     assert untouched and shown["dry_run"]
@@ -67,6 +101,7 @@ def test_the_dry_run_counts_and_does_nothing(chain):
     assert left["matches-first-0"] == sum(dropped[text] - 1 for text in texts)
 
 
+@pytest.mark.slow
 def test_the_proof_says_what_was_found_before_and_after(chain):
     import hashlib
 
@@ -86,6 +121,7 @@ def test_the_proof_says_what_was_found_before_and_after(chain):
     assert requests(lake.first, lake.spark) == [done]
 
 
+@pytest.mark.slow
 def test_explain_says_that_a_row_is_forgotten(spark, chain):
     lake, _, _, _, done, gone, _ = chain
     found = {
@@ -97,6 +133,7 @@ def test_explain_says_that_a_row_is_forgotten(spark, chain):
     assert found[47]["by"] == [done["request"]] and found[47]["copies"] == 0
 
 
+@pytest.mark.slow
 def test_no_run_takes_them_in_again_whatever_it_calls_them(spark, chain, tmp_path):
     lake, _, _, _, done, gone, _ = chain
     # Another name of the source, no key, rows that have come since, and a folder of its own.
@@ -115,6 +152,7 @@ def test_no_run_takes_them_in_again_whatever_it_calls_them(spark, chain, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_no_table_is_taken_back_to_a_run_that_held_them(spark, chain):
     lake, _, _, _, done, _, _ = chain
     from lakebalance.ledger import Ledger

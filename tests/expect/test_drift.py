@@ -113,6 +113,7 @@ def test_psi_of_columns_of_all_types_is_that_of_bins_made_without_spark(both):
     assert verdict.rows == 3000 and verdict.unexpected is None
 
 
+@pytest.mark.slow
 def test_ks_is_that_of_scipy_between_bins(both):
     found = measured(both, columns=["a.b", "price", "few", "on"], measure="ks", chance=None)
     lines = {row[0]: row[1] for row in found.diagnostic.rows}
@@ -274,6 +275,7 @@ def drifting(recipe, path, against, where=None, **gate):
     return recipe(source, expect={"drift": [{"columns": ["x"], "against": against, **gate}]})
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_what_the_run_before_has_read(spark, recipe, moved, tmp_path):
     first = drifting(recipe, moved, {"run": "newest"}, "x < 10")
     made = lb.run(first, spark).to_dict()
@@ -320,6 +322,7 @@ def test_versions_times_and_tables_can_be_compared_with(spark, recipe, moved, tm
     assert gates[0]["worst"] == "x (9 and above: 10.0% to 60.0%)"
 
 
+@pytest.mark.slow
 def test_sources_can_be_compared(spark, recipe, moved):
     def plan(**gate):
         sources = [

@@ -77,6 +77,7 @@ def test_what_cannot_be_learned(parts, message):
         Learned(**parts)
 
 
+@pytest.mark.slow
 def test_earlier_runs_are_those_of_the_ledger(spark, table, recipe):
     rows = [(i, None if i % 10 == 0 else "a") for i in range(40)]
     expectation = {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "label"}}

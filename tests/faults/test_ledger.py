@@ -43,6 +43,7 @@ def test_a_corrupt_row_of_the_ledger(spark, small, tmp_path, broken):
     assert first.plan.run_id != other.plan.run_id
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_back(spark, small, monkeypatch):
     first = lb.run(small(), spark)
 
@@ -78,6 +79,7 @@ def test_a_first_write_that_left_files_and_no_log(spark, small, tmp_path):
     assert result.version == 0 and sum(rows_of(spark, out).values()) == 20
 
 
+@pytest.mark.slow
 def test_a_log_whose_newest_entry_is_half_written(spark, small, tmp_path):
     out = tmp_path / "out"
     first = lb.run(small(), spark)

@@ -127,6 +127,7 @@ def test_the_same_rows_after_optimize_of_the_sources(spark, lake, recipe_file, s
     same_rows(tmp_path / "out", "after OPTIMIZE")
 
 
+@pytest.mark.slow
 def test_connect_makes_the_same_rows(asked, same_rows, tmp_path):
     args, target = asked("connect")
     over_connect(args, tmp_path)

@@ -122,6 +122,7 @@ def test_parquet_is_held_and_goes_by_hand_and_what_views_read_stays(spark, top, 
     assert lake.restore(spark, state, [f"{top}/lake/copy"])[0].how == "version"
 
 
+@pytest.mark.slow
 def test_how_often_tables_are_read(spark, top, scanned, tmp_path):
     day = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
     reads = [(f"{SCHEMA}.ORDERS", day + dt.timedelta(days=n)) for n in range(60)]

@@ -56,6 +56,7 @@ def test_small_tables_are_not_opened(spark, folder, monkeypatch):
     assert held(spark, folder) == (EXPECTED, [])
 
 
+@pytest.mark.slow
 def test_rows_of_a_file_that_nobody_has_do_not_count_for_nothing(spark, folder, monkeypatch):
     monkeypatch.setattr(hashes, "file_read", lambda: F.lit("elsewhere"))
     assert held(spark, folder) == (EXPECTED, [])
@@ -65,6 +66,7 @@ def test_rows_of_a_file_that_nobody_has_do_not_count_for_nothing(spark, folder, 
     assert {p["problem"] for p in problems} == {"opened"}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_keeps_no_others_from_being_compared(spark, folder):
     lake.scan(spark, [f"{folder}/l"], f"{folder}/s")
     (folder / "l/near/part-00000.parquet").unlink()

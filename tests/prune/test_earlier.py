@@ -56,7 +56,8 @@ def in_batches(spark, folder, rows, batches, prune, options):
     return left
 
 
-@pytest.mark.parametrize("batches", [2, pytest.param(6, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", [2, 6])
 def test_texts_in_batches_leave_what_all_at_once_leave(spark, tmp_path, batches):
     texts = drifting()  # chains, a template in a giant bucket, and copies
     draw = np.random.default_rng(batches).integers(0, batches, len(texts)).tolist()

@@ -51,7 +51,7 @@ def test_the_rows_that_imbalanced_learn_drops(
     assert dropped_ids(found, frames) == judged(judge, rows) != []
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_the_same_rows_however_the_source_lies_and_in_many_tasks(
     spark, table, recipe, version, monkeypatch
 ):
