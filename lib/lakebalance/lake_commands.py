@@ -76,6 +76,9 @@ def graph(
     match: Annotated[
         bool, typer.Option("--match", help="Look for renamed columns, by their values.")
     ] = False,
+    near: Annotated[
+        float | None, typer.Option(help="Show tables, too, of which so large a share is held.")
+    ] = None,
     ignore_case: Annotated[bool, typer.Option(help="Names without regard to case.")] = False,
     missing: Annotated[float, typer.Option(help="The fraction of rows to be noticed.")] = 0.01,
     risk: Annotated[float, typer.Option(help="The most risk of not noticing it.")] = 0.001,
@@ -90,7 +93,7 @@ def graph(
     options = options_of(
         Narrowing,
         {"aliases": aliases(alias), "ignore_case": ignore_case, "missing": missing,
-         "risk": risk, "seed": seed, "verify": verify, "match": match},
+         "risk": risk, "seed": seed, "verify": verify, "match": match, "near": near},
     )  # fmt: skip
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.containment import graph as graph_of
@@ -103,6 +106,34 @@ def graph(
         print_json(data)
     else:
         lake_console.show_graph(data)
+
+
+@app.command()
+def diff(
+    table: Annotated[str, typer.Argument(help="The table that has rows, by path or name.")],
+    other: Annotated[str, typer.Argument(help="The table that may lack them.")],
+    state: State,
+    alias: Annotated[
+        list[str], typer.Option(help="Take a column for another: dep_dly=dep_delay.")
+    ] = [],  # noqa: B006
+    ignore_case: Annotated[bool, typer.Option(help="Names without regard to case.")] = False,
+    examples: Annotated[int, typer.Option(min=0, help="At most so many rows to show.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Say what a table has that another lacks. Example: lakebalance lake diff ./a ./b --state s"""
+    from lakebalance.lake.schema_graph import Names
+
+    names = Names(aliases(alias), ignore_case)
+    with console.progress(as_json) as show, session(show) as spark:
+        from lakebalance.lake.differing import difference
+
+        own, others = table_name(table), table_name(other)
+        folder = absolute([state])[0]
+        found = difference(spark, folder, own, others, names, examples, show).to_dict()
+    if as_json:
+        print_json(found)
+    else:
+        lake_console.show_difference(found)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ def show_graph(data: Mapping[str, Any]) -> None:
         said = (f"{REASONS[reason]}: {count(n)}" for reason, n in data["cut"].items())
         _say("ruled out by the logs: " + "; ".join(said))
     edges = data["edges"]
-    name_of = _shortened([e[end] for e in edges for end in ("child", "parent")])
+    name_of = _shortened([e[end] for e in [*edges, *data["near"]] for end in ("child", "parent")])
     first_of(
         "table", "is held by", "rows compared", "risk",
         rows=[
@@ -86,6 +87,15 @@ def show_graph(data: Mapping[str, Any]) -> None:
         if other := {own: name for own, name in e["columns"].items() if own != name}:
             listed = ", ".join(f"{own} is {name}" for own, name in other.items())
             _say(f"{name_of(e['child'])} in {name_of(e['parent'])}: {listed}")
+    if data["near"]:
+        first_of(
+            "table", "is held but for few rows by", "how far", "rows compared",
+            rows=[
+                (name_of(n["child"]), name_of(n["parent"]), _between(n), count(n["rows_compared"]))
+                for n in data["near"]
+            ],
+        )  # fmt: skip
+        _say("what is missing: lakebalance lake diff TABLE OTHER --state STATE")
     if data["not_tried"]:
         warn(f"{count(data['not_tried'])} pairs whose columns are least alike were not tried")
     if not all(e["verified"] for e in edges):
@@ -95,6 +105,35 @@ def show_graph(data: Mapping[str, Any]) -> None:
         )
     for problem in data["problems"]:
         warn(f"{problem['child']} in {problem['parent']}: {problem['problem']}")
+
+
+def _between(near: Mapping[str, Any]) -> str:
+    low, high = near["low"], near["high"]
+    if low == high:
+        return f"all but {count(near['missing_compared'])} rows"
+    return f"{low:.2%} to {high:.2%}"
+
+
+def show_difference(data: Mapping[str, Any]) -> None:
+    """How many of a table's rows another lacks, and what is known of them."""
+    name = _shortened([data["table"], data["other"]])
+    table, other, missing = name(data["table"]), name(data["other"]), data["missing"]
+    if not missing:
+        _say(f"All {count(data['rows'])} rows of {table} are in {other}, as often.")
+        return
+    _say(
+        f"{count(missing)} of the {count(data['rows'])} rows of {table} "
+        f"({share(missing, data['rows'])}) are not in {other}, or not as often; "
+        f"{count(data['looked_at'])} different ones were looked at."
+    )
+    first_of(
+        "there but for this column", "rows",
+        rows=[(column, count(n)) for column, n in data["differs"].items()],
+    )  # fmt: skip
+    if data["conditions"] and data["looked_at"] > 1:
+        _say(f"all of them: {' AND '.join(data['conditions'].values())}")
+    for row in data["examples"]:
+        _say(json.dumps(row, ensure_ascii=False))
 
 
 def show_plan(data: Mapping[str, Any], state: str) -> None:

@@ -12,12 +12,13 @@ from pyspark.sql import SparkSession
 from lakebalance import job, lake
 from lakebalance.core.errors import RecipeError
 from lakebalance.lake.planning import reads_in
+from lakebalance.lake.schema_graph import Names
 from lakebalance.lake_options import absolute, aliases, options, table_name
 from lakebalance.lake_report import write_report
 
 Done = tuple[dict[str, Any], str, int]
 NUMBERS: dict[str, dict[str, Callable[[str], float]]] = {
-    "graph": {"missing": float, "risk": float, "seed": int},
+    "graph": {"missing": float, "risk": float, "seed": int, "near": float},
     "plan": dict.fromkeys(
         ("storage", "read", "rebuild", "throughput", "max_latency", "reads"), float
     ),
@@ -41,9 +42,14 @@ def parser(description: str | None) -> ArgumentParser:
     of_step["scan"].add_argument("--parquet", action="store_true")
     of_step["scan"].add_argument("--read-log")
     of_step["scan"].add_argument("--depth", type=int, default=3)
-    of_step["graph"].add_argument("--alias", action="append", default=[])
-    for flag in ("--match", "--ignore-case", "--verify"):
+    for name in ("graph", "diff"):
+        of_step[name].add_argument("--alias", action="append", default=[])
+        of_step[name].add_argument("--ignore-case", action="store_true")
+    for flag in ("--match", "--verify"):
         of_step["graph"].add_argument(flag, action="store_true")
+    for name in ("table", "other"):
+        of_step["diff"].add_argument(name)
+    of_step["diff"].add_argument("--examples", type=int, default=5)
     for name in ("graph", "plan"):
         of_step[name].add_argument("--report", type=Path, help="an HTML file with a picture")
     of_step["plan"].add_argument("--access", type=Path)
@@ -84,6 +90,13 @@ def _graph(args: Namespace, spark: SparkSession) -> Done:
     if args.report:
         write_report(spark, _state(args), args.report, graph=data)
     return data, _lines(data["edges"], "child", "parent", "rows_compared", "verified"), 0
+
+
+def _diff(args: Namespace, spark: SparkSession) -> Done:
+    names = Names(aliases(args.alias), args.ignore_case)
+    own, other = table_name(args.table), table_name(args.other)
+    found = lake.difference(spark, _state(args), own, other, names, args.examples, _show).to_dict()
+    return found, _lines([found], "table", "other", "rows", "missing"), 0
 
 
 def _plan(args: Namespace, spark: SparkSession) -> Done:
@@ -133,5 +146,6 @@ def _show(stage: str) -> None:
 
 
 STEPS: dict[str, Callable[[Namespace, SparkSession], Done]] = {
-    "scan": _scan, "graph": _graph, "plan": _plan, "apply": _apply, "restore": _restore,
+    "scan": _scan, "graph": _graph, "diff": _diff, "plan": _plan, "apply": _apply,
+    "restore": _restore,
 }  # fmt: skip

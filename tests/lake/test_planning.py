@@ -22,7 +22,7 @@ from lakebalance.lake.content import (
 )
 from lakebalance.lake.entries import Entry, Inventory
 from lakebalance.lake.facts import ColumnFacts, TableFacts
-from lakebalance.lake.planning import _known, reads_in
+from lakebalance.lake.planning import reads_in
 from lakebalance.lake.prices import Prices, problem_of
 from lakebalance.lake.retention import retention
 from lakebalance.lake.schema_graph import Edge, edges
@@ -91,11 +91,11 @@ def test_tables_that_are_not_there_are_named_with_the_nearest():
     entry = Entry("/lake/flights", 0, None, table("/lake/flights"), None, names=("air.flights",))
     known = Inventory((entry,))
     for name in ("file:///lake/flights/", "air.Flights", "spark_catalog.`air`.flights"):
-        assert _known(name, known, "keep") == "/lake/flights"
+        assert known.path_of(name, "keep") == "/lake/flights"
     with pytest.raises(RecipeError, match=r'keep: .* "/lake/flight"; did you mean "/lake/flights"'):
-        _known("/lake/flight", known, "keep")
+        known.path_of("/lake/flight", "keep")
     with pytest.raises(RecipeError, match=r'"air.flight"; did you mean "air.flights"'):
-        _known("air.flight", known, "keep")
+        known.path_of("air.flight", "keep")
 
 
 @given(st.floats(1e-6, 0.5), st.floats(1e-9, 0.5))
@@ -140,7 +140,7 @@ def test_what_cannot_be_compared_is_not_said_to_be_refuted(monkeypatch):
     kept = []
 
     def verified(spark, unsure, by_name, seed):
-        return [], [{"child": "/l/a", "parent": "/l/c", "problem": "no permission"}]
+        return [], [], [{"child": "/l/a", "parent": "/l/c", "problem": "no permission"}]
 
     monkeypatch.setattr(planning, "load", lambda *_: Inventory([Entry("", 0, None, t, None)
                                                                 for t in tables]))  # fmt: skip

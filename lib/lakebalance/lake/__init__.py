@@ -13,11 +13,12 @@ lake.restore(spark, "s3://bucket/lake_state", ["s3://bucket/lake/copy"])  # the 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Narrowing", "Prices", "apply", "graph", "plan", "restore", "scan"]
+__all__ = ["Narrowing", "Prices", "apply", "difference", "graph", "plan", "restore", "scan"]
 
 if TYPE_CHECKING:
     from lakebalance.lake.applying import apply
     from lakebalance.lake.containment import Narrowing, graph
+    from lakebalance.lake.differing import difference
     from lakebalance.lake.inventory import scan
     from lakebalance.lake.planning import plan
     from lakebalance.lake.prices import Prices
@@ -27,6 +28,7 @@ HOMES = {
     "Narrowing": "containment",
     "Prices": "prices",
     "apply": "applying",
+    "difference": "differing",
     "graph": "containment",
     "plan": "planning",
     "restore": "restoring",

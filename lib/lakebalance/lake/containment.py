@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ from lakebalance.lake.matching import Renamed, renamed
 from lakebalance.lake.ranges import cut_by
 from lakebalance.lake.schema_graph import Edge, Names, edges
 
+# Of the normal distribution, for 95 %.
+Z = 1.96
 KEPT = pa.schema(
     [("child", pa.string()), ("parent", pa.string()), ("child_version", pa.int64()),
      ("parent_version", pa.int64()), ("child_id", pa.string()), ("parent_id", pa.string()),
@@ -41,6 +44,12 @@ class Narrowing(BaseModel):
     ignore_case: bool = Field(False, description="Take columns' names without regard to case.")
     match: bool = Field(
         False, description="Look for renamed columns, by type, statistics, values and names."
+    )
+    near: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Show pairs, too, of which the parent has this share of the child's rows.",
     )
     missing: float = Field(
         0.01, gt=0, lt=1, description="The fraction of a child's distinct rows to be noticed."
@@ -71,12 +80,41 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Near:
+    """A child most of whose compared rows are in a parent, as often as in the child.
+
+    ``share`` is of the compared rows; that of all rows is between the ends of ``interval``, with 95
+    % confidence.
+    """
+
+    edge: Edge
+    compared: Compared
+
+    @property
+    def share(self) -> float:
+        """The share of the compared rows that the parent has."""
+        return 1 - self.compared.missing / self.compared.rows
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Between which shares that of all rows likely is (Wilson, 1927)."""
+        if self.compared.share >= 1:
+            return self.share, self.share
+        # Copies of a row are in a sample together, so different rows are what was drawn.
+        n, z2 = self.compared.distinct, Z * Z
+        middle = (self.share + z2 / (2 * n)) / (1 + z2 / n)
+        spread = math.sqrt(self.share * (1 - self.share) / n + z2 / (4 * n * n))
+        reach = Z * spread / (1 + z2 / n)
+        return max(middle - reach, 0.0), min(middle + reach, 1.0)
+
+
+@dataclass(frozen=True)
 class Graph:
     """What is left of all pairs: the funnel, the edges, and what could not be compared.
 
     ``funnel`` has for each step its name, the pairs left after it and its seconds; ``cut`` counts
     pairs by what proved in the logs that they are none; ``not_tried`` counts pairs whose columns
-    were not looked at under other names.
+    were not looked at under other names; ``near`` are pairs that are none by few rows.
     """
 
     funnel: list[dict[str, Any]]
@@ -85,6 +123,7 @@ class Graph:
     problems: list[dict[str, str]]
     options: Narrowing = field(default_factory=Narrowing)
     not_tried: int = 0
+    near: Sequence[Near] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The graph as plain data."""
@@ -94,6 +133,7 @@ class Graph:
             "edges": [_plain(held, self.options.missing) for held in self.edges],
             "problems": self.problems,
             "not_tried": self.not_tried,
+            "near": [_plain_near(near) for near in self.near],
             "options": self.options.model_dump(),
         }
 
@@ -147,6 +187,7 @@ def graph(
         found = sorted([*found, *others.edges], key=lambda edge: (edge.child, edge.parent))
         steps.done("renamed columns", len(found))
     left: list[Edge] = []
+    almost: list[Edge] = []
     cut: Counter[str] = Counter()
     for edge in found:
         reason = cut_by(by_name[edge.child], by_name[edge.parent], edge)
@@ -154,13 +195,17 @@ def graph(
             left.append(edge)
         else:
             cut[reason[0]] += 1
+            if _may_be_near(by_name[edge.child], by_name[edge.parent], options.near):
+                almost.append(edge)
     steps.done("min–max", len(left))
     progress(f"sampling {len(left):,} pairs")
-    pairs = [
-        Pair(e, by_name[e.child], by_name[e.parent], share_for(size, by_name[e.child].rows))
-        for e in left
-    ]
-    held, problems = holding(spark, pairs, options.seed)
+    pairs = _pairs(left, by_name, size)
+    held, most, problems = holding(spark, pairs, options.seed)
+    if options.near is not None:
+        progress(f"sampling {len(almost):,} pairs that statistics rule out")
+        _, further, unread = holding(spark, _pairs(almost, by_name, size), options.seed)
+        problems += unread
+        most = [n for n in [*most, *further] if n.share >= options.near]
     problems += [
         {"child": child, "parent": parent, "problem": why}
         for (child, parent), why in others.problems.items()
@@ -168,12 +213,14 @@ def graph(
     steps.done("content sample", len(held))
     if options.verify:
         progress(f"comparing all rows of {sum(not h.verified for h in held):,} pairs")
-        held, more = verified(spark, held, by_name, options.seed)
+        held, refuted, more = verified(spark, held, by_name, options.seed)
+        most += [n for n in refuted if n.share >= (options.near or 1)]
         problems += more
         steps.done("verified", len(held))
     keep_edges(spark, held, state)
     found_of = dict(sorted(cut.items()))
-    return Graph(steps.entries, held, found_of, problems, options, others.not_tried)
+    near = [] if options.near is None else sorted(most, key=lambda n: -n.share)
+    return Graph(steps.entries, held, found_of, problems, options, others.not_tried, near)
 
 
 def state_of(table: TableFacts) -> tuple[int, str]:
@@ -181,29 +228,45 @@ def state_of(table: TableFacts) -> tuple[int, str]:
     return table.version, table.id
 
 
+def _pairs(edges: Sequence[Edge], tables: Mapping[str, TableFacts], size: int) -> list[Pair]:
+    """What to sample, so that about as many different rows of each child are compared."""
+    return [
+        Pair(e, tables[e.child], tables[e.parent], share_for(size, tables[e.child].rows))
+        for e in edges
+    ]
+
+
+def _may_be_near(child: TableFacts, parent: TableFacts, near: float | None) -> bool:
+    """Whether a parent has rows enough for the share that is asked for."""
+    if near is None or child.rows is None or parent.rows is None:
+        return near is not None
+    return parent.rows >= near * child.rows
+
+
 def holding(
     spark: SparkSession, pairs: Sequence[Pair], seed: int
-) -> tuple[list[Held], list[dict[str, str]]]:
-    """The pairs of which no compared row is missing in the parent, and what was not compared."""
+) -> tuple[list[Held], list[Near], list[dict[str, str]]]:
+    """The pairs of which no compared row is missing in the parent, others, and failures."""
     states = {p.edge: (state_of(p.child), state_of(p.parent)) for p in pairs}
     found, failed = compare(spark, pairs, seed)
     held = [Held(edge, *states[edge], result) for edge, result in found if result.missing == 0]
     said = [{"child": e.child, "parent": e.parent, "problem": why} for e, why in failed]
-    return sorted(held, key=lambda h: (h.edge.child, h.edge.parent)), said
+    others = [Near(edge, result) for edge, result in found if result.missing]
+    return sorted(held, key=lambda h: (h.edge.child, h.edge.parent)), others, said
 
 
 def verified(
     spark: SparkSession, held: Sequence[Held], by_name: Mapping[str, TableFacts], seed: int
-) -> tuple[list[Held], list[dict[str, str]]]:
-    """The pairs that hold when all rows are compared, at the versions that were sampled."""
+) -> tuple[list[Held], list[Near], list[dict[str, str]]]:
+    """The pairs that hold when all rows are compared at the versions that were sampled, others."""
     pairs = [
         Pair(h.edge, by_name[h.edge.child], by_name[h.edge.parent], 1.0)
         for h in held
         if not h.verified
     ]
-    sure, problems = holding(spark, pairs, seed)
+    sure, refuted, problems = holding(spark, pairs, seed)
     sure += [h for h in held if h.verified]
-    return sorted(sure, key=lambda h: (h.edge.child, h.edge.parent)), problems
+    return sorted(sure, key=lambda h: (h.edge.child, h.edge.parent)), refuted, problems
 
 
 def keep_edges(spark: SparkSession, held: Sequence[Held], state: str) -> None:
@@ -259,6 +322,20 @@ def _plain(held: Held, missing: float) -> dict[str, Any]:
         "verified": held.verified,
         # How likely it is that so many rows are missing all the same.
         "risk": held.compared.risk(missing),
+    }
+
+
+def _plain_near(near: Near) -> dict[str, Any]:
+    low, high = near.interval
+    return {
+        "child": near.edge.child,
+        "parent": near.edge.parent,
+        "columns": dict(near.edge.columns),
+        "rows_compared": near.compared.rows,
+        "missing_compared": near.compared.missing,
+        "share": near.share,
+        "low": low,
+        "high": high,
     }
 
 

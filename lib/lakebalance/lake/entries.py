@@ -10,7 +10,10 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from lakebalance.core.errors import RecipeError, nearest
+from lakebalance.core.paths import local
 from lakebalance.core.tables import Table, newest_version
+from lakebalance.lake.catalog import same_name
 from lakebalance.lake.facts import TableFacts
 
 VIEW = "view"
@@ -74,6 +77,22 @@ class Inventory:
     def reads(self) -> dict[str, float]:
         """How often a month tables are read, of those of which it is known."""
         return {e.table: e.reads for e in self.entries if e.reads is not None}
+
+    def path_of(self, name: str, place: str) -> str:
+        """The path of a table that is named by its path or by its name in a catalog.
+
+        Raises
+        ------
+        RecipeError : there is none; ``place`` is where it was named.
+        """
+        found, tables = local(name).rstrip("/"), {table.table for table in self.tables}
+        if found in tables:
+            return found
+        for entry in self.entries:
+            if entry.table in tables and same_name(name) in map(same_name, entry.names):
+                return entry.table
+        there = tables.union(*(entry.names for entry in self.entries))
+        raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, there)}')
 
     def to_dict(self) -> dict[str, Any]:
         """The inventory as plain data; times in milliseconds since 1970."""

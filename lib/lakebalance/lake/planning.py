@@ -12,9 +12,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import RecipeError, nearest
-from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
-from lakebalance.lake.catalog import same_name
 from lakebalance.lake.containment import Held, keep_edges, load_edges, state_of, verified
 from lakebalance.lake.entries import Inventory
 from lakebalance.lake.facts import TableFacts
@@ -134,10 +132,10 @@ def plan(
     inventory = load(spark, state)
     tables = inventory.tables
     by_name = {table.table: table for table in tables}
-    wanted = [_known(name, inventory, "keep") for name in keep]
+    wanted = [inventory.path_of(name, "keep") for name in keep]
     # What has been removed is rebuilt from the first, and views would change with the others.
     wanted += sorted((relied_on(spark, state) | inventory.views.keys()) & by_name.keys())
-    named = {_known(name, inventory, "reads"): n for name, n in (reads or {}).items()}
+    named = {inventory.path_of(name, "reads"): n for name, n in (reads or {}).items()}
     often = {**inventory.reads, **named}
     all_edges = load_edges(spark, state)
     held = [h for h in all_edges if _is_current(h, by_name)]
@@ -152,7 +150,7 @@ def plan(
         if not (verify and unsure):
             break
         progress(f"verifying {len(unsure):,} of the {len(held):,} pairs")
-        sure, failed = verified(spark, unsure, by_name, seed=0)
+        sure, _, failed = verified(spark, unsure, by_name, seed=0)
         problems += failed
         proven = {h.edge: h for h in sure}
         left_open = {(pair["child"], pair["parent"]) for pair in failed}
@@ -205,18 +203,6 @@ def reads_in(path: Path) -> dict[str, float]:
         if not 0 <= found[row["table"]] < math.inf:
             raise RecipeError(f"{path}:{number}  reads: {row['reads']} is not 0 or more")
     return found
-
-
-def _known(name: str, inventory: Inventory, place: str) -> str:
-    """The path of a table that is named by its path or by its name in a catalog."""
-    found, tables = local(name).rstrip("/"), {table.table for table in inventory.tables}
-    if found in tables:
-        return found
-    for entry in inventory.entries:
-        if entry.table in tables and same_name(name) in map(same_name, entry.names):
-            return entry.table
-    there = tables.union(*(entry.names for entry in inventory.entries))
-    raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, there)}')
 
 
 def _is_current(held: Held, tables: Mapping[str, TableFacts]) -> bool:
