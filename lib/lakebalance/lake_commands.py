@@ -10,7 +10,7 @@ import typer
 from lakebalance import console, lake_console
 from lakebalance.commands import Json, print_json, session
 from lakebalance.core.errors import RecipeError
-from lakebalance.lake_options import absolute, aliases, table_name
+from lakebalance.lake_options import absolute, aliases, places, table_name
 from lakebalance.lake_options import options as options_of
 
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Take stock from Delta logs alone. Example: lakebalance lake scan data --state lake_state"""
-    if not (paths or schema):
-        raise RecipeError("name folders to look below, or a schema with --schema")
+    folders = places(paths, schema)
     with console.progress(as_json) as show, session(show) as spark:
         from lakebalance.lake.inventory import scan as inventory_of
 
         data = inventory_of(
             spark,
-            absolute(paths or []),
+            folders,
             absolute([state])[0],
             depth,
             show,

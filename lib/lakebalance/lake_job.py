@@ -10,10 +10,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from lakebalance import job, lake
-from lakebalance.core.errors import RecipeError
 from lakebalance.lake.planning import reads_in
 from lakebalance.lake.schema_graph import Names
-from lakebalance.lake_options import absolute, aliases, options, table_name
+from lakebalance.lake_options import absolute, aliases, options, places, table_name
 from lakebalance.lake_report import write_report
 
 Done = tuple[dict[str, Any], str, int]
@@ -74,10 +73,9 @@ def run(args: Namespace) -> int:
 
 
 def _scan(args: Namespace, spark: SparkSession) -> Done:
-    if not (args.paths or args.schema):
-        raise RecipeError("name folders to look below, or a schema with --schema")
+    folders = places(args.paths, args.schema)
     data = lake.scan(
-        spark, absolute(args.paths), _state(args), args.depth, _show, schemas=args.schema,
+        spark, folders, _state(args), args.depth, _show, schemas=args.schema,
         parquet=args.parquet, read_log=table_name(args.read_log),
     ).to_dict()  # fmt: skip
     return data, _lines(data["tables"], "table", "version", "rows", "bytes"), 0

@@ -14,6 +14,18 @@ def absolute(paths: Sequence[str]) -> list[str]:
     return [from_root(path) for path in paths]
 
 
+def places(paths: Sequence[str] | None, schemas: Sequence[str]) -> list[str]:
+    """The folders to look below.
+
+    Raises
+    ------
+    RecipeError : neither folders nor schemas are named.
+    """
+    if not (paths or schemas):
+        raise RecipeError("name folders to look below, or a schema with --schema")
+    return absolute(paths or [])
+
+
 @overload
 def table_name(name: str) -> str: ...
 @overload

@@ -97,15 +97,20 @@ class Process:
         return until(lambda: re.search(pattern, self.log.read_text()), self, timeout)
 
 
-def over_connect(module, folder):
-    """What a module prints as JSON when it is a script in a session of Spark Connect."""
+def connect_variables():
+    """The variables with which a process has a session of Spark Connect and a server for it."""
     options = submission("", conf=DELTA_SETTINGS)[3:-1]
-    variables = {
+    return {
         "PYSPARK_SUBMIT_ARGS": " ".join([*map(shlex.quote, options), "pyspark-shell"]),
         "SPARK_REMOTE": "local[2]",
         "SPARK_TESTING": "1",  # which lets the server take a free port
     }
-    job = Process([sys.executable, module.__file__], environment(**variables), folder / "job.log")
+
+
+def over_connect(module, folder):
+    """What a module prints as JSON when it is a script in a session of Spark Connect."""
+    env = environment(**connect_variables())
+    job = Process([sys.executable, module.__file__], env, folder / "job.log")
     code, out, err = job.finish(300)
     assert code == 0, err[-3000:]
     return json.loads(out)

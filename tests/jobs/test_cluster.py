@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 import shutil
 import signal
 import sys
@@ -11,10 +10,18 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
-from standalone import DELTA, JOBS, Process, environment, fetch, submission, until
+from standalone import (
+    DELTA,
+    JOBS,
+    Process,
+    connect_variables,
+    environment,
+    fetch,
+    submission,
+    until,
+)
 
 import lakebalance as lb
-from lakebalance.core.delta import DELTA_SETTINGS
 
 BALANCE = JOBS / "balance.py"
 EVENTS = {
@@ -145,15 +152,7 @@ def test_connect_makes_the_same_new_rows(synthetic, rows_in, tmp_path):
 
 def over_connect(args, folder):
     """Do a job in a session of Spark Connect, whose server is started for it."""
-    options = submission("", conf=DELTA_SETTINGS)[3:-1]
-    server = " ".join([*map(shlex.quote, options), "pyspark-shell"])
-    _, err = done(
-        [sys.executable, BALANCE, *args],
-        folder,
-        PYSPARK_SUBMIT_ARGS=server,
-        SPARK_REMOTE="local[2]",
-        SPARK_TESTING="1",  # which lets the server take a free port
-    )
+    _, err = done([sys.executable, BALANCE, *args], folder, **connect_variables())
     assert "Connect" in err
 
 

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from lakebalance import lake
 from lakebalance.core.errors import RecipeError
-from lakebalance.lake.containment import Near
 from lakebalance.lake.content import Compared
+from lakebalance.lake.near import Near
 from lakebalance.lake.schema_graph import Edge, Names
 from written import write
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from lakebalance import lake
 from lakebalance.core.errors import TableError
-from lakebalance.lake import content, hashes
+from lakebalance.lake import hashes, pinned
 from written import write
 
 ROWS = 40
@@ -52,7 +52,7 @@ def refuse(*args):
 
 
 def test_small_tables_are_not_opened(spark, folder, monkeypatch):
-    monkeypatch.setattr(content, "read_delta", refuse)
+    monkeypatch.setattr(pinned, "read_delta", refuse)
     assert held(spark, folder) == (EXPECTED, [])
 
 
@@ -60,7 +60,7 @@ def test_small_tables_are_not_opened(spark, folder, monkeypatch):
 def test_rows_of_a_file_that_nobody_has_do_not_count_for_nothing(spark, folder, monkeypatch):
     monkeypatch.setattr(hashes, "file_read", lambda: F.lit("elsewhere"))
     assert held(spark, folder) == (EXPECTED, [])
-    monkeypatch.setattr(content, "read_delta", refuse)
+    monkeypatch.setattr(pinned, "read_delta", refuse)
     found, problems = held(spark, folder)
     assert not found
     assert {p["problem"] for p in problems} == {"opened"}

@@ -60,8 +60,19 @@ class Table:
             return "delta." + quoted(
                 self.name if self.name.startswith("/") else from_root(self.name)
             )
-        parts = [quoted or plain for quoted, plain in PART.findall(self.name)]
-        return ".".join(f"`{part}`" for part in parts)
+        return ".".join(map(quoted, self.parts))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a catalog name.
+
+        Examples
+        --------
+        >>> Table("main.`my.db`.`a``b`").parts
+        ('main', 'my.db', 'a`b')
+        """
+        found = PART.findall(self.name)
+        return tuple(inner.replace("``", "`") or plain for inner, plain in found)
 
 
 def history(spark: SparkSession, table: Table, limit: int = 1) -> list[Row] | None:

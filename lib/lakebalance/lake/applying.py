@@ -19,9 +19,10 @@ from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
 from lakebalance.lake.definition import Definition, definition_of
 from lakebalance.lake.emptying import Untouched, commit_of, empty, take_files
-from lakebalance.lake.finding import Pinned, find, kept_bytes
+from lakebalance.lake.finding import find, kept_bytes
 from lakebalance.lake.kept import keep_rows, rows_path, script_path, write_script
 from lakebalance.lake.log_reading import reason
+from lakebalance.lake.pinned import Pinned
 from lakebalance.lake.proof import proven, proven_now, proves
 from lakebalance.lake.rebuild import Rebuild
 from lakebalance.lake.removals import BY_HAND, Removal, barred, record, removals_of
@@ -195,7 +196,7 @@ class _Applying:
         if found.different:
             rebuild = replace(rebuild, kept=rows_path(self.state, claim))
         return Removal(
-            claim, self.plan, name, said["id"], child.version or 0, size, found.fingerprint,
+            claim, self.plan, name, said["id"], child.version, size, found.fingerprint,
             rebuild, definition_of(said, rebuild.child_schema), kept,
         )  # fmt: skip
 
@@ -209,7 +210,9 @@ class _Applying:
         name, parent = decision["table"], decision["rebuild_from"]
         self.progress(f"comparing {name} with {parent}")
         source = self._pinned(parent)
-        found = find(self.spark, Pinned(name, None), source, list(decision["columns"].items()))
+        found = find(
+            self.spark, Pinned(name, 0, "parquet"), source, list(decision["columns"].items())
+        )
         if found.different:
             raise TableError(f"{name} is Parquet, and no condition selects its rows from {parent}")
         return Removal(

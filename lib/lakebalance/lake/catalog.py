@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -11,14 +11,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakebalance.core.beside import each
+from lakebalance.core.columns import quoted
 from lakebalance.core.errors import TableError, nearest
 from lakebalance.core.paths import local
-from lakebalance.core.tables import PART, Table
+from lakebalance.core.tables import Table
 from lakebalance.lake.log_reading import reason
 
 # What DESCRIBE writes above what it says of the table itself.
 ABOUT = "# Detailed Table Information"
 READ = re.compile(r"SubqueryAlias (.+)$", re.MULTILINE)
+PLAIN = re.compile(r"\w+")
 DEFAULT_CATALOG = "spark_catalog"
 
 
@@ -61,8 +63,7 @@ def same_name(name: str) -> tuple[str, ...]:
     >>> same_name("spark_catalog.Sales.`a.b`"), same_name("sales.`a.b`")
     (('sales', 'a.b'), ('sales', 'a.b'))
     """
-    found = PART.findall(name)
-    parts = tuple((quoted.replace("``", "`") or plain).casefold() for quoted, plain in found)
+    parts = tuple(part.casefold() for part in Table(name).parts)
     return parts[1:] if len(parts) == 3 and parts[0] == DEFAULT_CATALOG else parts
 
 
@@ -74,11 +75,8 @@ def _names(spark: SparkSession, schema: str) -> list[str]:
             there = [row[0] for row in spark.sql("SHOW SCHEMAS").collect()]
             raise TableError(f"there is no schema {schema}; {nearest(schema, there)}") from error
         raise TableError(reason(error, f"schema {schema}")) from error
-    return [f"{schema}.{_quoted(row['tableName'])}" for row in rows if not row["isTemporary"]]
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"\w+", name) else f"`{name.replace('`', '``')}`"
+    names = [row["tableName"] for row in rows if not row["isTemporary"]]
+    return [f"{schema}.{n if PLAIN.fullmatch(n) else quoted(n)}" for n in names]
 
 
 def _described(spark: SparkSession, name: str) -> Registered:
@@ -135,10 +133,5 @@ def _above(file: str) -> Iterator[str]:
 def _path_of(name: str, paths: Mapping[tuple[str, ...], str]) -> str | None:
     parts = same_name(name)
     if len(parts) == 2 and parts[0] in ("delta", "parquet"):
-        return local(PART.findall(name)[-1][0]).rstrip("/")
+        return local(Table(name).parts[-1]).rstrip("/")
     return paths.get(parts)
-
-
-def names_of(tables: Sequence[Registered]) -> dict[tuple[str, ...], str]:
-    """The paths of tables of the catalog, by ``same_name``."""
-    return {same_name(table.name): table.path for table in tables if table.path is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -60,8 +60,8 @@ def measured(schema: T.StructType, values: Sequence[Any]) -> dict[str, Measured]
     }
 
 
-def few_values(df: DataFrame, known: Mapping[str, Measured]) -> dict[str, tuple[str, ...]]:
-    """All values of columns that seem to have few, as text; in one job.
+def with_few_values(df: DataFrame, known: Mapping[str, Measured]) -> dict[str, Measured]:
+    """The measures, with all values of columns that seem to have few, as text; in one job.
 
     Parameters
     ----------
@@ -70,11 +70,17 @@ def few_values(df: DataFrame, known: Mapping[str, Measured]) -> dict[str, tuple[
     """
     few = [name for name, m in known.items() if 1 < m.distinct <= MOST_VALUES]
     if not few:
-        return {}
+        return dict(known)
     sets = [F.array_sort(F.collect_set(as_text(column(n), known[n].kind))).alias(n) for n in few]
-    found = df.agg(*sets).collect()[0]
-    listed = zip(few, found, strict=True)
-    return {name: tuple(values) for name, values in listed if len(values) <= 2 * MOST_VALUES}
+    listed = zip(few, df.agg(*sets).collect()[0], strict=True)
+    return {
+        **known,
+        **{
+            name: replace(known[name], values=tuple(values))
+            for name, values in listed
+            if len(values) <= 2 * MOST_VALUES
+        },
+    }
 
 
 def as_text(value: Column, kind: T.DataType) -> Column:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,14 @@ from lakebalance.core.errors import TableError
 from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, newest_version
-from lakebalance.lake.content import Compared, Pair, compare, sample_size, share_for
+from lakebalance.lake.content import Compared, Pair, compare, sample_size
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.inventory import load
 from lakebalance.lake.matching import Renamed, renamed
+from lakebalance.lake.near import Near
 from lakebalance.lake.ranges import cut_by
 from lakebalance.lake.schema_graph import Edge, Names, edges
 
-# Of the normal distribution, for 95 %.
-Z = 1.96
 KEPT = pa.schema(
     [("child", pa.string()), ("parent", pa.string()), ("child_version", pa.int64()),
      ("parent_version", pa.int64()), ("child_id", pa.string()), ("parent_id", pa.string()),
@@ -80,35 +78,6 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Near:
-    """A child most of whose compared rows are in a parent, as often as in the child.
-
-    ``share`` is of the compared rows; that of all rows is between the ends of ``interval``, with 95
-    % confidence.
-    """
-
-    edge: Edge
-    compared: Compared
-
-    @property
-    def share(self) -> float:
-        """The share of the compared rows that the parent has."""
-        return 1 - self.compared.missing / self.compared.rows
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Between which shares that of all rows likely is (Wilson, 1927)."""
-        if self.compared.share >= 1:
-            return self.share, self.share
-        # Copies of a row are in a sample together, so different rows are what was drawn.
-        n, z2 = self.compared.distinct, Z * Z
-        middle = (self.share + z2 / (2 * n)) / (1 + z2 / n)
-        spread = math.sqrt(self.share * (1 - self.share) / n + z2 / (4 * n * n))
-        reach = Z * spread / (1 + z2 / n)
-        return max(middle - reach, 0.0), min(middle + reach, 1.0)
-
-
-@dataclass(frozen=True)
 class Graph:
     """What is left of all pairs: the funnel, the edges, and what could not be compared.
 
@@ -133,7 +102,7 @@ class Graph:
             "edges": [_plain(held, self.options.missing) for held in self.edges],
             "problems": self.problems,
             "not_tried": self.not_tried,
-            "near": [_plain_near(near) for near in self.near],
+            "near": [near.to_dict() for near in self.near],
             "options": self.options.model_dump(),
         }
 
@@ -195,17 +164,16 @@ def graph(
             left.append(edge)
         else:
             cut[reason[0]] += 1
-            if _may_be_near(by_name[edge.child], by_name[edge.parent], options.near):
-                almost.append(edge)
+            almost.append(edge)
     steps.done("min–max", len(left))
     progress(f"sampling {len(left):,} pairs")
-    pairs = _pairs(left, by_name, size)
-    held, most, problems = holding(spark, pairs, options.seed)
+    held, partly, problems = holding(spark, _pairs(left, by_name, size), options.seed)
     if options.near is not None:
-        progress(f"sampling {len(almost):,} pairs that statistics rule out")
-        _, further, unread = holding(spark, _pairs(almost, by_name, size), options.seed)
+        ruled_out = [p for p in _pairs(almost, by_name, size) if p.may_hold(options.near)]
+        progress(f"sampling {len(ruled_out):,} pairs that statistics rule out")
+        _, further, unread = holding(spark, ruled_out, options.seed)
+        partly += further
         problems += unread
-        most = [n for n in [*most, *further] if n.share >= options.near]
     problems += [
         {"child": child, "parent": parent, "problem": why}
         for (child, parent), why in others.problems.items()
@@ -214,13 +182,14 @@ def graph(
     if options.verify:
         progress(f"comparing all rows of {sum(not h.verified for h in held):,} pairs")
         held, refuted, more = verified(spark, held, by_name, options.seed)
-        most += [n for n in refuted if n.share >= (options.near or 1)]
+        partly += refuted
         problems += more
         steps.done("verified", len(held))
     keep_edges(spark, held, state)
-    found_of = dict(sorted(cut.items()))
-    near = [] if options.near is None else sorted(most, key=lambda n: -n.share)
-    return Graph(steps.entries, held, found_of, problems, options, others.not_tried, near)
+    near = [n for n in partly if options.near is not None and n.share >= options.near]
+    near.sort(key=lambda n: -n.share)
+    cuts = dict(sorted(cut.items()))
+    return Graph(steps.entries, held, cuts, problems, options, others.not_tried, near)
 
 
 def state_of(table: TableFacts) -> tuple[int, str]:
@@ -230,17 +199,7 @@ def state_of(table: TableFacts) -> tuple[int, str]:
 
 def _pairs(edges: Sequence[Edge], tables: Mapping[str, TableFacts], size: int) -> list[Pair]:
     """What to sample, so that about as many different rows of each child are compared."""
-    return [
-        Pair(e, tables[e.child], tables[e.parent], share_for(size, tables[e.child].rows))
-        for e in edges
-    ]
-
-
-def _may_be_near(child: TableFacts, parent: TableFacts, near: float | None) -> bool:
-    """Whether a parent has rows enough for the share that is asked for."""
-    if near is None or child.rows is None or parent.rows is None:
-        return near is not None
-    return parent.rows >= near * child.rows
+    return [Pair.sampled(edge, tables[edge.child], tables[edge.parent], size) for edge in edges]
 
 
 def holding(
@@ -322,20 +281,6 @@ def _plain(held: Held, missing: float) -> dict[str, Any]:
         "verified": held.verified,
         # How likely it is that so many rows are missing all the same.
         "risk": held.compared.risk(missing),
-    }
-
-
-def _plain_near(near: Near) -> dict[str, Any]:
-    low, high = near.interval
-    return {
-        "child": near.edge.child,
-        "parent": near.edge.parent,
-        "columns": dict(near.edge.columns),
-        "rows_compared": near.compared.rows,
-        "missing_compared": near.compared.missing,
-        "share": near.share,
-        "low": low,
-        "high": high,
     }
 
 

@@ -19,11 +19,11 @@ from pyspark.sql import functions as F
 from lakebalance.core.beside import each
 from lakebalance.core.errors import TableError
 from lakebalance.core.small_tables import small_table
-from lakebalance.core.tables import Table, read_delta
 from lakebalance.lake.facts import TableFacts
 from lakebalance.lake.hashes import NOBODY, Hashes, Side
 from lakebalance.lake.log_reading import each_or_said, reason
-from lakebalance.lake.parquet_folders import read_folder
+from lakebalance.lake.pinned import Pinned
+from lakebalance.lake.ranges import has_more_rows
 from lakebalance.lake.schema_graph import Edge
 
 # Scans in one job; more make plans that take long to analyse.
@@ -43,10 +43,19 @@ class Pair:
     parent: TableFacts
     share: float
 
+    @classmethod
+    def sampled(cls, edge: Edge, child: TableFacts, parent: TableFacts, size: int) -> Pair:
+        """A pair of which about so many different rows of the child are compared."""
+        return cls(edge, child, parent, share_for(size, child.rows))
+
     @property
     def tables(self) -> tuple[TableFacts, TableFacts]:
         """Child and parent."""
         return self.child, self.parent
+
+    def may_hold(self, share: float) -> bool:
+        """Whether the parent has rows enough for so large a share of the child's."""
+        return not has_more_rows(self.child, self.parent, share)
 
     @property
     def is_lopsided(self) -> bool:
@@ -154,9 +163,7 @@ def _opened(
 
     def opened(table: TableFacts) -> DataFrame | str:
         try:
-            if table.format == "parquet":
-                return read_folder(spark, table.table)
-            return read_delta(spark, Table(table.table), table.version)
+            return Pinned.of(table).read(spark)
         except Exception as error:
             return reason(error, table.table)
 

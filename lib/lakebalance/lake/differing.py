@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -15,17 +15,17 @@ from lakebalance.core.columns import column
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.hashing import parts_of, salted
 from lakebalance.core.progress import Progress
-from lakebalance.core.row_hash import HALVES, hashed
-from lakebalance.lake.conditions import condition, few_values, measured, measures
+from lakebalance.core.row_hash import hashed
+from lakebalance.lake.conditions import condition, measured, measures, with_few_values
 from lakebalance.lake.facts import TableFacts
-from lakebalance.lake.finding import Pinned, counted
+from lakebalance.lake.finding import HASH, short_of
 from lakebalance.lake.inventory import load
-from lakebalance.lake.rebuild import Rebuild, columns_of
+from lakebalance.lake.pinned import Pinned
+from lakebalance.lake.rebuild import columns_of, selected_by
 from lakebalance.lake.schema_graph import Names, edges
 
 # So many different rows are looked at closely, those with the least hashes.
 MOST_LOOKED_AT = 10_000
-ROW = list(HALVES)
 
 
 @dataclass(frozen=True)
@@ -87,24 +87,22 @@ def difference(
     own, others = (facts[inventory.path_of(name, "diff")] for name in (table, other))
     pairs = _columns(own, others, names or Names())
     progress(f"comparing all rows of {own.table} and {others.table}")
-    rows, source = (_pinned(t).read(spark) for t in (own, others))
+    rows, source = (Pinned.of(t).read(spark) for t in (own, others))
     schema = rows.schema
-    there = source.selectExpr(
-        *Rebuild("", 0, "", columns_of(schema, source.schema, pairs)).selected
-    )
-    different, missing = _missing(rows, there, schema)
+    there = source.selectExpr(*selected_by(columns_of(schema, source.schema, pairs)))
+    different, looked_at, missing = _missing(rows, there, schema)
     total = rows.count() if own.rows is None else own.rows
     if not missing:
         return Difference(own.table, others.table, dict(pairs), total, 0, 0, {}, {}, [])
     progress("looking at the rows that are missing")
-    gone = hashed(rows, schema, "*").join(F.broadcast(different), ROW).dropDuplicates(ROW)
+    gone = hashed(rows, schema, "*").join(F.broadcast(different), HASH).dropDuplicates(HASH)
     return Difference(
         own.table,
         others.table,
         dict(pairs),
         total,
         missing,
-        different.count(),
+        looked_at,
         _conditions(gone, rows, schema),
         _differs(gone, there, schema),
         _examples(gone, schema, examples),
@@ -130,27 +128,16 @@ def _columns(own: TableFacts, other: TableFacts, names: Names) -> list[tuple[str
     )
 
 
-def _pinned(table: TableFacts) -> Pinned:
-    return Pinned(table.table, None if table.format == "parquet" else table.version)
-
-
-def _missing(rows: DataFrame, there: DataFrame, schema: T.StructType) -> tuple[DataFrame, int]:
-    """The hashes of different missing rows, of most so many, and how many are missing in all."""
-    others = counted(there, schema).withColumnRenamed("lb_copies", "lb_others")
-    short = F.col("lb_copies") - F.coalesce("lb_others", F.lit(0))
-    found = (
-        counted(rows, schema)
-        .join(others, ROW, "left")
-        .select(*ROW, short.alias("short"))
-        .where("short > 0")
-    )
-    some = found.orderBy(*ROW).limit(MOST_LOOKED_AT + 1).toArrow()
-    spark = rows.sparkSession
+def _missing(rows: DataFrame, there: DataFrame, schema: T.StructType) -> tuple[DataFrame, int, int]:
+    """The hashes of different missing rows, at most so many, their number, and all that miss."""
+    found = short_of(rows, there, schema).where("lb_short > 0")
+    some = found.orderBy(*HASH).limit(MOST_LOOKED_AT + 1).toArrow()
     if some.num_rows <= MOST_LOOKED_AT:
-        missing = sum(some["short"].to_pylist())
+        missing = sum(some["lb_short"].to_pylist())
     else:
-        missing = int(found.agg(F.sum("short")).collect()[0][0])
-    return spark.createDataFrame(some.slice(0, MOST_LOOKED_AT).select(ROW)), missing
+        missing = int(found.agg(F.sum("lb_short")).collect()[0][0])
+    looked_at = some.slice(0, MOST_LOOKED_AT).select(HASH)
+    return rows.sparkSession.createDataFrame(looked_at), looked_at.num_rows, missing
 
 
 def _conditions(gone: DataFrame, rows: DataFrame, schema: T.StructType) -> dict[str, str]:
@@ -160,9 +147,7 @@ def _conditions(gone: DataFrame, rows: DataFrame, schema: T.StructType) -> dict[
         parts = [part.alias(f"s{i}") for i, part in enumerate(measures(schema))]
         if not parts:
             return {}
-        known = measured(schema, df.agg(*parts).collect()[0])
-        for name, values in few_values(df, known).items():
-            known[name] = replace(known[name], values=values)
+        known = with_few_values(df, measured(schema, df.agg(*parts).collect()[0]))
         found = {name: condition(name, of) for name, of in known.items()}
         return {name: text for name, text in found.items() if text is not None}
 
@@ -172,44 +157,35 @@ def _conditions(gone: DataFrame, rows: DataFrame, schema: T.StructType) -> dict[
 
 def _differs(gone: DataFrame, there: DataFrame, schema: T.StructType) -> dict[str, int]:
     """By column, how many of the missing rows the other table has but for this column."""
-    lacking = _but_for_each(gone, schema, ROW)
-    having = _but_for_each(there, schema, [])
+    lacking = _but_for_each(gone, schema, HASH)
     found = (
-        having.join(F.broadcast(lacking), ["differs", "rest"])
-        .select("differs", *ROW)
+        _but_for_each(there, schema, [])
+        .join(F.broadcast(lacking), ["place", "rest"])
+        .select("place", *HASH)
         .distinct()
-        .groupBy("differs")
+        .groupBy("place")
         .count()
         .collect()
     )
-    return {row[0]: row[1] for row in sorted(found, key=lambda row: (-row[1], row[0]))}
+    counts = {schema.names[row["place"]]: row["count"] for row in found}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _but_for_each(df: DataFrame, schema: T.StructType, keep: Sequence[str]) -> DataFrame:
-    """For each row and column, a hash of the row's other columns."""
+    """For each row and column, the column's ``place`` and a hash of the ``rest`` of the row."""
     hashes = [
         salted(f"differs|{i}", parts_of([(column(f.name), f.dataType)]))
         for i, f in enumerate(schema.fields)
     ]
-    each = df.select(*keep, F.array(*hashes).alias("lb_each"))
+    each = df.select(*keep, F.array(*hashes).alias("each"))
+    whole = F.aggregate("each", F.lit(0).cast("bigint"), lambda a, b: a.bitwiseXOR(b))
+    parts = each.select(*keep, whole.alias("whole"), F.posexplode("each").alias("place", "own"))
     # What is taken in twice is taken out.
-    whole = F.aggregate("lb_each", F.lit(0).cast("bigint"), lambda a, b: a.bitwiseXOR(b))
-    names = F.array(*[F.lit(field.name) for field in schema.fields])
-    rest = F.transform("lb_each", lambda h, i: _but_for(h, i, names))
-    with_whole = each.select(*keep, whole.alias("lb_whole"), F.explode(rest).alias("lb_part"))
-    return with_whole.select(
-        *keep,
-        F.col("lb_part.name").alias("differs"),
-        F.col("lb_whole").bitwiseXOR(F.col("lb_part.hash")).alias("rest"),
-    )
-
-
-def _but_for(value: Column, place: Column, names: Column) -> Column:
-    return F.struct(F.element_at(names, place + 1).alias("name"), value.alias("hash"))
+    return parts.select(*keep, "place", F.col("whole").bitwiseXOR(F.col("own")).alias("rest"))
 
 
 def _examples(gone: DataFrame, schema: T.StructType, most: int) -> list[dict[str, Any]]:
     values = F.struct(*[column(name) for name in schema.names])
     text = F.to_json(values, {"ignoreNullFields": "false"}).alias("lb_row")
-    rows = gone.orderBy(*ROW).limit(most).select(text).collect()
+    rows = gone.orderBy(*HASH).limit(most).select(text).collect()
     return [json.loads(row[0]) for row in rows]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -78,6 +79,16 @@ class Inventory:
         """How often a month tables are read, of those of which it is known."""
         return {e.table: e.reads for e in self.entries if e.reads is not None}
 
+    @cached_property
+    def _paths(self) -> dict[str | tuple[str, ...], str]:
+        """The paths of tables by their paths and their names."""
+        found: dict[str | tuple[str, ...], str] = {}
+        for entry in self.entries:
+            if entry.facts is not None:
+                found |= dict.fromkeys(map(same_name, entry.names), entry.table)
+                found[entry.table] = entry.table
+        return found
+
     def path_of(self, name: str, place: str) -> str:
         """The path of a table that is named by its path or by its name in a catalog.
 
@@ -85,13 +96,10 @@ class Inventory:
         ------
         RecipeError : there is none; ``place`` is where it was named.
         """
-        found, tables = local(name).rstrip("/"), {table.table for table in self.tables}
-        if found in tables:
-            return found
-        for entry in self.entries:
-            if entry.table in tables and same_name(name) in map(same_name, entry.names):
-                return entry.table
-        there = tables.union(*(entry.names for entry in self.entries))
+        found = local(name).rstrip("/")
+        if path := self._paths.get(found) or self._paths.get(same_name(name)):
+            return path
+        there = {table.table for table in self.tables}.union(*(e.names for e in self.entries))
         raise RecipeError(f'{place}: the inventory has no table "{name}"; {nearest(found, there)}')
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,10 +129,8 @@ def kept(spark: SparkSession, state: str) -> list[Entry] | None:
     if newest_version(spark, table) is None:
         return None
     df = spark.read.format("delta").load(table.name)
-    wanted = ("table", "version", "committed", "facts", "problem", "kind", "names", "owner",
-              "views", "last_read", "reads")  # fmt: skip
     # An inventory that an older version kept has fewer columns.
-    names = [name for name in wanted if name in df.columns]
+    names = [own.name for own in fields(Entry) if own.name in df.columns]
     return [_entry(row) for row in df.select(*names).toArrow().to_pylist()]
 
 
@@ -151,8 +157,8 @@ def keep(spark: SparkSession, inventory: Inventory, state: str) -> None:
             "last_written": facts.last_written, "partition_by": list(facts.partition_by),
             "facts": facts.to_json(),
         }  # fmt: skip
-        own = {name: getattr(entry, name) for name in KEPT.names if hasattr(entry, name)}
-        rows.append({**own, **known, "facts": known.get("facts")})
+        own = {part.name: getattr(entry, part.name) for part in fields(Entry)}
+        rows.append({**own, "facts": None, **known})
     df = spark.createDataFrame(pa.Table.from_pylist(rows, schema=KEPT))
     written = df.coalesce(1).write.format("delta").mode("overwrite")
     written.option("overwriteSchema", "true").save(f"{state}/inventory")

@@ -12,40 +12,26 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, quoted
 from lakebalance.core.errors import TableError
-from lakebalance.core.row_hash import Fingerprint, fingerprint_of, hashed, sums
-from lakebalance.core.tables import Table, read_delta
+from lakebalance.core.row_hash import HALVES, Fingerprint, fingerprint_of, hashed, sums
 from lakebalance.lake.conditions import (
     Measured,
     as_text,
     condition,
-    few_values,
     literal,
     measured,
     measures,
+    with_few_values,
 )
-from lakebalance.lake.parquet_folders import read_folder
-from lakebalance.lake.rebuild import Rebuild, columns_of
+from lakebalance.lake.pinned import Pinned
+from lakebalance.lake.rebuild import Rebuild, columns_of, selected_by
 
+HASH = list(HALVES)
 # Bytes that a row's hash and count take, once compressed: hashes cannot be.
 BYTES_A_ROW = 17
 # A column that only the parent has may select the rows by one of so many values.
 MOST_GROUPS = 1000
 # All choices of so many conditions are tried, for the shortest.
 MOST_TRIED = 4
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """A table at one version; a folder of Parquet, which has none, as it is now."""
-
-    table: str
-    version: int | None
-
-    def read(self, spark: SparkSession) -> DataFrame:
-        """Its rows."""
-        if self.version is None:
-            return read_folder(spark, self.table)
-        return read_delta(spark, Table(self.table), self.version)
 
 
 @dataclass(frozen=True)
@@ -93,7 +79,7 @@ def find(
             "of today"
         ) from error
     search = _Search(rows, source, schema, columns)
-    rebuild = Rebuild(parent.table, parent.version or 0, schema.json(), columns)
+    rebuild = Rebuild(parent.table, parent.version, schema.json(), columns)
     return search.done(rebuild, child.table)
 
 
@@ -109,7 +95,7 @@ class _Search:
     ) -> None:
         self.rows, self.source, self.schema = rows, source, schema
         self.parents = {name: parents for name, parents, _ in columns}
-        self.selected = Rebuild("", 0, "", columns).selected
+        self.selected = selected_by(columns)
 
     def done(self, rebuild: Rebuild, child: str) -> Found:
         own, known = self._measured()
@@ -142,9 +128,7 @@ class _Search:
         aggregates = [c.alias(f"s{i}") for i, c in enumerate([*sums(), *parts])]
         values = df.agg(*aggregates).collect()[0]
         known = measured(self.schema, values[3:])
-        few = few_values(self.rows, known)
-        known |= {name: replace(known[name], values=listed) for name, listed in few.items()}
-        return fingerprint_of(values[:3]), known
+        return fingerprint_of(values[:3]), with_few_values(self.rows, known)
 
     def _fingerprints(self, conditions: Sequence[str | None]) -> list[Fingerprint]:
         """Of the parent's rows that meet each condition, in one job."""
@@ -205,14 +189,8 @@ class _Search:
 
     def _missing(self) -> tuple[int, int]:
         """The child's different rows, and how many of its rows have no partner in the parent."""
-        own = counted(self.rows, self.schema)
-        others = counted(self.source.selectExpr(*self.selected), self.schema)
-        others = others.withColumnRenamed("lb_copies", "lb_others")
-        short = F.col("lb_copies") - F.coalesce(F.col("lb_others"), F.lit(0))
-        found = own.join(others, ["lb_hi", "lb_lo"], "left").agg(
-            F.count("*"), F.sum(F.greatest(short, F.lit(0)))
-        )
-        different, missing = found.collect()[0]
+        found = short_of(self.rows, self.source.selectExpr(*self.selected), self.schema)
+        different, missing = found.agg(F.count("*"), F.sum("lb_short")).collect()[0]
         return int(different), int(missing or 0)
 
 
@@ -226,3 +204,17 @@ def counted(rows: DataFrame, schema: T.StructType) -> DataFrame:
     """
     groups = hashed(rows, schema).groupBy("lb_hi", "lb_lo")
     return groups.agg(F.count("*").alias("lb_copies"))
+
+
+def short_of(rows: DataFrame, others: DataFrame, schema: T.StructType) -> DataFrame:
+    """Different rows' hashes, and how many copies others lack: ``lb_hi``, ``lb_lo``, ``lb_short``.
+
+    Parameters
+    ----------
+    rows, others : what is looked for, and where.
+    schema : the columns that count, in both.
+    """
+    there = counted(others, schema).withColumnRenamed("lb_copies", "lb_others")
+    short = F.col("lb_copies") - F.coalesce(F.col("lb_others"), F.lit(0))
+    both = counted(rows, schema).join(there, HASH, "left")
+    return both.select(*HASH, F.greatest(short, F.lit(0)).alias("lb_short"))

@@ -39,6 +39,8 @@ class Found:
         self.listed: list[Listed] = []
         self.folders: list[Folder] = []
         self.problems: list[Entry] = []
+        # The paths of what is listed and of the folders.
+        self.seen: set[str] = set()
 
     def look(self, roots: Sequence[str], depth: int, parquet: bool) -> None:
         """List what there is.
@@ -52,10 +54,10 @@ class Found:
             kind: [t.path for t in self.registered if t.kind == kind and t.path]
             for kind in ("delta", "parquet")
         }
-        known = {found.table for found in self.listed} | {p.table for p in self.problems}
+        known = self.seen | {problem.table for problem in self.problems}
         places = [path for path in of_kind["delta"] if path not in known]
         gone = dict(self._look_for_logs(places, 0))
-        delta = {found.table for found in self.listed} | {p.table for p in self.problems}
+        delta = self.seen | {problem.table for problem in self.problems}
         if parquet:
             failed |= self._look_for_parquet(roots, depth, delta)
         gone |= self._look_for_parquet(of_kind["parquet"], 0, delta)
@@ -103,6 +105,7 @@ class Found:
                 continue
             newest = times[[*log.checkpoint, *log.commits][-1]]
             self.listed.append(Listed(table, log, newest))
+            self.seen.add(table)
         return failed
 
     def _look_for_parquet(
@@ -110,19 +113,18 @@ class Found:
     ) -> dict[str, str]:
         """Add the folders of Parquet below roots; the roots that may not be listed, and why."""
         rows, failed = each_or_said(roots, lambda some: folders(self.spark, some), "its files")
-        known = {folder.table for folder in self.folders}
         for folder in not_in_delta(rows, delta):
             near = any(_depth(folder.table, root) <= depth for root in roots)
-            if near and folder.table not in known and not is_below(folder.table, self.state):
+            if near and folder.table not in self.seen and not is_below(folder.table, self.state):
                 self.folders.append(folder)
+                self.seen.add(folder.table)
         return dict(failed)
 
     def keeps(
         self, entry: Entry, roots: Sequence[str], schemas: Collection[tuple[str, ...]]
     ) -> bool:
         """Whether an entry of an earlier scan that was not read again stays as it is."""
-        seen = {listed.table for listed in self.listed} | {f.table for f in self.folders}
-        if entry.table in seen:
+        if entry.table in self.seen:
             return True
         names = entry.names or (() if "/" in entry.table else (entry.table,))
         asked = bool(names) and all(same_name(name)[:-1] in schemas for name in names)

@@ -153,14 +153,18 @@ def _facts(
 def _plain(table: str, metadata: Action, files: list[Action]) -> tuple[str, ...]:
     """The paths of a table's files, if it is small and nothing but these."""
     names = [unquote(file["path"]) for file in files]
-    few = len(files) <= MOST_PLAIN_FILES
-    small = sum(int(file["size"]) for file in files) <= MOST_PLAIN_BYTES
+    small = is_small(len(files), sum(int(file["size"]) for file in files))
     # Spark passes over names that begin so.
     hidden = any(part.startswith(("_", ".")) for name in names for part in name.split("/"))
     others = any(file.get("deletionVector") or ELSEWHERE.match(file["path"]) for file in files)
-    if not (few and small) or hidden or others or NOT_PLAIN.search(metadata["schemaString"]):
+    if not small or hidden or others or NOT_PLAIN.search(metadata["schemaString"]):
         return ()
     return tuple(f"{table}/{name}" for name in names)
+
+
+def is_small(files: int, size: int) -> bool:
+    """Whether opening a table takes longer than reading it; ``size`` is in bytes."""
+    return files <= MOST_PLAIN_FILES and size <= MOST_PLAIN_BYTES
 
 
 def _physical(field: Action, mapped: bool) -> str:

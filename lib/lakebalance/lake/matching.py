@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from pyspark.sql import SparkSession
 
-from lakebalance.lake.content import Pair, compare, share_for
+from lakebalance.lake.content import Pair, compare
 from lakebalance.lake.facts import ColumnFacts, TableFacts
-from lakebalance.lake.ranges import column_cuts
+from lakebalance.lake.ranges import column_cuts, has_more_rows
 from lakebalance.lake.schema_graph import Edge, Names, holds
 
 # The most pairs of tables whose columns are compared, those that are most alike first.
@@ -39,14 +40,14 @@ class Candidate:
         """The mean over the child's columns of their best."""
         return sum(max(of.values()) for of in self._by_column.values()) / len(self.child.columns)
 
-    @property
+    @cached_property
     def _by_column(self) -> dict[str, dict[Columns, float]]:
         found: dict[str, dict[Columns, float]] = {c.name: {} for c in self.child.columns}
         for pair, score in self.allowed.items():
             found[pair[0]][pair] = score
         return found
 
-    @property
+    @cached_property
     def telling(self) -> str:
         """The child's column that fewest of the parent may hold: what is asked first."""
         columns = self._by_column
@@ -94,8 +95,7 @@ def candidates(
     }
     for child in having:
         for parent in having:
-            too_few = None not in (child.rows, parent.rows) and child.rows > parent.rows  # type: ignore[operator]
-            enough = len(parent.columns) >= len(child.columns) and not too_few
+            enough = len(parent.columns) >= len(child.columns) and not has_more_rows(child, parent)
             if enough and child is not parent and (child.table, parent.table) not in known:
                 pairs = _possible(child, parent, kinds)
                 if pairs is not None:
@@ -212,10 +212,9 @@ def _asked(
 ) -> tuple[list[Candidate], dict[Columns, str]]:
     """Compare values of columns; what is still possible, and why pairs could not be compared."""
     pairs = [
-        Pair(Edge(c.child.table, c.parent.table, (pair,)), c.child, c.parent, share)
+        Pair.sampled(Edge(c.child.table, c.parent.table, (pair,)), c.child, c.parent, size)
         for c, columns in zip(tried, asked, strict=True)
         for pair in columns
-        for share in [share_for(size, c.child.rows)]
     ]
     refuted: dict[Columns, set[Columns]] = {}
     results, failed = compare(spark, pairs, seed)
@@ -243,16 +242,21 @@ def assigned(candidate: Candidate) -> Edge | None:
     """
     from scipy.optimize import linear_sum_assignment
 
-    own = [column.name for column in candidate.child.columns]
-    others = [column.name for column in candidate.parent.columns]
+    own, others = (
+        {column.name: i for i, column in enumerate(table.columns)}
+        for table in (candidate.child, candidate.parent)
+    )
     likeness = np.full((len(own), len(others)), -1.0)
     for (name, other), score in candidate.allowed.items():
-        likeness[own.index(name), others.index(other)] = score
+        likeness[own[name], others[other]] = score
     # One that is ruled out must cost more than all others can gain.
     rows, columns = linear_sum_assignment(
         np.where(likeness < 0, -2.0 * len(own), likeness), maximize=True
     )
     if (likeness[rows, columns] < 0).any():
         return None
-    pairs = sorted((own[i], others[j]) for i, j in zip(rows, columns, strict=True))
+    pairs = sorted(
+        (candidate.child.columns[i].name, candidate.parent.columns[j].name)
+        for i, j in zip(rows, columns, strict=True)
+    )
     return Edge(candidate.child.table, candidate.parent.table, tuple(pairs))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
 from lakebalance.core.beside import each
-from lakebalance.lake.catalog import Registered, names_of, read_by, same_name
+from lakebalance.lake.catalog import Registered, read_by, same_name
 from lakebalance.lake.entries import VIEW, Entry
 from lakebalance.lake.log_reading import reason
 
@@ -36,7 +37,7 @@ def with_catalogs(
         return {name for name in names if same_name(name)[:-1] not in schemas}
 
     paths = {same_name(n): e.table for e in before.values() for n in elsewhere(e.names)}
-    paths |= names_of(tables)
+    paths |= {same_name(t.name): t.path for t in tables if t.path is not None}
 
     def seen(view: Registered) -> Registered:
         try:
@@ -45,14 +46,21 @@ def with_catalogs(
             return replace(view, problem=reason(error, view.name))
 
     views = each(spark, [table for table in tables if table.kind == VIEW], seen)
+    by_path: dict[str | None, list[Registered]] = defaultdict(list)
+    for table in tables:
+        by_path[table.path].append(table)
+    reading_it: dict[str, set[str]] = defaultdict(set)
+    for view in views:
+        for path in view.reads:
+            reading_it[path].add(view.name)
     made = []
     for entry in entries.values():
         old = before.get(entry.table, entry)
-        own = [table for table in tables if table.path == entry.table]
+        own = by_path[entry.table]
         names = elsewhere(old.names) | {table.name for table in own}
         owners = [table.owner for table in own if table.owner]
         owner = owners[0] if owners else (old.owner if names else None)
-        reading = elsewhere(old.views) | {v.name for v in views if entry.table in v.reads}
+        reading = elsewhere(old.views) | reading_it[entry.table]
         made.append(
             replace(
                 entry, names=tuple(sorted(names)), owner=owner, views=tuple(sorted(reading)),

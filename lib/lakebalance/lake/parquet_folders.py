@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.lake.facts import ColumnFacts, TableFacts, is_below
-from lakebalance.lake.log import MOST_PLAIN_BYTES, MOST_PLAIN_FILES, NOT_PLAIN
+from lakebalance.lake.log import MOST_PLAIN_FILES, NOT_PLAIN, is_small
 from lakebalance.lake.log_reading import escaped, moment, without_scheme
 
 # Folders named so are partitions of the table above them.
@@ -79,7 +79,7 @@ def folders(spark: SparkSession, roots: Sequence[str]) -> list[Folder]:
 def _folder(row: Mapping[str, Any]) -> Folder:
     below = row["deepest"].removeprefix(row["table"]).split("/")
     partition_by = tuple(unquote(part.partition("=")[0]) for part in below if part)
-    small = row["files"] <= MOST_PLAIN_FILES and row["bytes"] <= MOST_PLAIN_BYTES
+    small = is_small(row["files"], row["bytes"])
     return Folder(
         row["table"],
         row["id"][:32],

@@ -43,13 +43,18 @@ def cut_by(child: TableFacts, parent: TableFacts, edge: Edge) -> tuple[Reason, s
     """
     if child.rows == 0:
         return None
-    if child.rows is not None and parent.rows is not None and child.rows > parent.rows:
+    if has_more_rows(child, parent):
         return "rows", None
     for name, parents in edge.columns:
         reason = column_cuts(child, parent, child.by_name[name], parent.by_name[parents])
         if reason:
             return reason, name
     return None
+
+
+def has_more_rows(table: TableFacts, than: TableFacts, share: float = 1.0) -> bool:
+    """Whether a share of a table's rows is known to be more than another has."""
+    return table.rows is not None and than.rows is not None and share * table.rows > than.rows
 
 
 def column_cuts(

@@ -47,7 +47,7 @@ class Rebuild:
     @property
     def selected(self) -> list[str]:
         """The child's columns, as SQL over the parent's."""
-        return [_selected(*column) for column in self.columns]
+        return selected_by(self.columns)
 
     def within_box(self) -> Rebuild:
         """The same, of the rows alone that could be the child's: others may have come since."""
@@ -86,6 +86,11 @@ class Rebuild:
         data = json.loads(text)
         columns = tuple((a, b, cast) for a, b, cast in data.pop("columns"))
         return cls(columns=columns, **data)
+
+
+def selected_by(columns: Sequence[tuple[str, str, str | None]]) -> list[str]:
+    """The child's columns, as ``columns_of`` pairs them, as SQL over the parent's."""
+    return [_selected(*column) for column in columns]
 
 
 def _selected(name: str, parents: str, cast: str | None) -> str:
