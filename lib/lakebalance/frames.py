@@ -298,7 +298,8 @@ class Frames:
         group = group_id(grouped, self.by)
         hashed = grouped.select("*", group.alias(GROUP), self._chance(output).alias(HASH))
         made = [*[bins.name for bins in self.bins], *[found.name for found in self.clusters]]
-        return hashed.drop(PART, *made)
+        made += [PART] if self.recipe.parts else []
+        return hashed.drop(*made) if made else hashed
 
     def hashed_for(self, rows: DataFrame, outputs: Sequence[Output]) -> DataFrame:
         """What thresholds of outputs of one part are found in: each row once for each of them.

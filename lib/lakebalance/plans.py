@@ -80,7 +80,7 @@ class GroupUnits:
         return cls(**{**state, "size": Fraction(state["size"])})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedGroup:
     """One group of one source: what there is and what will be.
 

@@ -1,6 +1,10 @@
 """A hash says the same of values that mean the same, and another of others."""
 
-from lakebalance.core.hashing import hash128
+from pyspark.sql import functions as F
+
+from lakebalance.core.columns import column
+from lakebalance.core.hashing import _parts, canonical_sql, hash128
+from lakebalance.core.hashing import hashed as hashed_columns
 
 
 def hashed(spark, rows, schema):
@@ -66,3 +70,29 @@ def test_a_map_in_a_map_is_hashed_whatever_its_order(spark):
     assert (
         one.select(hash128(one, ["m"])).collect() == other.select(hash128(other, ["m"])).collect()
     )
+
+
+def test_a_hash_written_as_sql_is_the_one_that_columns_make(spark):
+    rows = spark.range(30).select(
+        F.expr("if(id % 3 = 0, null, cast(id as tinyint))").alias("a.b `c` d"),
+        F.expr("if(id % 4 = 0, null, if(id = 7, '', concat('x', id)))").alias("Text"),
+        F.expr("id % 5 = 0").alias("select"),
+        F.expr("if(id = 9, null, timestamp_micros(id * 1000001))").alias("when"),
+        F.expr("date_add(date'2020-01-01', cast(id as int))").alias("day"),
+        F.expr("id / 7").alias("no SQL"),
+    )
+    for names in (["a.b `c` d"], ["Text"], rows.columns[:5], ["Text", "a.b `c` d"]):
+        assert canonical_sql(rows, names) is not None
+        made = {
+            "sql": hash128(rows, names, "key", "it's"),
+            "columns": hashed_columns(_parts(rows, names), "key", "it's"),
+        }
+        both = rows.select(*map(column, names)).distinct().withColumns(made)
+        assert both.where("sql = columns").count() == both.select("sql").distinct().count()
+        assert both.where("sql = columns").count() == both.count()
+    assert canonical_sql(rows, ["Text", "no SQL"]) is None
+
+
+def test_a_name_that_sql_would_fill_in_is_hashed_as_it_is(spark):
+    rows = spark.range(3).withColumnRenamed("id", "${spark.app.name}")
+    assert rows.select(hash128(rows, rows.columns, "key").alias("h")).distinct().count() == 3

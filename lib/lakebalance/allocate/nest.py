@@ -13,7 +13,7 @@ from lakebalance.core.registry import MethodOptions, function_of
 Rule = Callable[[Sequence[Group], int | None, MethodOptions], list[int]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Available:
     """Rows available in one group of one source."""
 
@@ -22,7 +22,7 @@ class Available:
     rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Allocated:
     """The target of one group of one source."""
 
@@ -44,11 +44,16 @@ class Level:
     rule: MethodOptions
     by: Sequence[str] | None
 
-    def values(self, part: Available) -> dict[str, Value]:
-        """The group of this level that rows belong to."""
+    @property
+    def names(self) -> Sequence[str]:
+        """What tells this level's groups apart."""
+        return ["source"] if self.by is None else self.by
+
+    def values(self, part: Available) -> tuple[Value, ...]:
+        """The group of this level that rows belong to, as values of ``names``."""
         if self.by is None:
-            return {"source": part.source}
-        return {name: part.values[name] for name in self.by}
+            return (part.source,)
+        return tuple([part.values[name] for name in self.by])
 
 
 def allocate(
@@ -87,7 +92,7 @@ def allocate(
     if not levels:
         levels = [Level(_keep_shares(), _all_names(counts))]
     targets = [0] * len(counts)
-    _divide(counts, range(len(counts)), rows, levels, targets)
+    _divide(counts, _parts(counts, range(len(counts)), levels), rows, levels, targets)
     return [
         Allocated(c.source, c.values, c.rows, target)
         for c, target in zip(counts, targets, strict=True)
@@ -98,58 +103,60 @@ def _all_names(counts: Sequence[Available]) -> list[str]:
     return list(counts[0].values) if counts else []
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a level's rule sees as groups: the counts in each, and the parts that it has below."""
+
+    groups: list[Group]
+    members: list[list[int]]
+    below: list[_Parts]
+
+
+def _parts(counts: Sequence[Available], members: Sequence[int], levels: Sequence[Level]) -> _Parts:
+    """What each level makes groups of, outer first."""
+    found: dict[tuple[Value, ...], list[int]] = {}
+    level, inner = levels[0], levels[1:]
+    for i in members:
+        found.setdefault(level.values(counts[i]), []).append(i)
+    owned = list(found.values())
+    below = [_parts(counts, own, inner) for own in owned] if inner else []
+    caps = [_most(parts.groups, inner[0]) for parts in below] if inner else [None] * len(owned)
+    groups = [
+        Group(dict(zip(level.names, values, strict=True)), sum([counts[i].rows for i in own]), cap)
+        for (values, own), cap in zip(found.items(), caps, strict=True)
+    ]
+    return _Parts(groups, owned, below)
+
+
+def _most(groups: Sequence[Group], level: Level) -> int | None:
+    """The most rows that groups can give under a level's rule; None where nothing limits."""
+    if not isinstance(level.rule, RuleOptions):
+        return None
+    caps = level.rule.caps(groups)
+    known = [cap for cap in caps if cap is not None]
+    return sum(known) if len(known) == len(caps) else None
+
+
 def _divide(
     counts: Sequence[Available],
-    members: Sequence[int],
+    parts: _Parts,
     rows: int | None,
     levels: Sequence[Level],
     targets: list[int],
 ) -> None:
-    """Write the targets of some counts, which share a budget, by the levels' rules in turn."""
-    if not levels:
-        available = [counts[i].rows for i in members]
-        shared = sum(available) if rows is None else rows
-        for i, target in zip(members, largest_remainder(shared, available), strict=True):
-            targets[i] = target
+    """Write the targets of the counts in some parts, which share a budget, by the levels' rules."""
+    rule = levels[0].rule
+    budgets = function_of("allocate", rule)(parts.groups, rows, rule)
+    if parts.below:
+        for part, budget in zip(parts.below, budgets, strict=True):
+            _divide(counts, part, budget, levels[1:], targets)
         return
-    level, below = levels[0], levels[1:]
-    parts = _parts(counts, members, level)
-    groups = [
-        Group(dict(values), sum(counts[i].rows for i in own), _most(counts, own, below))
-        for values, own in parts.items()
-    ]
-    budgets = function_of("allocate", level.rule)(groups, rows, level.rule)
-    for own, budget in zip(parts.values(), budgets, strict=True):
+    for own, budget in zip(parts.members, budgets, strict=True):
         # Nearly every group has one source here; there may be 100,000 of them.
-        if below or len(own) > 1:
-            _divide(counts, own, budget, below, targets)
-        elif counts[own[0]].rows:
-            targets[own[0]] = budget
-
-
-def _parts(
-    counts: Sequence[Available], members: Sequence[int], level: Level
-) -> dict[tuple[tuple[str, Value], ...], list[int]]:
-    parts: dict[tuple[tuple[str, Value], ...], list[int]] = {}
-    for i in members:
-        parts.setdefault(tuple(level.values(counts[i]).items()), []).append(i)
-    return parts
-
-
-def _most(
-    counts: Sequence[Available], members: Sequence[int], levels: Sequence[Level]
-) -> int | None:
-    """The most rows that some counts can give under the rules below; None where nothing limits."""
-    if not levels or not isinstance(levels[0].rule, RuleOptions):
-        return None
-    groups = [
-        Group(dict(values), sum(counts[i].rows for i in own), _most(counts, own, levels[1:]))
-        for values, own in _parts(counts, members, levels[0]).items()
-    ]
-    caps = levels[0].rule.caps(groups)
-    if any(cap is None for cap in caps):
-        return None
-    return sum(cap for cap in caps if cap is not None)
+        available = [counts[i].rows for i in own]
+        shared = [budget] if len(own) == 1 else largest_remainder(budget, available)
+        for i, n, target in zip(own, available, shared, strict=True):
+            targets[i] = target if n else 0
 
 
 def _keep_shares() -> MethodOptions:

@@ -16,7 +16,7 @@ Value = str | int | float | bool | None
 SHARES_OFF = 1e-6  # how far from 1 the sum of shares may be
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """One group as an allocator sees it.
 

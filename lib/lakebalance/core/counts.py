@@ -18,7 +18,15 @@ from pyspark.sql import types as T
 from lakebalance.core.amounts import Amount
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.errors import LakebalanceError
-from lakebalance.core.hashing import INTEGRALS, canonical, flagged, salted
+from lakebalance.core.hashing import (
+    INTEGRALS,
+    canonical,
+    canonical_sql,
+    flagged,
+    flagged_sql,
+    salted,
+    salted_sql,
+)
 from lakebalance.core.sources import SOURCE, unite
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -27,7 +35,7 @@ NONE: Mapping[str, Amount] = MappingProxyType({})
 PLAIN = (T.StringType, T.BooleanType, T.DateType, *INTEGRALS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupCount:
     """Rows of one group of one source, and how many of them are left after the gates.
 
@@ -61,7 +69,11 @@ class Census:
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group: a hash of its source and its ``by`` values."""
-    return _id(F.col(SOURCE), _group_values(df, by))
+    parts = canonical_sql(df, by)
+    if not parts:
+        return _id(F.col(SOURCE), _group_values(df, by))
+    named = f"unhex(hex({salted_sql('group', [SOURCE])}))"
+    return F.expr(f"xxhash64({named}, {', '.join(flagged_sql(parts))})")
 
 
 def class_id(df: DataFrame, by: Sequence[str]) -> Column:

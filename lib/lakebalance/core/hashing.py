@@ -13,9 +13,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds
+from lakebalance.core.columns import column, kinds, quoted
 
 INTEGRALS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
+AS_THEY_ARE = (T.StringType, T.BooleanType, T.DateType)
 
 
 def canonical(value: Column, kind: T.DataType) -> Column:
@@ -66,6 +67,28 @@ def canonical(value: Column, kind: T.DataType) -> Column:
     return value
 
 
+def canonical_sql(df: DataFrame, names: Sequence[str]) -> list[str] | None:
+    """What ``canonical`` makes of columns, as SQL where that is short; None where it is not.
+
+    A Column is put together in the JVM by a call for each of its parts, at a millisecond for each;
+    one that is made of a text takes a single call.
+    """
+    kind_of, made = kinds(df), []
+    for name in names:
+        kind = kind_of[name]
+        if "$" in name:  # may begin a variable of Spark's, which it fills in before it reads SQL
+            return None
+        if isinstance(kind, INTEGRALS):
+            made.append(f"cast({quoted(name)} as bigint)")
+        elif isinstance(kind, T.TimestampType):
+            made.append(f"unix_micros({quoted(name)})")
+        elif isinstance(kind, AS_THEY_ARE):
+            made.append(quoted(name))
+        else:
+            return None
+    return made
+
+
 def _plain_decimal(value: Column) -> Column:
     """A decimal's digits without end zeros: the hash of a decimal itself depends on its scale.
 
@@ -100,6 +123,13 @@ def flagged(values: Sequence[Column], *, may_be_empty: bool = False) -> list[Col
     return [part for value in values for part in (value, value.isNull())]
 
 
+def flagged_sql(values: Sequence[str]) -> list[str]:
+    """What ``flagged`` makes of columns that are no arrays, as SQL."""
+    if len(values) == 1:
+        return list(values)
+    return [part for value in values for part in (value, f"{value} is null")]
+
+
 def parts_of(values: Sequence[tuple[Column, T.DataType]]) -> list[Column]:
     """Columns of some types in canonical form, with flags for nulls where they are needed."""
     arrays = any(isinstance(kind, T.ArrayType | T.MapType) for _, kind in values)
@@ -121,7 +151,16 @@ def salted(salt: str, parts: Sequence[Column]) -> Column:
     """
     # As eight bytes: a text would be hashed at length for each row, and a number would stand in the
     # code that Spark generates, which then had to be compiled again for each source.
-    return F.xxhash64(F.lit(sha256(salt.encode()).digest()[:8]), *parts)
+    return F.xxhash64(F.lit(_bytes(salt)), *parts)
+
+
+def salted_sql(salt: str, parts: Sequence[str]) -> str:
+    """What ``salted`` makes of columns, as SQL."""
+    return f"xxhash64(X'{_bytes(salt).hex()}', {', '.join(parts)})"
+
+
+def _bytes(salt: str) -> bytes:
+    return sha256(salt.encode()).digest()[:8]
 
 
 def mixed(salt: str, parts: Sequence[Column]) -> Column:
@@ -156,13 +195,24 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     >>> df.select(hash128(df, ["id"], "key").alias("key")).columns
     ['key']
     """
-    return hashed(_parts(df, names), *salt)
+    parts = canonical_sql(df, names)
+    if not parts:
+        return hashed(_parts(df, names), *salt)
+    text = _joined(salt)
+    hi, lo = [
+        f"xxhash64({salted_sql(f'{text}|{half}', flagged_sql(parts))})" for half in ("hi", "lo")
+    ]
+    return F.expr(f"struct({hi} as hi, {lo} as lo)")
 
 
 def hashed(parts: Sequence[Column], *salt: str | int) -> Column:
     """A 128-bit hash of columns in canonical form, as ``hash128`` makes it."""
-    text = "|".join(str(part) for part in salt)
+    text = _joined(salt)
     return F.struct(mixed(f"{text}|hi", parts).alias("hi"), mixed(f"{text}|lo", parts).alias("lo"))
+
+
+def _joined(salt: Sequence[str | int]) -> str:
+    return "|".join(str(part) for part in salt)
 
 
 def rehash(key: Column, *salt: str | int) -> Column:
@@ -176,7 +226,7 @@ def rehash(key: Column, *salt: str | int) -> Column:
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return salted("|".join(str(part) for part in salt), [key.getField("hi")])
+    return salted(_joined(salt), [key.getField("hi")])
 
 
 def is_one_of(name: str, keys: Collection[tuple[int, int]]) -> Column:

@@ -19,6 +19,10 @@ from lakebalance.core.spark_errors import for_users, is_denied
 
 PART = re.compile(r"`((?:[^`]|``)+)`|([^.`]+)")
 NO_VERSION = 2**62
+AVAILABLE = re.compile(r"\[\d+, (\d+)\]")
+NO_TABLE = re.compile(
+    r"FileNotFoundException\W+File .*/_delta_log does not exist|\[TABLE_OR_VIEW_NOT_FOUND\]"
+)
 MAPPING = "delta.columnMapping.mode"
 # Commits that change no data.
 MAINTENANCE = (
@@ -130,6 +134,8 @@ def newest_version(spark: SparkSession, table: Table) -> int | None:
             raise without from error
         if newest := _newest_named(error):
             return int(newest)
+        if NO_TABLE.search(str(error)):
+            return None
     commits = history(spark, table)
     return int(commits[0]["version"]) if commits else None
 
@@ -139,8 +145,9 @@ def _newest_named(error: Exception) -> str | None:
         return None
     if error.getCondition() != "DELTA_VERSION_NOT_FOUND":
         return None
-    newest: str | None = (error.getMessageParameters() or {}).get("latest")
-    return newest
+    # In a map from the JVM each parameter takes as long as all else here.
+    named = AVAILABLE.search(str(error))
+    return named[1] if named else (error.getMessageParameters() or {}).get("latest")
 
 
 def _at(spark: SparkSession, table: Table, version: int) -> DataFrame:

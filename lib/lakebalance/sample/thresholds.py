@@ -41,7 +41,7 @@ Wanted = TypeVar("Wanted")
 Place = TypeVar("Place")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Threshold:
     """What becomes of a group's rows.
 
@@ -71,7 +71,7 @@ class Threshold:
         return self.base + 1, self.base + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Share:
     """What a sampler knows of a group: rows available, rows planned, and the threshold for them.
 
