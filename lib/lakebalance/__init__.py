@@ -12,6 +12,7 @@ lb.forget(recipe, spark, where="user = 7")  # rows out of all that they reached;
 lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out if asked
 lb.quarantined(spark, recipe)  # rows that gates have set aside, by run and reason
 lb.release(recipe, spark, sets=["x = abs(x)"])  # puts them back, repaired, if asked
+lb.ask(recipe, spark, "label = guess", holdout="test")  # a holdout that asking does not wear out
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
 lb.columns("lake/flights", spark)  # what a table's columns hold: statistics, keys, dependencies
 lb.project(df, "web", "embedding")  # a source's embeddings as transport compares them
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Recipe",
     "__version__",
+    "ask",
     "clean",
     "columns",
     "diff",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from lakebalance.cleaning import clean
     from lakebalance.erasure.forget import forget
     from lakebalance.fates import explain
+    from lakebalance.holdout import ask
     from lakebalance.pipeline import plan, run
     from lakebalance.priors import recalibrate
     from lakebalance.profiles import profile
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
+    "ask": "lakebalance.holdout",
     "clean": "lakebalance.cleaning",
     "columns": "lakebalance.table_profiles",
     "diff": "lakebalance.run_diff",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakebalance import console
+from lakebalance.ask_command import ask
 from lakebalance.commands import Json, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(lake_app, name="lake")
 app.add_typer(quarantine_app, name="quarantine")
+app.command()(ask)
 app.command()(forget)
 app.command()(profile)
 
