@@ -28,11 +28,12 @@ def balanced(table, recipe):
 def test_training_rows_answer_where_the_holdout_agrees_and_the_holdout_elsewhere(
     spark, balanced, tables
 ):
-    agreed = ask(balanced, spark, "near", **tables)
+    agreed = ask(balanced, spark, "near", **tables, noise=1e-6)
     assert (agreed["answer"], agreed["of"], agreed["spent"]) == (0.25, "training", 0)
     other = ask(balanced, spark, "`it's right`", **tables)
     salt = f"5|{tables['holdout']}|"
-    wanted = answer(0.9, 0.5, Terms(), number=1, spent=0, salt=salt)
+    wanted = answer(0.9, 0.5, Terms(noise=1e-6), number=1, spent=0, salt=salt)
+    assert wanted.value != 0.5
     assert (other["answer"], other["of"]) == (wanted.value, "holdout")
     assert (other["number"], other["spent"], other["budget"]) == (2, 1, 100)
     once_more = ask(balanced, spark, "`it's right`", **tables)
@@ -64,6 +65,9 @@ def test_the_first_question_fixes_the_terms_and_the_budget_ends_it(spark, balanc
         ask(balanced, spark, "near", **tables, threshold=0.2)
     with pytest.raises(GateError, match="answered 2 times, which is its budget"):
         ask(balanced, spark, "near", **tables)
+    again = {**tables, "holdout": f"file:{tables['holdout']}"}
+    with pytest.raises(GateError, match="which is its budget"):
+        ask(balanced, spark, "near", **again)  # under another name
     # What was told may be told again: nothing more is learned by it.
     assert ask(balanced, spark, "`it's right`", **tables)["again"]
 
@@ -120,7 +124,7 @@ def test_the_command_says_whose_answer_it_is(call, balanced, tables, tmp_path):
     file = tmp_path / "r.yaml"
     file.write_text(balanced.to_yaml())
     named = ["--holdout", tables["holdout"], "--training", tables["training"]]
-    code, out, _ = call("ask", file, "near", *named)
+    code, out, _ = call("ask", file, "near", *named, "--noise", "0.000001")
     assert code == 0 and "0.2500 of the training rows" in out
     assert "question 1; 0 of 100 answers" in out
     code, out, _ = call("ask", file, "`it's right`", *named, "--json")

@@ -19,7 +19,7 @@ from lakebalance.core.conditions import check_of_the_row
 from lakebalance.core.errors import GateError, RecipeError, TableError, first_line, nearest
 from lakebalance.core.secrets import hide
 from lakebalance.core.spark_errors import is_conflict
-from lakebalance.core.tables import Table, newest_version, read_delta
+from lakebalance.core.tables import Table, detail, newest_version, read_delta
 from lakebalance.expect.thresholdout import HOLDOUT, TRAINING, Answer, Terms, answer
 from lakebalance.ledger import Ledger, Made, tables_of
 from lakebalance.publish.state import TRIES, State
@@ -28,10 +28,11 @@ from lakebalance.recipe.outputs import BALANCED
 
 ASKED, VALUE = "holdouts", "__lb_value"
 SCHEMA = pa.schema(
-    [("holdout", pa.string()), ("number", pa.int64()), ("question", pa.string()),
-     ("holdout_version", pa.int64()), ("training", pa.string()), ("training_version", pa.int64()),
-     ("answer", pa.float64()), ("of", pa.string()), ("threshold", pa.float64()),
-     ("noise", pa.float64()), ("budget", pa.int64()), ("asked", pa.timestamp("us", "UTC"))]
+    [("holdout", pa.string()), ("holdout_id", pa.string()), ("number", pa.int64()),
+     ("question", pa.string()), ("holdout_version", pa.int64()), ("training", pa.string()),
+     ("training_version", pa.int64()), ("answer", pa.float64()), ("of", pa.string()),
+     ("threshold", pa.float64()), ("noise", pa.float64()), ("budget", pa.int64()),
+     ("asked", pa.timestamp("us", "UTC"))]
 )  # fmt: skip
 STEPS = 10**6
 """A value is taken to a millionth, as the sum of doubles depends on their order."""
@@ -113,7 +114,7 @@ def ask(
 
 def _told(line: Mapping[str, Any], asked: list[dict[str, Any]], *, again: bool) -> dict[str, Any]:
     spent = sum(own["of"] == HOLDOUT for own in asked)
-    told = {name: line[name] for name in SCHEMA.names if name != "asked"}
+    told = {name: line[name] for name in SCHEMA.names if name not in ("asked", "holdout_id")}
     return {**told, "spent": spent, "again": again}
 
 
@@ -145,6 +146,11 @@ class _Asked:
         return self._named_so(self.asked_of, HOLDOUT)
 
     @cached_property
+    def holdout_id(self) -> str:
+        """The id that Delta gave the holdout: one for all its names and versions."""
+        return str(detail(self.spark, Table(self.holdout.table))["id"])
+
+    @cached_property
     def training(self) -> Made:
         """The table that it is compared with."""
         if self.compared_with is None:
@@ -173,7 +179,7 @@ class _Asked:
         if newest_version(self.spark, table) is None:
             return []
         lines = self.spark.read.format("delta").load(table.name)
-        own = lines.where(F.col("holdout") == F.lit(hide(self.holdout.table)))
+        own = lines.where(F.col("holdout_id") == F.lit(self.holdout_id))
         return [line.asDict() for line in own.orderBy("number").collect()]
 
     def terms(self, before: list[dict[str, Any]], named: Mapping[str, Any]) -> Terms:
@@ -199,7 +205,7 @@ class _Asked:
     @property
     def _named(self) -> dict[str, Any]:
         named = {
-            "holdout": self.holdout.table,
+            "holdout_id": self.holdout_id,
             "holdout_version": self.holdout.version,
             "training": self.training.table,
             "training_version": self.training.version,
@@ -252,6 +258,7 @@ class _Asked:
         """The answer as it is remembered; None where another question took its number."""
         line = {
             **self._named,
+            "holdout": hide(self.holdout.table),
             "number": number,
             "answer": found.value,
             "of": found.of,
@@ -263,7 +270,7 @@ class _Asked:
             .write.format("delta")
             .mode("append")
             # A number that is taken is not written once more.
-            .option("txnAppId", f"lakebalance-holdout-{line['holdout']}")
+            .option("txnAppId", f"lakebalance-holdout-{self.holdout_id}")
             .option("txnVersion", number)
         )
         try:

@@ -42,6 +42,14 @@ def test_noise_is_laplace_of_its_scale_and_other_for_each_number_and_salt():
     assert laplace(3, 0.5, "salt", "answer") != laplace(3, 0.5, "other", "answer")
 
 
+def test_means_that_are_the_same_are_answered_by_the_holdout_as_often_as_noise_says():
+    """P(Lap(2 sigma) + Lap(4 sigma) < -T) = (16 exp(-T / 4 sigma) - 4 exp(-T / 2 sigma)) / 24."""
+    for noise, share in ((0.01, 0.2227), (0.04 / 12, 0.0328)):
+        terms = Terms(0.04, noise, budget=10**9)
+        of = [told(0.5, 0.5, terms, number=i, spent=i).of for i in range(4_000)]
+        assert of.count(HOLDOUT) / len(of) == pytest.approx(share, abs=0.02)
+
+
 def test_a_spent_budget_tells_nothing():
     assert told(0.9, 0.1, spent=4).of == HOLDOUT
     with pytest.raises(ValueError, match="all 5 answers"):

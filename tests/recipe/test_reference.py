@@ -33,11 +33,12 @@ MODELS = [Recipe, Source, Expect, Expectation, Allocate, Publish]
 GATES = [Against, Drift, ColumnIs, Population, Fairness]
 
 
-def test_the_recipe_of_the_page_of_gates_validates():
+def test_the_recipes_of_the_page_of_gates_validate():
     page = (DOCS / "gates.md").read_text(encoding="utf-8")
     blocks = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
-    [text] = [block for block in blocks if block.startswith("name:")]
-    recipe = loads(text, environ={})
+    texts = [block for block in blocks if block.startswith("name:")]
+    asked, recipe = [loads(text, environ={}) for text in texts]
+    assert asked.parts == ["test"]
     assert len(recipe.expect.drift) == 3 and recipe.expect.fairness[0].times == ["before", "after"]
 
 
