@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lakebalance import console
-from lakebalance.commands import Json, print_json, session
+from lakebalance.commands import Json, RecipeArg, Sets, print_json, session
 from lakebalance.console import out
 
 
 def ask(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")],
+    recipe: RecipeArg,
     question: Annotated[str, typer.Argument(help="Expression: true or false, or 0 to 1.")],
     holdout: Annotated[str, typer.Option(help="A part that is held out, or a Delta table.")],
     training: Annotated[
@@ -35,7 +34,7 @@ def ask(
             help="A secret that the noise follows from, besides the recipe's seed.",
         ),
     ] = "",
-    sets: Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")] = [],  # noqa: B006
+    sets: Sets = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Ask a holdout without fitting it. Example: lakebalance ask r.yaml "y = p" --holdout test"""
@@ -70,8 +69,8 @@ def _show(data: dict[str, Any]) -> None:
         else "of the holdout, with noise: the training rows differ from it"
     )
     again = ", asked before" if data["again"] else ""
-    out.print(f"{data['answer']:.4f} {whose}", soft_wrap=True, markup=False, highlight=False)
     out.print(
+        f"{data['answer']:.4f} {whose}\n"
         f"question {data['number']:,}{again}; {data['spent']:,} of {data['budget']:,} answers of "
         f"{data['holdout']} are spent",
         soft_wrap=True,

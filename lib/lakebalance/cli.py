@@ -13,7 +13,7 @@ import typer
 
 from lakebalance import console
 from lakebalance.ask_command import ask
-from lakebalance.commands import Json, Settings, print_json, session
+from lakebalance.commands import Json, RecipeArg, Sets, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
 from lakebalance.forget_command import forget
@@ -33,9 +33,6 @@ app.add_typer(quarantine_app, name="quarantine")
 app.command()(ask)
 app.command()(forget)
 app.command()(profile)
-
-RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
-Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]
 
 
 @app.callback()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from lakebalance.core.progress import Progress
 
+RecipeArg = Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")]
+Sets = Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, cast
 import typer
 
 from lakebalance import console, forget_console
-from lakebalance.commands import Json, print_json, session
+from lakebalance.commands import Json, RecipeArg, Sets, print_json, session
 
 
 def forget(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")],
+    recipe: RecipeArg,
     where: Annotated[str | None, typer.Option(help="Condition over the sources' columns.")] = None,
     keys: Annotated[
         str | None, typer.Option(help="Table of values of some columns: Delta, .csv or .parquet.")
@@ -47,7 +47,7 @@ def forget(
         bool, typer.Option("--requests", help="List earlier requests, and do nothing.")
     ] = False,
     confirm: Annotated[bool, typer.Option("--confirm", help="Do it; else it is shown.")] = False,
-    sets: Annotated[list[str], typer.Option("--set", help="Override a field: a.b=c.")] = [],  # noqa: B006
+    sets: Sets = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Take rows out again, everywhere. Example: lakebalance forget r.yaml --where "user = 7" """

@@ -92,11 +92,14 @@ def ask(
     given = {"threshold": threshold, "noise": noise, "budget": budget}
     named = {name: value for name, value in given.items() if value is not None}
     means: tuple[float, float] | None = None
-    for left in range(TRIES, 0, -1):
-        before = asked.before
+    written = False
+    for left in range(TRIES, -1, -1):
+        before = asked.before()
         terms = asked.terms(before, named)
         if (same := asked.same(before)) is not None:
-            return _told(same, before, again=True)
+            return _told(same, before, again=not written)
+        if not left:
+            break
         spent = sum(line["of"] == HOLDOUT for line in before)
         if spent >= terms.budget:
             raise GateError(
@@ -106,9 +109,7 @@ def ask(
         means = means or asked.means()
         salt = f"{recipe.seed}|{asked.holdout.table}|{key}"
         found = answer(*means, terms, number=len(before), spent=spent, salt=salt)
-        line = asked.remember(found, terms, len(before) + 1, last=left == 1)
-        if line is not None:
-            return _told(line, [*before, line], again=False)
+        written = asked.remember(found, terms, len(before) + 1)
     raise TableError(f"{asked.holdout.table}: others asked it all the while; ask again")
 
 
@@ -172,7 +173,6 @@ class _Asked:
             raise TableError(f"{place}: {name} is not a Delta table that can be read")
         return Made(name, version)
 
-    @property
     def before(self) -> list[dict[str, Any]]:
         """What this holdout was asked before, in order."""
         table = self.state.table(ASKED)
@@ -186,9 +186,9 @@ class _Asked:
         """The terms that the first question fixed, or those that this one does."""
         fixed = asdict(Terms()) if not before else {n: before[0][n] for n in asdict(Terms())}
         for name, value in named.items():
-            least = 1 if name == "budget" else 0
-            if not (least <= value if name == "budget" else 0 < value < 1):
-                allowed = "1 or more" if name == "budget" else "above 0 and below 1"
+            counts = name == "budget"
+            if not (value >= 1 if counts else 0 < value < 1):
+                allowed = "1 or more" if counts else "above 0 and below 1"
                 raise RecipeError(f"{name} must be {allowed}; there was {value}")
             if before and value != fixed[name]:
                 raise RecipeError(
@@ -252,10 +252,11 @@ class _Asked:
             )
         return values
 
-    def remember(
-        self, found: Answer, terms: Terms, number: int, *, last: bool
-    ) -> dict[str, Any] | None:
-        """The answer as it is remembered; None where another question took its number."""
+    def remember(self, found: Answer, terms: Terms, number: int) -> bool:
+        """Write the answer down, unless another question took its number; whether it may be there.
+
+        Delta passes in silence over a number that was taken before this looked: read it again.
+        """
         line = {
             **self._named,
             "holdout": hide(self.holdout.table),
@@ -269,14 +270,13 @@ class _Asked:
             self.spark.createDataFrame(pa.Table.from_pylist([line], schema=SCHEMA))
             .write.format("delta")
             .mode("append")
-            # A number that is taken is not written once more.
             .option("txnAppId", f"lakebalance-holdout-{self.holdout_id}")
             .option("txnVersion", number)
         )
         try:
             writer.save(self.state.table(ASKED).name)
         except Exception as error:
-            if last or not is_conflict(error):
-                raise
-        written = [own for own in self.before if own["number"] == number]
-        return line if written and self.same(written) is not None else None
+            if is_conflict(error):
+                return False
+            raise
+        return True

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lakebalance import console
-from lakebalance.commands import Json, is_recipe, print_json, session
+from lakebalance.commands import Json, RecipeArg, is_recipe, print_json, session
 from lakebalance.console import first_of, out, table_of
 
 app = typer.Typer(
@@ -49,7 +48,7 @@ def show(
 
 @app.command()
 def release(
-    recipe: Annotated[Path, typer.Argument(help="The recipe, YAML or JSON.")],
+    recipe: RecipeArg,
     repair: Annotated[
         list[str], typer.Option("--set", help='What a column becomes: "column = SQL expression".')
     ] = [],  # noqa: B006

@@ -115,14 +115,14 @@ class _Parts:
 def _parts(counts: Sequence[Available], members: Sequence[int], levels: Sequence[Level]) -> _Parts:
     """What each level makes groups of, outer first."""
     found: dict[tuple[Value, ...], list[int]] = {}
-    level, inner = levels[0], levels[1:]
+    level, names, inner = levels[0], levels[0].names, levels[1:]
     for i in members:
         found.setdefault(level.values(counts[i]), []).append(i)
     owned = list(found.values())
     below = [_parts(counts, own, inner) for own in owned] if inner else []
     caps = [_most(parts.groups, inner[0]) for parts in below] if inner else [None] * len(owned)
     groups = [
-        Group(dict(zip(level.names, values, strict=True)), sum([counts[i].rows for i in own]), cap)
+        Group(dict(zip(names, values, strict=True)), sum([counts[i].rows for i in own]), cap)
         for (values, own), cap in zip(found.items(), caps, strict=True)
     ]
     return _Parts(groups, owned, below)

@@ -20,12 +20,12 @@ from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.errors import LakebalanceError
 from lakebalance.core.hashing import (
     INTEGRALS,
+    Part,
     canonical,
     canonical_sql,
     flagged,
-    flagged_sql,
     salted,
-    salted_sql,
+    xxhash64,
 )
 from lakebalance.core.sources import SOURCE, unite
 
@@ -69,22 +69,29 @@ class Census:
 
 def group_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group: a hash of its source and its ``by`` values."""
-    parts = canonical_sql(df, by)
-    if not parts:
-        return _id(F.col(SOURCE), _group_values(df, by))
-    named = f"unhex(hex({salted_sql('group', [SOURCE])}))"
-    return F.expr(f"xxhash64({named}, {', '.join(flagged_sql(parts))})")
+    return _id_in(df, SOURCE, by)
 
 
 def class_id(df: DataFrame, by: Sequence[str]) -> Column:
     """The id of a row's group where all sources are counted as one of the name ""."""
-    return _id(F.lit(""), _group_values(df, by))
+    return _id_in(df, "''", by)
 
 
-def _id(source: Column, values: Sequence[Column]) -> Column:
+def _id_in(df: DataFrame, source: str, by: Sequence[str]) -> Column:
+    """The id of a row's group; ``source`` is SQL."""
+    values = canonical_sql(df, by)
+    if values is not None:
+        return F.expr(_id(_eight_bytes(source), values))
+    return _id(F.expr(_eight_bytes(source)), _group_values(df, by))
+
+
+def _id(source: Part, values: Sequence[Part]) -> Part:
+    return xxhash64(source, *flagged(values))
+
+
+def _eight_bytes(source: str) -> str:
     # A source is a constant in its own branch, so Spark works these eight bytes out only once.
-    named = F.unhex(F.hex(salted("group", [source])))
-    return F.xxhash64(named, *flagged(values))
+    return f"unhex(hex({salted('group', [source])}))"
 
 
 def _group_values(df: DataFrame, by: Sequence[str]) -> list[Column]:
@@ -134,7 +141,8 @@ def count_groups(
         counts += _amounts(i, steps, F.lit(True) if left is None else left)
     grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
-    table = unite(grouped).withColumn("id", _id(F.col(SOURCE), [F.col(n) for n in names])).toArrow()
+    source = F.expr(_eight_bytes(SOURCE))
+    table = unite(grouped).withColumn("id", _id(source, [F.col(n) for n in names])).toArrow()
     groups = _groups(
         table, dict(zip(names, by, strict=True)), kinds(frames[0]), list(amounts or {})
     )

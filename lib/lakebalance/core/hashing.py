@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from hashlib import sha256
+from typing import Any, TypeVar, overload
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -17,6 +18,12 @@ from lakebalance.core.columns import column, kinds, quoted
 
 INTEGRALS = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 AS_THEY_ARE = (T.StringType, T.BooleanType, T.DateType)
+Part = TypeVar("Part", str, Column)
+"""What is hashed: a Column, or SQL for one.
+
+A Column is put together in the JVM by a call for each of its parts, at a millisecond for each; one
+that is made of a text takes a single call.
+"""
 
 
 def canonical(value: Column, kind: T.DataType) -> Column:
@@ -68,11 +75,7 @@ def canonical(value: Column, kind: T.DataType) -> Column:
 
 
 def canonical_sql(df: DataFrame, names: Sequence[str]) -> list[str] | None:
-    """What ``canonical`` makes of columns, as SQL where that is short; None where it is not.
-
-    A Column is put together in the JVM by a call for each of its parts, at a millisecond for each;
-    one that is made of a text takes a single call.
-    """
+    """What ``canonical`` makes of columns, as SQL where that is short; None where it is not."""
     kind_of, made = kinds(df), []
     for name in names:
         kind = kind_of[name]
@@ -107,7 +110,7 @@ def _kept_null(value: Column) -> Column:
     return F.struct(value.isNull().alias("n"), value.alias("v"))
 
 
-def flagged(values: Sequence[Column], *, may_be_empty: bool = False) -> list[Column]:
+def flagged(values: Sequence[Part], *, may_be_empty: bool = False) -> list[Part]:
     """The columns, with flags for nulls where they are needed.
 
     Spark's hash passes over nulls: without flags, (a, null) would hash as (null, a). A null that
@@ -120,14 +123,15 @@ def flagged(values: Sequence[Column], *, may_be_empty: bool = False) -> list[Col
     """
     if len(values) == 1 and not may_be_empty:
         return list(values)
-    return [part for value in values for part in (value, value.isNull())]
+    return [part for value in values for part in (value, _is_null(value))]
 
 
-def flagged_sql(values: Sequence[str]) -> list[str]:
-    """What ``flagged`` makes of columns that are no arrays, as SQL."""
-    if len(values) == 1:
-        return list(values)
-    return [part for value in values for part in (value, f"{value} is null")]
+@overload
+def _is_null(value: str) -> str: ...
+@overload
+def _is_null(value: Column) -> Column: ...
+def _is_null(value: Any) -> Any:
+    return f"{value} is null" if isinstance(value, str) else value.isNull()
 
 
 def parts_of(values: Sequence[tuple[Column, T.DataType]]) -> list[Column]:
@@ -141,7 +145,21 @@ def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:
     return parts_of([(column(name), kind_of[name]) for name in names])
 
 
-def salted(salt: str, parts: Sequence[Column]) -> Column:
+@overload
+def xxhash64(first: str, *others: str) -> str: ...
+@overload
+def xxhash64(first: Column, *others: Column) -> Column: ...
+def xxhash64(first: Any, *others: Any) -> Any:
+    """Spark's own hash of columns."""
+    parts = [first, *others]
+    return f"xxhash64({', '.join(parts)})" if isinstance(first, str) else F.xxhash64(*parts)
+
+
+@overload
+def salted(salt: str, parts: Sequence[str]) -> str: ...
+@overload
+def salted(salt: str, parts: Sequence[Column]) -> Column: ...
+def salted(salt: str, parts: Sequence[Any]) -> Any:
     """A 64-bit hash of columns that are hashes already, or of which only equality matters.
 
     Parameters
@@ -151,19 +169,13 @@ def salted(salt: str, parts: Sequence[Column]) -> Column:
     """
     # As eight bytes: a text would be hashed at length for each row, and a number would stand in the
     # code that Spark generates, which then had to be compiled again for each source.
-    return F.xxhash64(F.lit(_bytes(salt)), *parts)
+    first = sha256(salt.encode()).digest()[:8]
+    as_sql = bool(parts) and isinstance(parts[0], str)
+    literal: Any = f"X'{first.hex()}'" if as_sql else F.lit(first)
+    return xxhash64(literal, *parts)
 
 
-def salted_sql(salt: str, parts: Sequence[str]) -> str:
-    """What ``salted`` makes of columns, as SQL."""
-    return f"xxhash64(X'{_bytes(salt).hex()}', {', '.join(parts)})"
-
-
-def _bytes(salt: str) -> bytes:
-    return sha256(salt.encode()).digest()[:8]
-
-
-def mixed(salt: str, parts: Sequence[Column]) -> Column:
+def mixed(salt: str, parts: Sequence[Part]) -> Part:
     """A 64-bit hash of columns in canonical form, such that each of its bits looks like chance.
 
     Parameters
@@ -172,7 +184,7 @@ def mixed(salt: str, parts: Sequence[Column]) -> Column:
     parts : the columns.
     """
     # The second round takes out what structure xxhash64 leaves in short inputs.
-    return F.xxhash64(salted(salt, parts))
+    return xxhash64(salted(salt, parts))
 
 
 def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
@@ -196,23 +208,16 @@ def hash128(df: DataFrame, names: Sequence[str], *salt: str | int) -> Column:
     ['key']
     """
     parts = canonical_sql(df, names)
-    if not parts:
-        return hashed(_parts(df, names), *salt)
-    text = _joined(salt)
-    hi, lo = [
-        f"xxhash64({salted_sql(f'{text}|{half}', flagged_sql(parts))})" for half in ("hi", "lo")
-    ]
-    return F.expr(f"struct({hi} as hi, {lo} as lo)")
+    return hashed(flagged(parts), *salt) if parts else hashed(_parts(df, names), *salt)
 
 
-def hashed(parts: Sequence[Column], *salt: str | int) -> Column:
+def hashed(parts: Sequence[Part], *salt: str | int) -> Column:
     """A 128-bit hash of columns in canonical form, as ``hash128`` makes it."""
-    text = _joined(salt)
-    return F.struct(mixed(f"{text}|hi", parts).alias("hi"), mixed(f"{text}|lo", parts).alias("lo"))
-
-
-def _joined(salt: Sequence[str | int]) -> str:
-    return "|".join(str(part) for part in salt)
+    text = "|".join(str(part) for part in salt)
+    hi, lo = mixed(f"{text}|hi", parts), mixed(f"{text}|lo", parts)
+    if isinstance(hi, str):
+        return F.expr(f"struct({hi} as hi, {lo} as lo)")
+    return F.struct(hi.alias("hi"), lo.alias("lo"))
 
 
 def rehash(key: Column, *salt: str | int) -> Column:
@@ -226,7 +231,7 @@ def rehash(key: Column, *salt: str | int) -> Column:
     key : a column made by ``hash128``.
     salt : seed and stage.
     """
-    return salted(_joined(salt), [key.getField("hi")])
+    return salted("|".join(str(part) for part in salt), [key.getField("hi")])
 
 
 def is_one_of(name: str, keys: Collection[tuple[int, int]]) -> Column:

@@ -145,13 +145,18 @@ def write(
     version = newest_version(spark, target)
     # A single commit since is this one, or that of the same run, started twice; to look into it
     # takes ten times as long.
-    if version is None or version != (0 if before is None else before + 1):
+    if version != _next(before):
         version = published_version(spark, target, run, layout.replace_where)
     if version is None:
         raise _lost(target)
     if layout.cluster_by:
         _cluster(spark, target, layout.cluster_by)
     return version, _just_before(version, before)
+
+
+def _next(before: int | None) -> int:
+    """The version that follows one, or nothing."""
+    return 0 if before is None else before + 1
 
 
 def _just_before(version: int, before: int | None) -> int | None:
@@ -179,7 +184,7 @@ def _writer(
         .option("userMetadata", _notes(run, replaced, notes))
         # A retried commit of the same try changes nothing; a later run may publish again.
         .option("txnAppId", f"lakebalance-{run}")
-        .option("txnVersion", 0 if before is None else before + 1)
+        .option("txnVersion", _next(before))
     )
     if before is None and needs_mapping(df.schema):
         writer = writer.option(MAPPING, "name")
