@@ -23,7 +23,7 @@ from lakebalance.drift_gates import measured_drifts
 from lakebalance.embeddings import with_projections
 from lakebalance.expect.verdicts import Verdict
 from lakebalance.fairness_gates import measured_before, with_fairness
-from lakebalance.frames import Frames, shares_of
+from lakebalance.frames import Frames
 from lakebalance.learned_gates import measured_learned
 from lakebalance.output_gates import with_output_expectations
 from lakebalance.phases import check_epochs, in_turn
@@ -138,7 +138,6 @@ def planned(
             *([in_turn(*zip(*named, strict=True)).to_dict()] if named else []),
             *diagnoses_of_phases(_phases(rules_of, [balanced, *others])),
             *units_said(recipe, frames.outputs, [balanced, *others]),
-            *_needs(recipe, balanced),
         ],
         outputs=outputs,
         clusters=frames.clusters,
@@ -247,14 +246,6 @@ def _counted_again(
         else replace(group, left=0, amounts=none)
         for group in groups
     ]
-
-
-def _needs(recipe: Recipe, groups: Sequence[PlannedGroup]) -> list[dict[str, Any]]:
-    """What the tasks of the sampler need, where it says so."""
-    method = method_of("sample", recipe.sample)
-    if method.needs is None:
-        return []
-    return [found.to_dict() for found in method.needs(recipe.sample, shares_of(groups))]
 
 
 def _has_parts(groups: Sequence[GroupCount]) -> None:

@@ -8,7 +8,7 @@ from lakebalance.column_checks import check_columns
 from lakebalance.console import pruned_text
 from lakebalance.core.counts import GroupCount
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import standardized
+from lakebalance.core.neighbours import centred
 from lakebalance.core.spark_errors import said_for_users
 from lakebalance.frames import Frames
 from lakebalance.prune.enn import EditedNearestNeighbours, contradicted
@@ -22,16 +22,22 @@ PLACES = {"by": ["label"], "features": FEATURES, "scale": "none"}
 SEED, COUNTS = 5, (260, 90, 40)
 
 
+def placed(data, scale):
+    """Points around their mean, in standard deviations where they are asked for."""
+    at, spread = centred(data)
+    return at / spread if scale == "standard" else at
+
+
 def judged(sampler, rows, scale="none"):
     """The ids that imbalanced-learn drops."""
     data = np.array([r[2:5] for r in rows])
-    sampler.fit_resample(standardized(data, scale)[0], np.array([r[1] for r in rows]))
+    sampler.fit_resample(placed(data, scale), np.array([r[1] for r in rows]))
     return sorted({r[0] for r in rows} - {rows[i][0] for i in sampler.sample_indices_})
 
 
 def decided(decide, options, rows, scale="none"):
     """The ids that a method drops, without Spark."""
-    at = standardized(np.array([r[2:5] for r in rows]), scale)[0]
+    at = placed(np.array([r[2:5] for r in rows]), scale)
     group = np.array([r[1] for r in rows])
     counts = [GroupCount(g, "", {"label": g}, n, n) for g, n in enumerate(COUNTS)]
     lose = [g.id for g in losing(counts, options, "prune.0")]

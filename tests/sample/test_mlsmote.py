@@ -14,6 +14,7 @@ import lakebalance as lb
 from lakebalance.core.diagnostics import NewRows
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.labels import readable
+from lakebalance.core.places import Places
 from lakebalance.fates import explain
 from lakebalance.plans import PlannedGroup, with_new_rows
 from lakebalance.report.html import render
@@ -122,9 +123,9 @@ def test_children_of_a_bag_are_those_of_the_paper(rows, k, children):
     labels = [["t", *chance.choice(["a", "b", "c", "d"], 2).tolist()] for _ in range(rows)]
     colours = chance.choice(["red", "blue"], rows).tolist()
     asked = options(k_neighbors=k, fewer="reduce")
-    parents = Parents(
-        at, chance.integers(0, 2**62, rows), np.full(rows, children), [pa.array(labels)]
-    )
+    hashes = chance.integers(0, 2**62, rows)
+    places = Places(["x", "y"])
+    parents = Parents(places, at, hashes, np.full(rows, children), [pa.array(labels)])
     made = born_in_bag(parents, asked)
     assert len(made.parents) == rows * children
     expected = by_the_paper(at, labels, k)
@@ -138,7 +139,8 @@ def test_children_of_a_bag_are_those_of_the_paper(rows, k, children):
         assert len(steps) == 0 or (np.ptp(steps) < 1e-9 and 0 <= steps[0] <= 1)
     if rows > k > 1:
         assert len({tuple(p[:2]) for p in made.parents}) > rows / 2
-    named = Parents(at, parents.hash, parents.copies, [pa.array(colours), pa.array(labels)])
+    seen = [pa.array(colours), pa.array(labels)]
+    named = Parents(places, at, hashes, parents.copies, seen)
     voted_colours = born_in_bag(named, options(k_neighbors=k, categorical=["c"])).categories[0]
     assert set(voted_colours.to_pylist()) <= {"red", "blue"}
 
@@ -185,7 +187,7 @@ def test_bags_that_are_too_small_or_too_large_are_refused_before_any_job():
 
 def test_labels_that_are_all_alike_have_no_children():
     found = prepare([], shares_of([("s", {"l": array("a", "b")}, 9)]), options())
-    assert not found.made and found.state == {"rare": []}
+    assert not found.made and found.state == {"rare": [], "lengths": {}}
     assert found.diagnostics[0].note.startswith("0 labels are rare")
 
 

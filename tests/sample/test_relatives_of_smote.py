@@ -123,4 +123,4 @@ def test_a_group_far_from_all_others_has_no_border(spark, table, recipe, method)
         lb.run(recipe(source, allocate=TO_MAX, sample=sample), spark)
     sample["max_group_rows"] = 51
     with pytest.raises(RecipeError, match=r"52 rows of all groups .* at most 51"):
-        lb.run(recipe(source, allocate=TO_MAX, sample=sample), spark)
+        lb.plan(recipe(source, allocate=TO_MAX, sample=sample), spark)

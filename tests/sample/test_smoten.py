@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 import lakebalance as lb
 from lakebalance.core.errors import RecipeError
+from lakebalance.core.places import Places
 from lakebalance.core.registry import methods
 from lakebalance.sample.children import Parents, commonest
 from lakebalance.sample.combinations import nearest_rows
@@ -97,8 +98,9 @@ def test_children_have_the_values_that_imbalanced_learn_gives_them():
     own = codes[labels == 1]
     tables = tables_of(codes, labels)
     texts = [pa.array([t.texts[v] for v in c]) for t, c in zip(tables, own.T, strict=True)]
+    copies = np.full(len(own), 2)
     parents = Parents(
-        np.empty((len(own), 0)), np.arange(len(own)), np.full(len(own), 2), texts, texts
+        Places([]), np.empty((len(own), 0)), np.arange(len(own)), copies, texts, texts
     )
     made = voted(parents, options(categorical=["a", "b", "c", "d"]), tables)
     assert made.parents.shape == (2 * len(own), K + 1)
@@ -129,9 +131,8 @@ def test_equal_rows_vote_each_and_ties_go_by_key():
     """Of twelve equal rows each has the first five others for neighbours."""
     codes, labels = np.repeat([[0], [1], [0]], [12, 2, 9], axis=0), np.repeat([0, 1], [14, 9])
     texts = pa.array(["a"] * 12 + ["b"] * 2)
-    parents = Parents(
-        np.empty((14, 0)), np.arange(14), np.array([1] + [0] * 12 + [1]), [texts], [texts]
-    )
+    copies = np.array([1] + [0] * 12 + [1])
+    parents = Parents(Places([]), np.empty((14, 0)), np.arange(14), copies, [texts], [texts])
     table = tables_of(codes, labels)[0]
     made = voted(parents, options(), [ValueTable("c", ["a", "b"], table.counts)])
     assert made.parents.tolist() == [[0, 1, 2, 3, 4, 5], [13, 12, 0, 1, 2, 3]]
@@ -143,7 +144,7 @@ def test_fewer_rows_than_neighbours_vote_as_many_as_there_are(rows):
     texts = pa.array(["a", "b", "b", "b"][:rows])
     table = ValueTable("c", ["a", "b"], np.array([[1, 5], [3, 2]]))
     copies = np.array([3, 0, 0, 0][:rows])
-    parents = Parents(np.empty((rows, 0)), np.arange(rows), copies, [texts], [texts])
+    parents = Parents(Places([]), np.empty((rows, 0)), np.arange(rows), copies, [texts], [texts])
     made = voted(parents, options(fewer="reduce"), [table])
     assert made.parents.tolist() == [list(range(rows))] * 3
     assert made.categories[0].to_pylist() == ["b" if rows == 4 else "a"] * 3

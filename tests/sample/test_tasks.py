@@ -6,6 +6,7 @@ import pytest
 
 from lakebalance.core import neighbours
 from lakebalance.core.neighbours import EXACT_UP_TO
+from lakebalance.core.places import Places
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.smote import Smote
 from lakebalance.sample.tasks import Asked, _keys_of, key_texts, making
@@ -44,7 +45,9 @@ def batches(group, own, order):
 
 
 def born(group, own, order):
-    made = making(Asked(SMOTE, between_neighbours))(batches(group, own, order))
+    made = making(Asked(SMOTE, Places(SMOTE.features), between_neighbours))(
+        batches(group, own, order)
+    )
     return [row for batch in made for row in batch.to_pylist()]
 
 

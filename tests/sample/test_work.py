@@ -61,14 +61,14 @@ def test_a_group_of_50_million_rows_is_refused_before_it_starts_or_has_its_memor
     rows = 50_000_000
     message = (
         rf'group "s/a" has 50,000,000 rows .* at most 1,000,000; write sample.max_group_rows: '
-        rf"50000000 where workers have {mib_for(rows, 2):,} MiB for Python"
+        rf"50000000 where workers have at least {mib_for(rows, 2):,} MiB for Python"
     )
     with pytest.raises(RecipeError, match=message):
         check_groups(SMOTE, "s/a", rows, rows + 1)
     check_groups(SMOTE, "s/a", rows, rows)  # it keeps its rows: no task sees them all
     allowed = SMOTE.model_copy(update={"max_group_rows": rows})
     check_groups(allowed, "s/a", rows, rows + 1)
-    [said] = needs(allowed, {1: share(rows, rows + 1000)})
+    [said] = needs(allowed, 2, {1: share(rows, rows + 1000)})
     assert said.rows == [["s/a", rows, 1000, 1000, mib_for(rows, 2, 1)]]
     assert "more than 50,000,000 rows (sample.max_group_rows) are refused" in said.note
 
@@ -76,11 +76,11 @@ def test_a_group_of_50_million_rows_is_refused_before_it_starts_or_has_its_memor
 def test_a_plan_says_what_the_largest_tasks_need():
     shares = {i: share(100 + i, 2000, f"g{i}") for i in range(12)}
     shares |= {50: share(900_000, 900_000, "large"), 51: share(40, 10, "cut"), 52: share(0, 5)}
-    [said] = METHOD.needs(SMOTE, shares)
+    [said] = needs(SMOTE, 2, shares)
     assert len(said.rows) == 10 and "2 groups are left out" in said.note
     assert {row[0] for row in said.rows} <= {f"s/g{i}" for i in range(12)}
-    assert METHOD.needs(SMOTE, {50: shares[50], 51: shares[51]}) == []
-    [said] = needs(SMOTE, shares, weighing=True)
+    assert METHOD.prepare([None], {50: shares[50], 51: shares[51]}, SMOTE).diagnostics == []
+    [said] = needs(SMOTE, 2, shares, weighing=True)
     total = sum(s.available for s in shares.values())
     assert said.rows[0] == ["all groups", total, 0, 1, mib_for(total, 2)]
 

@@ -106,28 +106,18 @@ def squared(a: Floats, b: Floats) -> Floats:
     return total
 
 
-def standardized(at: Floats, scale: str) -> tuple[Floats, Floats]:
-    """Coordinates without gaps around their mean, and the spread of each column.
+def centred(at: Floats) -> tuple[Floats, Floats]:
+    """Coordinates without gaps around their mean, and the standard deviation of each column.
 
     Parameters
     ----------
     at : coordinates, NaN where there is none, which becomes the mean.
-    scale : ``standard`` for units of standard deviations, ``none`` for those that they have.
-
-    Returns
-    -------
-    The coordinates, and each column's standard deviation in their units; 0 of constant columns.
     """
     gaps = np.isnan(at)
     if gaps.any():
         filled = np.maximum((~gaps).sum(axis=0), 1)
         at = np.where(gaps, np.where(gaps, 0.0, at).sum(axis=0) / filled, at)
-    spread: Floats = at.std(axis=0)
-    centred: Floats = at - at.mean(axis=0)
-    if scale == "standard":
-        centred = centred / np.where(spread > 0, spread, 1.0)
-        spread = np.where(spread > 0, 1.0, 0.0)
-    return centred, spread
+    return at - at.mean(axis=0), at.std(axis=0)
 
 
 def mib_for(rows: int, width: int, children: int = 0) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +14,21 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
-from lakebalance.core.coordinates import NUMBERS, check_features, coordinate
+from lakebalance.core.coordinates import NUMBERS, check_features, coordinate, restored
 from lakebalance.core.errors import RecipeError
 
 
 @dataclass(frozen=True)
 class Places:
-    """The columns that make a place, and how many numbers each has: one, or an array's length."""
+    """The columns that make a place; ``lengths`` are the numbers of those that hold arrays."""
 
     names: Sequence[str]
-    widths: Sequence[int]
+    lengths: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def widths(self) -> list[int]:
+        """How many numbers each column has: one, or an array's length."""
+        return [self.lengths.get(name, 1) for name in self.names]
 
     @property
     def width(self) -> int:
@@ -32,13 +38,47 @@ class Places:
     def of(self, df: DataFrame) -> Column:
         """Each row's place, ``array<double>``: null for a null or NaN, and for each of an array."""
         parts = []
-        for name, width in zip(self.names, self.widths, strict=True):
-            if is_array(df, name):
-                nothing = F.array_repeat(F.lit(None).cast("double"), width)
-                parts.append(F.coalesce(_numbers(name), nothing))
+        for are_arrays, names in groupby(self.names, lambda name: name in self.lengths):
+            if are_arrays:
+                parts += [_numbers_of(name, self.lengths[name]) for name in names]
             else:
-                parts.append(F.array(coordinate(df, name)))
-        return F.concat(*parts)
+                parts.append(F.array(*[coordinate(df, name) for name in names]))
+        return parts[0] if len(parts) == 1 else F.concat(*parts)
+
+    def columns(self) -> list[str]:
+        """The column that each number comes from.
+
+        Examples
+        --------
+        >>> Places(["x", "embedding"], {"embedding": 2}).columns()
+        ['x', 'embedding', 'embedding']
+        """
+        return [name for name in self.names for _ in range(self.lengths.get(name, 1))]
+
+    def deviations(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How far each column's values lie apart, an array's as points.
+
+        Parameters
+        ----------
+        spread : standard deviation of each number.
+
+        Returns
+        -------
+        The deviation of a column of numbers; for an array the root of its numbers' summed
+        variances.
+
+        Examples
+        --------
+        >>> Places(["x", "embedding"], {"embedding": 2}).deviations(np.array([2.0, 3.0, 4.0]))
+        array([2., 5.])
+        """
+        ends = np.cumsum(self.widths)
+        own = np.split(spread, ends[:-1]) if len(ends) else []
+        # One after the other, so that it is the same sum on any machine.
+        return np.array(
+            [np.sqrt((part**2).cumsum()[-1]) if len(part) > 1 else part[0] for part in own],
+            dtype=np.float64,
+        )
 
     def in_units(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
         """What to divide numbers by, so that each column counts alike, an array as a whole.
@@ -49,22 +89,16 @@ class Places:
 
         Returns
         -------
-        The deviation of a column of numbers; for an array the root of its numbers' summed
-        variances; 1 where that is nought.
+        Each number's column's deviation, see ``deviations``; 1 where that is nought.
 
         Examples
         --------
-        >>> Places(["x", "embedding"], [1, 2]).in_units(np.array([2.0, 3.0, 4.0])).tolist()
+        >>> places = Places(["x", "embedding"], {"embedding": 2})
+        >>> places.in_units(np.array([2.0, 3.0, 4.0])).tolist()
         [2.0, 5.0, 5.0]
         """
-        units, start = np.array(spread, dtype=np.float64), 0
-        for width in self.widths:
-            own = slice(start, start + width)
-            if width > 1:
-                # One after the other, so that it is the same sum on any machine.
-                units[own] = np.sqrt((units[own] ** 2).cumsum()[-1])
-            start += width
-        return np.where(units > 0, units, 1.0)
+        units = self.deviations(spread)
+        return np.repeat(np.where(units > 0, units, 1.0), self.widths)
 
 
 def matrix(places: pa.Array, width: int) -> NDArray[np.float64]:
@@ -126,7 +160,7 @@ def places_of(df: DataFrame, names: Sequence[str], place: str) -> Places:
     """
     arrays = [name for name in names if is_array(df, name)]
     if not arrays:
-        return Places(names, [1] * len(names))
+        return Places(names)
     lengths = [F.when(column(name).isNotNull(), F.size(column(name))) for name in arrays]
     ends = [end(length) for length in lengths for end in (F.min, F.max)]
     row = df.agg(*[end.alias(f"n{i}") for i, end in enumerate(ends)]).collect()[0]
@@ -140,10 +174,25 @@ def places_of(df: DataFrame, names: Sequence[str], place: str) -> Places:
                 "the others out, or name another column"
             )
         found[name] = most
-    return Places(names, [found.get(name, 1) for name in names])
+    return Places(names, found)
 
 
-def _numbers(name: str) -> Column:
-    """An array's numbers as doubles, null for NaN; null where the array is."""
+def restored_place(value: Column, kind: T.DataType) -> Column:
+    """What ``restored`` does, for a column of arrays too, each of whose numbers it restores.
+
+    Parameters
+    ----------
+    value : a column of doubles, or of arrays of them; null where there is none.
+    kind : the type of the column that it becomes.
+    """
+    if not isinstance(kind, T.ArrayType):
+        return restored(value, kind)
+    element = kind.elementType
+    return F.transform(value, lambda x: restored(x, element))
+
+
+def _numbers_of(name: str, length: int) -> Column:
+    """An array's numbers as doubles, null for NaN; as many nulls where there is no array."""
     doubles = column(name).cast("array<double>")
-    return F.transform(doubles, lambda x: F.when(~F.isnan(x), x))
+    numbers = F.transform(doubles, lambda x: F.when(~F.isnan(x), x))
+    return F.coalesce(numbers, F.array_repeat(F.lit(None).cast("double"), length))

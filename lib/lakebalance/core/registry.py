@@ -66,8 +66,6 @@ class Method:
     of how many a row with these values is the first parent. ``diagnose(groups, targets, options)``,
     for rules, returns a list of ``Diagnostic`` about the groups that it shared rows over; for
     pruning it is ``diagnose(df, options, place)``, about the rows that it works on, whatever goes.
-    ``needs(options, shares)``, for samplers, says by the counts of groups alone what tasks need, as
-    a list of ``Diagnostic``.
     ``any_unit`` says that a rule's shares are the same whatever unit there is a budget of, and that
     a sampler keeps rows as they are counted in such a unit.
     ``scratch``, for pruning, says that the function takes by this name what writes a frame under a
@@ -99,7 +97,6 @@ class Method:
     put_out_as: Callable[..., list[list[dict[str, Any]]]] | None = None
     children_of: Callable[..., int] | None = None
     diagnose: Callable[..., list[Diagnostic]] | None = None
-    needs: Callable[..., list[Diagnostic]] | None = None
     fate: str = "duplicate"
     training_only: bool = False
     any_unit: bool = False

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.counts import GroupCount, group_id
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import Floats, Ints, mib_for, standardized
+from lakebalance.core.neighbours import Floats, Ints, centred, mib_for
 from lakebalance.core.places import Places, matrix
 from lakebalance.core.sources import KEY
 from lakebalance.prune.matches import MATCH, matches_from
@@ -135,7 +135,7 @@ def deciding(
             raise nowhere(place, len(at))
         hi, group = table["hi"].to_numpy(), by_id[np.searchsorted(ids[by_id], table["group"])]
         asked = np.flatnonzero((hi % tasks == table[CHUNK][0].as_py()) & may_lose[group])
-        placed, spread = standardized(at, "none")
+        placed, spread = centred(at)
         if options.scale == "standard":
             placed = placed / places.in_units(spread)
         found = decide(Points(placed, group, asked), options)

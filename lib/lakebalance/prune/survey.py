@@ -83,7 +83,7 @@ def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> Survey:
     census = count_groups([of_all_sources(df)], options.by, [""], sums=sums)
     groups, rows = census.groups, sum(group.rows for group in census.groups)
     if not groups:
-        return Survey([], Places(options.features, [1] * len(options.features)))
+        return Survey([], Places(options.features))
     for i, name in enumerate(options.features):
         where = f'{place}.features: column "{name}" is'
         null, infinite = census.sums[f"null{i}"], census.sums[f"infinite{i}"]

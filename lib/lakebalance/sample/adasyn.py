@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from lakebalance.sample.borders import by_others
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import BorderOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -20,7 +20,9 @@ class Adasyn(BorderOptions):
     method: Literal["adasyn"]
 
 
-def adasyn(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Adasyn) -> DataFrame:
+def adasyn(
+    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Adasyn, state: State
+) -> DataFrame:
     """Exactly the target number of rows of every group, new ones where it has too few.
 
     A row has children in proportion to how many of its ``m_neighbors`` nearest in the source are of
@@ -31,6 +33,7 @@ def adasyn(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Ad
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, neighbours in the group and in the source, scaling, other columns.
+    state : how long arrays are, as ``prepared`` found.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def adasyn(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Ad
     ----------
     He et al., "ADASYN: Adaptive Synthetic Sampling Approach for Imbalanced Learning", 2008.
     """
-    return synthesized(frames, shares, options, between_neighbours, by_others)
+    return synthesized(frames, shares, options, state, between_neighbours, by_others)
 
 
 METHOD = synthetic_method(

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from lakebalance.sample.borders import in_danger
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import BorderOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -21,7 +21,7 @@ class BorderlineSmote(BorderOptions):
 
 
 def borderline_smote(
-    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: BorderlineSmote
+    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: BorderlineSmote, state: State
 ) -> DataFrame:
     """Exactly the target number of rows of every group, new ones where it has too few.
 
@@ -33,6 +33,7 @@ def borderline_smote(
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, neighbours in the group and in the source, scaling, other columns.
+    state : how long arrays are, as ``prepared`` found.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def borderline_smote(
     ----------
     Han, Wang, Mao, "Borderline-SMOTE", 2005 (borderline-1).
     """
-    return synthesized(frames, shares, options, between_neighbours, in_danger)
+    return synthesized(frames, shares, options, state, between_neighbours, in_danger)
 
 
 METHOD = synthetic_method(

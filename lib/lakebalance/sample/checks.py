@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import kinds, require
-from lakebalance.core.coordinates import check_features
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import mib_for
+from lakebalance.core.places import check_places
 from lakebalance.sample.options import SyntheticOptions
 
 
@@ -72,8 +72,8 @@ def check_rows(options: SyntheticOptions, what: str, available: int, more: str) 
         raise RecipeError(
             f"sample: {what} has {available:,} rows and is to grow, but a task searches at "
             f"most {options.max_group_rows:,}; write sample.max_group_rows: {available} where "
-            f"workers have {mib_for(available, width):,} MiB for Python, or prune or split the "
-            "group"
+            f"workers have at least {mib_for(available, width):,} MiB for Python, or prune or "
+            "split the group"
         )
 
 
@@ -87,7 +87,7 @@ def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -
     instead = (
         "leave it out, and synthetic rows take it from their parent, or list it under categorical"
     )
-    check_features(df, options.coordinates, "sample.features", instead)
+    check_places(df, options.coordinates, "sample.features", instead)
     require(df, options.blank, "sample.blank")
     roles = {
         "features": options.coordinates,

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from lakebalance.core import chance
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import BLOCK, Floats, Ints, nearest, standardized
+from lakebalance.core.neighbours import BLOCK, Floats, Ints, centred, nearest
+from lakebalance.core.places import Places
 from lakebalance.sample.options import FeatureOptions, NeighbourOptions, NoiseOptions
 
 MOST_CATEGORIES = 1000
@@ -23,11 +24,12 @@ MOST_CATEGORIES = 1000
 class Parents:
     """All rows of a group in the order of their keys.
 
-    ``at`` are the coordinates, NaN where there is none; ``hash`` is the number that decides about a
-    row; ``copies`` says how many children each has; ``categories`` are the categorical columns,
-    ``texts`` the same as texts where they are asked for.
+    ``places`` are the columns whose numbers ``at`` are, NaN where there is none; ``hash`` is the
+    number that decides about a row; ``copies`` says how many children each has; ``categories`` are
+    the categorical columns, ``texts`` the same as texts where they are asked for.
     """
 
+    places: Places
     at: Floats
     hash: Ints
     copies: Ints
@@ -133,17 +135,26 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
     width_of_kernel = options.shrinkage * factor * spread
     noise = np.column_stack(
         [
-            chance.normal(parents.hash[first], count, chance.salt_of("noise", name))
-            for name in options.features
+            chance.normal(parents.hash[first], count, chance.salt_of("noise", *name))
+            for name in _numbered(parents.places)
         ]
     )
     at = parents.at[first] + noise * width_of_kernel
     if options.clip == "observed":
         at = np.clip(at, low, high)
-    for i, name in enumerate(options.features):
+    for i, name in enumerate(parents.places.columns()):
         least, most = options.bounds.get(name, (None, None))
         at[:, i] = np.clip(at[:, i], least, most) if (least, most) != (None, None) else at[:, i]
     return Children(first[:, None], at, [])
+
+
+def _numbered(places: Places) -> list[tuple[str, ...]]:
+    """A name for each number of a place: its column's, with its position in an array."""
+    named: list[tuple[str, ...]] = []
+    for name in places.names:
+        length = places.lengths.get(name)
+        named += [(name,)] if length is None else [(name, str(i)) for i in range(length)]
+    return named
 
 
 def measured(parents: Parents, options: NeighbourOptions) -> Floats:
@@ -152,11 +163,15 @@ def measured(parents: Parents, options: NeighbourOptions) -> Floats:
     A differing category adds the median of the features' standard deviations, as in SMOTE-NC.
     """
     check_coordinates(parents, options)
-    centred, spread = standardized(parents.at, options.scale)
+    at, spread = centred(parents.at)
+    apart = parents.places.deviations(spread)
+    if options.scale == "standard":
+        at = at / parents.places.in_units(spread)
+        apart = np.where(apart > 0, 1.0, 0.0)
     if not parents.categories:
-        return centred
+        return at
     # Two ends of a differing category are apart by its weight, half of it squared in each column.
-    weight = float(np.median(spread)) / np.sqrt(2)
+    weight = float(np.median(apart)) / np.sqrt(2)
     hot = [_one_hot(values) * weight for values in parents.categories]
     width = sum(columns.shape[1] for columns in hot)
     if width > MOST_CATEGORIES:
@@ -165,7 +180,7 @@ def measured(parents: Parents, options: NeighbourOptions) -> Floats:
             f"columns, and distances are taken over at most {MOST_CATEGORIES:,}; leave out columns "
             "that are more names than categories"
         )
-    return np.hstack([centred, *hot])
+    return np.hstack([at, *hot])
 
 
 def check_coordinates(parents: Parents, options: FeatureOptions) -> None:
@@ -175,20 +190,22 @@ def check_coordinates(parents: Parents, options: FeatureOptions) -> None:
     ------
     RecipeError : with the column that has most of them.
     """
-    _refuse(np.isinf(parents.at), options, "infinite", "filter such rows out")
+    _refuse(np.isinf(parents.at), parents.places, "infinite", "filter such rows out")
     if options.nulls == "refuse":
         instead = "write sample.nulls: ignore, or filter them out"
-        _refuse(np.isnan(parents.at), options, "null or NaN", instead)
+        _refuse(np.isnan(parents.at), parents.places, "null or NaN", instead)
 
 
-def _refuse(wrong: NDArray[np.bool_], options: FeatureOptions, what: str, instead: str) -> None:
-    counts = wrong.sum(axis=0)
-    if not counts.any():
+def _refuse(wrong: NDArray[np.bool_], places: Places, what: str, instead: str) -> None:
+    if not wrong.any():
         return
-    worst = int(counts.argmax())
+    own = np.split(wrong, np.cumsum(places.widths)[:-1], axis=1)
+    counts = [int(numbers.any(axis=1).sum()) for numbers in own]
+    name, rows = max(zip(places.names, counts, strict=True), key=lambda found: found[1])
+    has = f"has {what} elements" if name in places.lengths else f"is {what}"
     raise RecipeError(
-        f'sample.features: column "{options.features[worst]}" is {what} in {counts[worst]:,} of '
-        f"{len(wrong):,} rows of a group that is to grow; {instead}"
+        f'sample.features: column "{name}" {has} in {rows:,} of {len(wrong):,} rows of a group '
+        f"that is to grow; {instead}"
     )
 
 

@@ -20,6 +20,7 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.core.exact_neighbours import nearest_others
 from lakebalance.core.label_tables import imbalance
 from lakebalance.core.labels import label_sets
+from lakebalance.core.places import Places
 from lakebalance.core.registry import Method
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.sample import checks
@@ -28,7 +29,7 @@ from lakebalance.sample.label_bags import OF, Bag, bags_of, in_bags, sets_of
 from lakebalance.sample.label_columns import PLACE, check_labels, labels_of
 from lakebalance.sample.label_votes import voted
 from lakebalance.sample.options import NeighbourOptions
-from lakebalance.sample.synthesis import born, without_parents
+from lakebalance.sample.synthesis import LENGTHS, State, born, found_places, without_parents
 from lakebalance.sample.tasks import Asked
 from lakebalance.sample.thresholds import (
     GROUP,
@@ -40,7 +41,6 @@ from lakebalance.sample.thresholds import (
     with_copies,
 )
 
-State = Mapping[str, Any]
 KEPT = "kept"
 
 
@@ -119,7 +119,8 @@ def mlsmote(
     bags = bags_of(left, options.labels, set(state["rare"]))
     if not bags:
         return kept
-    return unite([_children(_staying(frames, shares), bags, options).drop(OF), kept])
+    places = Places(options.features, state[LENGTHS])
+    return unite([_children(_staying(frames, shares), bags, options, places).drop(OF), kept])
 
 
 def _staying(frames: Sequence[DataFrame], shares: Mapping[int, Share]) -> list[DataFrame]:
@@ -131,11 +132,13 @@ def _staying(frames: Sequence[DataFrame], shares: Mapping[int, Share]) -> list[D
     return [rows.select(*names) for rows in with_copies(frames, thresholds)]
 
 
-def _children(frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote) -> DataFrame:
+def _children(
+    frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote, places: Places
+) -> DataFrame:
     """The new rows alone, with the group of their first parent in ``__lb_of``."""
     times = 1 + options.children
     growing = {i: Share(b.rows, b.rows * times, Threshold(times)) for i, b in enumerate(bags)}
-    return born(in_bags(frames, bags), growing, Asked(options, born_in_bag, exact=True))
+    return born(in_bags(frames, bags), growing, Asked(options, places, born_in_bag, exact=True))
 
 
 def born_in_bag(parents: Parents, options: MLSmote) -> Children:
@@ -181,7 +184,8 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     bags = bags_of(shares, options.labels, set(rare))
     for bag in bags:
         checks.check_rows(options, f'rare label "{bag.name}"', bag.rows, "")
-    made = _counted(frames, bags, options) if bags else []
+    places = found_places(frames, options) if bags else Places(options.features)
+    made = _counted(frames, bags, options, places) if bags else []
     values = [labels_of(share.values, options.labels) for share in shares.values()]
     after = label_sets(
         [*values, *[rows.values for rows in made]],
@@ -196,7 +200,7 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: M
     )
     single, in_all = imbalance(sets, after if made else None)
     single = replace(single, note=f"{note} {single.note}")
-    state = {"rare": rare, **({KEPT: fewer} if fewer else {})}
+    state = {"rare": rare, LENGTHS: places.lengths, **({KEPT: fewer} if fewer else {})}
     return Prepared(state, [single, in_all], made=made)
 
 
@@ -218,11 +222,13 @@ def _after_rules(
     return _staying(frames, shares), left
 
 
-def _counted(frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote) -> list[NewRows]:
+def _counted(
+    frames: Sequence[DataFrame], bags: Sequence[Bag], options: MLSmote, places: Places
+) -> list[NewRows]:
     """How many new rows come about of which label sets, by the groups of their first parents."""
     needed = [*options.features, *options.voted, SOURCE, KEY, GROUP, HASH]
     narrow = [frame.select(*map(column, dict.fromkeys(needed))) for frame in frames]
-    children = _children(narrow, bags, options.model_copy(update={"blank": []}))
+    children = _children(narrow, bags, options.model_copy(update={"blank": []}), places)
     by_parent = children.withColumn(SOURCE, F.col(OF).cast("string"))
     groups = sorted({str(group) for bag in bags for group in bag.groups})
     census = count_groups([by_parent], options.labels, groups)

@@ -60,7 +60,8 @@ class Features(MethodOptions):
 
     features: list[str] = Field(
         min_length=1,
-        description="Columns between whose values new ones are made: numbers, dates, timestamps.",
+        description="Columns between whose values new ones are made: numbers, dates, timestamps, "
+        "arrays of numbers such as embeddings.",
     )
     nulls: Literal["refuse", "ignore"] = Field(
         "refuse",
@@ -96,7 +97,8 @@ class NeighbourOptions(FeatureOptions):
 
     scale: Literal["standard", "none"] = Field(
         "standard",
-        description="Distances of features in standard deviations of their group, or as they are.",
+        description="Distances of features in standard deviations of their group, an array as one "
+        "feature by the root of its numbers' summed variances; or as they are.",
     )
     k_neighbors: int = Field(
         5, ge=1, le=100, description="Neighbours of which one is the second parent."
@@ -119,8 +121,8 @@ class NoiseOptions(FeatureOptions):
     )
     bounds: dict[str, tuple[float | None, float | None]] = Field(
         default_factory=dict,
-        description="Least and greatest new value of features, null for none; days or "
-        "microseconds since 1970 for dates and timestamps.",
+        description="Least and greatest new value of features, of an array's elements too, null "
+        "for none; days or microseconds since 1970 for dates and timestamps.",
     )
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from lakebalance.sample.children import around_parents
 from lakebalance.sample.options import NoiseOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -20,7 +20,7 @@ class RandomNoise(NoiseOptions):
 
 
 def random_noise(
-    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: RandomNoise
+    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: RandomNoise, state: State
 ) -> DataFrame:
     """Exactly the target number of rows of every group, noisy copies where it has too few.
 
@@ -32,6 +32,7 @@ def random_noise(
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, shrinkage, bounds, what becomes of other columns.
+    state : how long arrays are, as ``prepared`` found.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def random_noise(
     ----------
     Menardi, Torelli, "Training and assessing classification rules with imbalanced data", 2014.
     """
-    return synthesized(frames, shares, options, around_parents)
+    return synthesized(frames, shares, options, state, around_parents)
 
 
 METHOD = synthetic_method(

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import NeighbourOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -19,7 +19,9 @@ class Smote(NeighbourOptions):
     method: Literal["smote"]
 
 
-def smote(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smote) -> DataFrame:
+def smote(
+    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smote, state: State
+) -> DataFrame:
     """Exactly the target number of rows of every group, new ones where it has too few.
 
     A new row is ``x + u · (z - x)``: x a row of the group, z one of its ``k_neighbors`` nearest
@@ -31,6 +33,7 @@ def smote(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smo
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, neighbours, scaling, what becomes of other columns.
+    state : how long arrays are, as ``prepared`` found.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def smote(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: Smo
     ----------
     Chawla et al., "SMOTE: Synthetic Minority Over-sampling Technique", 2002.
     """
-    return synthesized(frames, shares, options, between_neighbours)
+    return synthesized(frames, shares, options, state, between_neighbours)
 
 
 METHOD = synthetic_method(

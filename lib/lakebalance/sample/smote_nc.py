@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.options import CategoricalOptions, NeighbourOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 
 
@@ -20,7 +20,7 @@ class SmoteNC(CategoricalOptions, NeighbourOptions):
 
 
 def smote_nc(
-    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: SmoteNC
+    frames: Sequence[DataFrame], shares: Mapping[int, Share], options: SmoteNC, state: State
 ) -> DataFrame:
     """Exactly the target number of rows of every group, new ones where it has too few.
 
@@ -33,6 +33,7 @@ def smote_nc(
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, categorical columns, neighbours, scaling, other columns.
+    state : how long arrays are, as ``prepared`` found.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def smote_nc(
     ----------
     Chawla et al., "SMOTE: Synthetic Minority Over-sampling Technique", 2002, section 6.1.
     """
-    return synthesized(frames, shares, options, between_neighbours)
+    return synthesized(frames, shares, options, state, between_neighbours)
 
 
 METHOD = synthetic_method(

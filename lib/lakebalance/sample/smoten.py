@@ -16,11 +16,9 @@ from lakebalance.core.errors import RecipeError
 from lakebalance.sample.children import Children, Parents, births, commonest
 from lakebalance.sample.combinations import nearest_rows
 from lakebalance.sample.options import CategoricalOptions
-from lakebalance.sample.synthesis import synthesized, synthetic_method
+from lakebalance.sample.synthesis import State, prepared, synthesized, synthetic_method
 from lakebalance.sample.thresholds import Share
 from lakebalance.sample.value_tables import ValueTable, from_state, to_state, value_tables
-
-State = Mapping[str, Any]
 
 
 class SmoteN(CategoricalOptions):
@@ -82,7 +80,7 @@ def smoten(
     Chawla et al., "SMOTE: Synthetic Minority Over-sampling Technique", 2002, section 6.2.
     """
     make = partial(voted, tables=from_state(state))
-    return synthesized(frames, shares, options, make, by_text=True)
+    return synthesized(frames, shares, options, state, make, by_text=True)
 
 
 def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: SmoteN) -> Prepared:
@@ -93,8 +91,9 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: S
     RecipeError : there is one group only, or the columns have too many values.
     """
     groups = sorted(group for group, share in shares.items() if share.available)
-    if not any(share.target > share.available for share in shares.values() if share.available):
-        return Prepared(to_state([], []))
+    found = prepared(frames, shares, options)
+    if not found.diagnostics:  # nothing grows
+        return Prepared({**found.state, **to_state([], [])})
     if len(groups) < 2:
         raise RecipeError(
             "sample: smoten tells values apart by how often they are in one group and another, and "
@@ -102,7 +101,8 @@ def prepare(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: S
             "classes, or method: repeat"
         )
     tables = value_tables(frames, options.categorical, groups, options.max_cells)
-    return Prepared(to_state(tables, groups), [_said(tables)])
+    state = {**found.state, **to_state(tables, groups)}
+    return Prepared(state, [*found.diagnostics, _said(tables)])
 
 
 def _said(tables: Sequence[ValueTable]) -> Diagnostic:

@@ -12,17 +12,18 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds
-from lakebalance.core.coordinates import coordinate, restored
 from lakebalance.core.counts import value_text
 from lakebalance.core.diagnostics import Prepared
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import mib_for
+from lakebalance.core.places import Places, places_of, restored_place
 from lakebalance.core.registry import Method
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import KEY, SOURCE, unite
@@ -53,6 +54,8 @@ from lakebalance.sample.thresholds import (
 from lakebalance.sample.work import divided, needs, work_of
 
 PLACE = "__lb_place"
+LENGTHS = "lengths"
+State = Mapping[str, Any]
 
 
 def synthetic_method(
@@ -64,7 +67,10 @@ def synthetic_method(
     *,
     weighing: bool = False,
 ) -> Method:
-    """A sampler that makes new rows by ``synthesized``; ``weighing`` with a ``weigh``."""
+    """A sampler that makes new rows by ``synthesized``; ``weighing`` with a ``weigh``.
+
+    ``prepare`` is ``prepared`` unless it is another one that calls it.
+    """
     return Method(
         name,
         options,
@@ -73,15 +79,55 @@ def synthetic_method(
         check_columns=check_columns,
         check_group=check_groups,
         has_children=True,
-        prepare=prepare,
-        needs=partial(needs, weighing=weighing),
+        prepare=prepare or partial(prepared, weighing=weighing),
     )
+
+
+def prepared(
+    frames: Sequence[DataFrame],
+    shares: Mapping[int, Share],
+    options: SyntheticOptions,
+    *,
+    weighing: bool = False,
+) -> Prepared:
+    """Find out how long arrays are, in a job where there are such, and say what tasks need.
+
+    Parameters
+    ----------
+    frames, shares, options : as ``synthesized`` takes them.
+    weighing : whether rows of all groups are searched for neighbours first.
+
+    Raises
+    ------
+    RecipeError : arrays of a column differ in length; or all groups have too many rows for a task.
+    """
+    if not any(share.target > share.available > 0 for share in shares.values()):
+        return Prepared({LENGTHS: {}})
+    places = found_places(frames, options)
+    width = places.width + len(options.categories)
+    most, rows = options.max_group_rows, sum(share.available for share in shares.values())
+    if weighing and rows > most:
+        raise RecipeError(
+            f"sample: {rows:,} rows of all groups are searched for neighbours, and a task takes at "
+            f"most {most:,}; write sample.max_group_rows: {rows} where workers have "
+            f"{mib_for(rows, width):,} MiB for Python, or method: smote, which looks at single "
+            "groups"
+        )
+    return Prepared({LENGTHS: places.lengths}, needs(options, width, shares, weighing=weighing))
+
+
+def found_places(frames: Sequence[DataFrame], options: SyntheticOptions) -> Places:
+    """The columns that make a place, with the lengths of arrays among them."""
+    names = options.coordinates
+    rows = unite([frame.select(*map(column, names)) for frame in frames]) if names else frames[0]
+    return places_of(rows, names, "sample.features")
 
 
 def synthesized(
     frames: Sequence[DataFrame],
     shares: Mapping[int, Share],
     options: SyntheticOptions,
+    state: State,
     make: Maker,
     weigh: Weigher | None = None,
     *,
@@ -94,14 +140,11 @@ def synthesized(
     frames : frames of one schema with ``__lb_group``, ``__lb_hash`` and ``__lb_key``.
     shares : per group: rows available, target rows, threshold.
     options : features, neighbours, scaling, what becomes of other columns.
+    state : what ``prepared`` found.
     make : makes the children of some rows of a group, in a task.
     weigh : gives each row of a group a whole weight, from the groups of its nearest neighbours
         among all rows of its source; children are then shared by weight and not alike.
     by_text : whether ``make`` must know the categorical values as texts too.
-
-    Raises
-    ------
-    RecipeError : with ``weigh``, a source has too many rows for a task.
 
     Returns
     -------
@@ -117,7 +160,7 @@ def synthesized(
     kept = without_parents(kept, options)
     if not growing:
         return kept
-    asked = Asked(options, make, weigh, by_text)
+    asked = Asked(options, Places(options.coordinates, state[LENGTHS]), make, weigh, by_text)
     # New rows first: they take longer than those that are copied, which then fill the cores.
     if weigh is None:
         return unite([born(frames, growing, asked), kept])
@@ -175,7 +218,7 @@ def _as_points(
         value_text(column(name), kind_of[name]).alias(alias)
         for name, alias in zip(options.categories, asked.texts, strict=False)
     ]
-    at = F.array(*[coordinate(frames[0], name) for name in options.coordinates])
+    at = asked.places.of(frames[0]) if asked.places.names else F.array()
     key = [F.col(f"{KEY}.{half}").alias(half) for half in KEYS]
     copies = F.col(COPIES).cast("bigint").alias(COPIES)
     point: list[Column | str] = [
@@ -219,14 +262,6 @@ def _weighed(
     weigh: Weigher,
 ) -> DataFrame:
     """The rows of growing groups as points, each with its weight in place of its children."""
-    most, rows = asked.options.max_group_rows, sum(share.available for share in shares.values())
-    if rows > most:
-        raise RecipeError(
-            f"sample: {rows:,} rows of all groups are searched for neighbours, and a task takes at "
-            f"most {most:,}; write sample.max_group_rows: {rows} where workers have "
-            f"{mib_for(rows, len(asked.options.coordinates)):,} MiB for Python, or method: smote, "
-            "which looks at single groups"
-        )
     points = _as_points(frames, {g: Threshold(int(g in growing)) for g in shares}, asked)
     of_source = points.withColumn("source", F.col(f"row.{SOURCE}"))
     tasks = math.ceil(work_of(sum(share.available for share in growing.values())))
@@ -243,7 +278,7 @@ def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
     made = tasks.applyInArrow(making(asked), _made(points, asked))
     values = {name: column("row").getField(name) for name in _inherited(rows, options)}
     for name, axis in zip(options.coordinates, asked.axes, strict=True):
-        values[name] = restored(F.col(axis), kind_of[name])
+        values[name] = restored_place(F.col(axis), kind_of[name])
     for name, alias in zip(options.voted, asked.categories, strict=True):
         values[name] = F.col(alias)
     for name in options.blank:
@@ -257,6 +292,11 @@ def _children(points: DataFrame, asked: Asked, rows: DataFrame) -> DataFrame:
 def _made(points: DataFrame, asked: Asked) -> T.StructType:
     """What tasks put out: the first parent's row, coordinates, categories, all parents' keys."""
     kept = [points.schema[name] for name in ("row", *asked.categories)]
-    axes = [T.StructField(name, T.DoubleType()) for name in asked.axes]
+    axes = [
+        T.StructField(
+            axis, T.ArrayType(T.DoubleType()) if name in asked.places.lengths else T.DoubleType()
+        )
+        for name, axis in zip(asked.places.names, asked.axes, strict=True)
+    ]
     parents = T.StructField(PARENTS, T.ArrayType(T.StringType()))
     return T.StructType([kept[0], *axes, *kept[1:], parents])

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from lakebalance.core.arrow_types import in_utc
 from lakebalance.core.chance import words
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import Ints
+from lakebalance.core.neighbours import Floats, Ints
+from lakebalance.core.places import Places, matrix
 from lakebalance.sample.children import Children, Parents
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import COPIES, GROUP, HASH
@@ -38,11 +39,13 @@ Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 class Asked:
     """What tasks must know: ``make`` makes children of points, ``weigh`` gives points weights.
 
-    ``by_text`` says whether points have their categorical values as texts too, ``exact`` that
-    ``make`` measures all distances, of however many points.
+    ``places`` are the columns that make a point's place. ``by_text`` says whether points have their
+    categorical values as texts too, ``exact`` that ``make`` measures all distances, of however many
+    points.
     """
 
     options: SyntheticOptions
+    places: Places
     make: Maker
     weigh: Weigher | None = None
     by_text: bool = False
@@ -50,8 +53,8 @@ class Asked:
 
     @property
     def axes(self) -> list[str]:
-        """The names among a child's columns of its coordinates."""
-        return [f"{AT}{i}" for i in range(len(self.options.coordinates))]
+        """The names among a child's columns of those that make its place."""
+        return [f"{AT}{i}" for i in range(len(self.places.names))]
 
     @property
     def categories(self) -> list[str]:
@@ -75,7 +78,7 @@ def making(asked: Asked) -> Task:
         parents = _parents(table, np.where(own, copies, 0), asked)
         found = asked.make(parents, asked.options)
         for start in range(0, len(found.parents), OUT_ROWS):
-            yield _batch(table, found.part(start, start + OUT_ROWS))
+            yield _batch(table, found.part(start, start + OUT_ROWS), asked.places)
 
     return make
 
@@ -129,9 +132,9 @@ def _seeds(table: pa.Table) -> Ints:
 
 
 def _parents(table: pa.Table, copies: Ints, asked: Asked) -> Parents:
-    at = table[AT].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return Parents(
-        at.reshape(len(table), len(asked.options.coordinates)),
+        asked.places,
+        matrix(table[AT].combine_chunks(), asked.places.width),
         _seeds(table),
         copies,
         [table[name].combine_chunks() for name in asked.categories],
@@ -162,12 +165,12 @@ def shared_by_weight(weights: Ints, children: int) -> Ints:
     return shares[1:] - shares[:-1]
 
 
-def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
+def _batch(table: pa.Table, found: Children, places: Places) -> pa.RecordBatch:
     """Children as Spark writes them but for their types: any more work there would be row by row.
 
-    Each coordinate is a column, and the parents' keys are texts.
+    Each part of a place is a column, and the parents' keys are texts.
     """
-    axes = [pa.array(axis, mask=np.isnan(axis)) for axis in np.ascontiguousarray(found.at.T)]
+    axes = _axes(found.at, places)
     columns = {
         "row": table["row"].combine_chunks().take(pa.array(found.parents[:, 0])),
         **{f"{AT}{i}": values for i, values in enumerate(axes)},
@@ -175,6 +178,22 @@ def _batch(table: pa.Table, found: Children) -> pa.RecordBatch:
         PARENTS: _keys_of(table, found.parents),
     }
     return in_utc(pa.table(columns)).combine_chunks().to_batches()[0]
+
+
+def _axes(at: Floats, places: Places) -> list[pa.Array]:
+    """The columns that places are made of, as doubles: null for NaN, and for arrays of these."""
+    axes, start = [], 0
+    for name, width in zip(places.names, places.widths, strict=True):
+        own = np.ascontiguousarray(at[:, start : start + width])
+        missing = np.isnan(own)
+        numbers = pa.array(own.ravel(), mask=missing.ravel())
+        if name in places.lengths:
+            ends = pa.array(np.arange(len(at) + 1, dtype=np.int32) * width)
+            none = pa.array(missing.all(axis=1))
+            numbers = pa.ListArray.from_arrays(ends, numbers, mask=none)
+        axes.append(numbers)
+        start += width
+    return axes
 
 
 def _keys_of(table: pa.Table, parents: Ints) -> pa.Array:

@@ -67,20 +67,20 @@ def divided(growing: Mapping[int, Share], *, exact: bool = False) -> tuple[dict[
 
 
 def needs(
-    options: SyntheticOptions, shares: Mapping[int, Share], *, weighing: bool = False
+    options: SyntheticOptions, width: int, shares: Mapping[int, Share], *, weighing: bool = False
 ) -> list[Diagnostic]:
     """What the tasks of the largest groups that grow need, by counts alone; nothing if none grows.
 
     Parameters
     ----------
-    options : the features.
+    options : which groups are refused.
+    width : how many numbers and categories a point has.
     shares : per group: rows available, target rows, values, source.
     weighing : whether rows of all groups are searched for neighbours first.
     """
     growing = {g: s for g, s in shares.items() if s.target > s.available > 0}
     if not growing:
         return []
-    width = len(options.coordinates) + len(options.categories)
     work, partitions = divided(growing)
     lines: list[list[Cell]] = []
     for group, share in growing.items():
