@@ -11,6 +11,7 @@ lb.rollback(recipe, spark, "3f2a")  # the tables as an earlier run published the
 lb.forget(recipe, spark, where="user = 7")  # rows out of all that they reached; done if asked
 lb.clean(recipe, spark)  # what old runs left beside their tables; takes it out if asked
 lb.quarantined(spark, recipe)  # rows that gates have set aside, by run and reason
+lb.data_docs(recipe, spark, "docs")  # Great Expectations' Data Docs of what gates found in runs
 lb.release(recipe, spark, sets=["x = abs(x)"])  # puts them back, repaired, if asked
 lb.ask(recipe, spark, "label = guess", holdout="test")  # a holdout that asking does not wear out
 lb.prune_eval(recipe, spark)  # how many of the near-duplicates planted into a sample it finds
@@ -30,6 +31,7 @@ __all__ = [
     "ask",
     "clean",
     "columns",
+    "data_docs",
     "diff",
     "explain",
     "files_in_order",
@@ -62,12 +64,14 @@ if TYPE_CHECKING:
     from lakebalance.rolled_back import rollback
     from lakebalance.run_diff import diff
     from lakebalance.table_profiles import columns
+    from lakebalance.validations import data_docs
 
 HOMES = {
     "Recipe": "lakebalance.recipe",
     "ask": "lakebalance.holdout",
     "clean": "lakebalance.cleaning",
     "columns": "lakebalance.table_profiles",
+    "data_docs": "lakebalance.validations",
     "diff": "lakebalance.run_diff",
     "explain": "lakebalance.fates",
     "files_in_order": "lakebalance.reading",

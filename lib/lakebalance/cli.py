@@ -16,6 +16,7 @@ from lakebalance.ask_command import ask
 from lakebalance.commands import Json, RecipeArg, Sets, Settings, print_json, session
 from lakebalance.console import err, out
 from lakebalance.core.errors import LakebalanceError, RecipeError
+from lakebalance.data_docs_command import data_docs
 from lakebalance.forget_command import forget
 from lakebalance.lake_commands import app as lake_app
 from lakebalance.profile_command import profile
@@ -31,6 +32,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(lake_app, name="lake")
 app.add_typer(quarantine_app, name="quarantine")
 app.command()(ask)
+app.command()(data_docs)
 app.command()(forget)
 app.command()(profile)
 

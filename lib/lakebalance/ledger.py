@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from pyspark.sql import functions as F
 from lakebalance.core.errors import RecipeError, TableError, nearest
 from lakebalance.core.secrets import hide
 from lakebalance.core.tables import REPLACED
-from lakebalance.publish.state import State
+from lakebalance.publish.state import State, json_of
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED
 
@@ -81,12 +80,26 @@ class Ledger:
 
     def plans(self, runs: Sequence[str]) -> list[dict[str, Any]]:
         """The plans of runs, in order, as ``Plan.summary`` makes them."""
+        return [line["plan"] for line in self.lines(runs)]
+
+    def lines(self, runs: Sequence[str]) -> list[dict[str, Any]]:
+        """The newest line of each of some runs, in order, with the plan read; secrets stay hidden.
+
+        Parameters
+        ----------
+        runs : ids of runs to the target.
+
+        Returns
+        -------
+        Of each ``run_id``, ``target``, ``finished``, ``plan`` and ``recipe``.
+        """
         own = self._own
         if own is None or not runs:
             return []
-        rows = own.where(F.col("run_id").isin(list(runs))).select("run_id", "plan").collect()
-        plans = {row["run_id"]: json.loads(row["plan"]) for row in rows}
-        return [plans[run] for run in runs]
+        wanted = own.where(F.col("run_id").isin(list(runs)))
+        rows = wanted.select("run_id", "target", "finished", "plan", "recipe").collect()
+        newest = {row["run_id"]: row for row in reversed(rows)}
+        return [{**newest[run].asDict(), **json_of(newest[run], "plan")} for run in runs]
 
     def newest(self) -> dict[str, Any]:
         """The newest entry of the recipe, by its name, to the target and what it replaces there.
@@ -110,6 +123,20 @@ class Ledger:
             )
         return entry
 
+    def known(self) -> list[str]:
+        """The ids of the runs to the target, newest first.
+
+        Raises
+        ------
+        TableError : there are none.
+        """
+        if not self.ids:
+            raise TableError(
+                f"no run to {self.recipe.publish.table} is in the ledger "
+                f"{self.state.table('ledger').name}; run the recipe first"
+            )
+        return self.ids
+
     def entry(self, run: str) -> dict[str, Any]:
         """The newest entry of a run.
 
@@ -122,12 +149,7 @@ class Ledger:
         TableError : no run is in the ledger.
         RecipeError : none, or several, have this id.
         """
-        known = self.ids
-        if not known:
-            raise TableError(
-                f"no run to {self.recipe.publish.table} is in the ledger "
-                f"{self.state.table('ledger').name}; run the recipe first"
-            )
+        known = self.known()
         found = [own for own in known if own.startswith(run)]
         if not found:
             raise RecipeError(f'no run "{run}" in the ledger; {nearest(run, known)}')

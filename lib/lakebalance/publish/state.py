@@ -194,15 +194,25 @@ class State:
 
 def _entry(row: Row) -> dict[str, Any]:
     """A line of the ledger, JSON read; the recipe's text is as ``Recipe.of_yaml`` takes it."""
+    read = json_of(row, "plan", "result")
+    named = {name: row[name] for name in ("target", REPLACED)}
+    return {**row.asDict(), **reveal({**named, **read})}
+
+
+def json_of(row: Row, *names: str) -> dict[str, Any]:
+    """What some columns of a line of the ledger hold as JSON; secrets stay hidden.
+
+    Raises
+    ------
+    BrokenEntry : it cannot be read.
+    """
     try:
-        read = {name: json.loads(row[name]) for name in ("plan", "result")}
+        return {name: json.loads(row[name]) for name in names}
     except (TypeError, ValueError) as error:
         raise BrokenEntry(
             f"what the ledger has of run {row['run_id']} to {row['target']} cannot be read "
             f"({error}); run its recipe again at the versions that it had, which writes it anew"
         ) from error
-    named = {name: row[name] for name in ("target", REPLACED)}
-    return {**row.asDict(), **reveal({**named, **read})}
 
 
 def _writer(df: DataFrame, run: str) -> DataFrameWriter:
