@@ -1,10 +1,12 @@
 """A hash says the same of values that mean the same, and another of others."""
 
+import pytest
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.hashing import _parts, canonical_sql, hash128
 from lakebalance.core.hashing import hashed as hashed_columns
+from lakebalance.core.row_hash import hash_columns
 
 
 def hashed(spark, rows, schema):
@@ -96,3 +98,45 @@ def test_a_hash_written_as_sql_is_the_one_that_columns_make(spark):
 def test_a_name_that_sql_would_fill_in_is_hashed_as_it_is(spark):
     rows = spark.range(3).withColumnRenamed("id", "${spark.app.name}")
     assert rows.select(hash128(rows, rows.columns, "key").alias("h")).distinct().count() == 3
+
+
+LISTS = ["cast(null as array<boolean>)", "array()", "array(null)", "array(false)", "array(true)",
+         "array(false, false)", "array(null, false)", "array(false, null)"]  # fmt: skip
+NESTED = ["cast(null as array<array<int>>)", "array()", "array(array())", "array(array(), array())",
+          "array(null)", "array(array(0))", "array(array(0), array())", "array(array(), array(0))",
+          "array(array(null))", "array(array(0, 0))"]  # fmt: skip
+MAPS = ["cast(null as map<boolean, int>)", "map()", "map(false, 0)", "map(true, null)",
+        "map(false, 0, true, 0)"]  # fmt: skip
+STRUCTS = [f"cast({text} as struct<a:boolean,b:array<date>>)" for text in (
+    "null", "named_struct('a', null, 'b', null)", "named_struct('a', false, 'b', array())",
+    "named_struct('a', false, 'b', null)",
+    "named_struct('a', null, 'b', array(date'1970-01-01'))",
+    "named_struct('a', false, 'b', array(date'1970-01-01'))",
+)]  # fmt: skip
+FLAGS = ["cast(null as boolean)", "false", "true"]
+DAYS = ["cast(null as date)", "date'1970-01-01'", "date'1970-01-02'"]
+
+
+def combined(spark, *columns):
+    """Each combination of values of columns, a row."""
+    df = spark.range(1).drop("id")
+    for i, values in enumerate(columns):
+        df = df.selectExpr("*", f"explode(array({', '.join(values)})) c{i}")
+    return df
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [(LISTS, LISTS, FLAGS), (FLAGS, LISTS, DAYS), (NESTED, NESTED), (MAPS, MAPS, FLAGS),
+     (STRUCTS, FLAGS, LISTS), (STRUCTS, STRUCTS), (NESTED, MAPS, DAYS)],
+    ids=["lists", "between", "nested", "maps", "structs", "two structs", "mixed"],
+)  # fmt: skip
+def test_no_two_rows_are_the_same_one_value_after_the_other(spark, columns):
+    df = combined(spark, *columns)
+    every = 1
+    for values in columns:
+        every *= len(values)
+    as_sql = ["struct(" + ", ".join(h.rpartition(" AS ")[0] for h in hash_columns(df.schema)) + ")"]
+    hashes = df.select(hash128(df, df.columns).alias("h"), F.expr(as_sql[0]).alias("r"))
+    found = hashes.agg(F.count_distinct("h"), F.count_distinct("r"), F.count("*")).collect()[0]
+    assert tuple(found) == (every, every, every)

@@ -26,7 +26,7 @@ that is made of a text takes a single call.
 """
 
 
-def canonical(value: Column, kind: T.DataType) -> Column:
+def canonical(value: Column, kind: T.DataType, *, sized: bool = False) -> Column:
     """A column in the form that is hashed and grouped by.
 
     Integrals become bigint, timestamps UTC microseconds, floats double with one NaN and no -0.0,
@@ -37,6 +37,8 @@ def canonical(value: Column, kind: T.DataType) -> Column:
     ----------
     value : the column.
     kind : its type.
+    sized : whether arrays and maps come with how many elements they have, which Spark's hash of
+        them does not see: ([1], []) would hash as ([], [1]).
     """
     if isinstance(kind, INTEGRALS):
         return value.cast("bigint")
@@ -52,23 +54,29 @@ def canonical(value: Column, kind: T.DataType) -> Column:
     if isinstance(kind, T.DecimalType):
         return _plain_decimal(value)
     if isinstance(kind, T.ArrayType):
-        return F.transform(value, lambda item: _kept_null(canonical(item, kind.elementType)))
+        items = F.transform(
+            value, lambda item: _kept_null(canonical(item, kind.elementType, sized=sized))
+        )
+        return _with_size(value, items) if sized else items
     if isinstance(kind, T.StructType):
         fields = [
-            _kept_null(canonical(value.getField(field.name), field.dataType)).alias(f"f{i}")
+            _kept_null(canonical(value.getField(field.name), field.dataType, sized=sized)).alias(
+                f"f{i}"
+            )
             for i, field in enumerate(kind.fields)
         ]
         # A struct without fields has nothing to tell apart but its being there.
         return F.when(value.isNotNull(), F.struct(*fields) if fields else F.lit(True))
     if isinstance(kind, T.MapType):
         # Entries can't be sorted where a value has no order (a map in a map); keys always can.
-        return F.transform(
+        entries = F.transform(
             F.array_sort(F.map_keys(value)),
             lambda key: F.struct(
-                canonical(key, kind.keyType).alias("k"),
-                _kept_null(canonical(value[key], kind.valueType)).alias("v"),
+                canonical(key, kind.keyType, sized=sized).alias("k"),
+                _kept_null(canonical(value[key], kind.valueType, sized=sized)).alias("v"),
             ),
         )
+        return _with_size(value, entries) if sized else entries
     if isinstance(kind, T.VariantType):
         return F.to_json(value)
     return value
@@ -105,25 +113,31 @@ def _plain_decimal(value: Column) -> Column:
     return F.when(text.contains("."), F.regexp_replace(text, r"\.?0+$", "")).otherwise(text)
 
 
+def _with_size(value: Column, items: Column) -> Column:
+    return F.when(value.isNotNull(), F.struct(F.size(value).alias("s"), items.alias("v")))
+
+
 def _kept_null(value: Column) -> Column:
     """Spark's hash passes over nulls; a flag beside the value keeps [1, null] from [null, 1]."""
     return F.struct(value.isNull().alias("n"), value.alias("v"))
 
 
-def flagged(values: Sequence[Part], *, may_be_empty: bool = False) -> list[Part]:
+def flagged(values: Sequence[Part], *, nested: bool = False) -> list[Part]:
     """The columns, with flags for nulls where they are needed.
 
     Spark's hash passes over nulls: without flags, (a, null) would hash as (null, a). A null that
-    stands alone needs none, unless it could be taken for an empty array.
+    stands alone needs none.
 
     Parameters
     ----------
     values : the columns.
-    may_be_empty : whether one of them is an array, which hashes as nothing when it is empty.
+    nested : whether one of them has elements or fields. Then flags come first: those of what is
+        within do, and no two rows are the same numbers one after the other.
     """
-    if len(values) == 1 and not may_be_empty:
+    if len(values) == 1 and not nested:
         return list(values)
-    return [part for value in values for part in (value, _is_null(value))]
+    pairs = [(value, _is_null(value)) for value in values]
+    return [part for pair in pairs for part in (reversed(pair) if nested else pair)]
 
 
 @overload
@@ -136,8 +150,8 @@ def _is_null(value: Any) -> Any:
 
 def parts_of(values: Sequence[tuple[Column, T.DataType]]) -> list[Column]:
     """Columns of some types in canonical form, with flags for nulls where they are needed."""
-    arrays = any(isinstance(kind, T.ArrayType | T.MapType) for _, kind in values)
-    return flagged([canonical(value, kind) for value, kind in values], may_be_empty=arrays)
+    nested = any(isinstance(kind, T.ArrayType | T.MapType | T.StructType) for _, kind in values)
+    return flagged([canonical(value, kind, sized=True) for value, kind in values], nested=nested)
 
 
 def _parts(df: DataFrame, names: Sequence[str]) -> list[Column]:

@@ -41,13 +41,14 @@ def hash_columns(schema: T.StructType) -> list[str]:
     Examples
     --------
     >>> hash_columns(T.StructType().add("a.b", T.LongType()))[0]
-    "xxhash64(xxhash64(X'6c616b65206869', `a.b`, `a.b` IS NULL)) AS lb_hi"
+    "xxhash64(xxhash64(X'6c616b65206869', `a.b` IS NULL, `a.b`)) AS lb_hi"
     """
     parts = []
     for field in schema.fields:
         name = quoted(field.name)
-        # Spark's hash passes over nulls: a flag keeps (a, null) from (null, a).
-        parts += [_hashable(name, field.dataType), f"{name} IS NULL"]
+        # Spark's hash passes over nulls: a flag keeps (a, null) from (null, a). Flags, as sizes,
+        # come before what they are of, so that no two rows are the same numbers one by one.
+        parts += [f"{name} IS NULL", _hashable(name, field.dataType)]
     listed = ", ".join(parts)
     # The second round takes out what structure xxhash64 leaves in short inputs.
     return [f"xxhash64(xxhash64({salt}, {listed})) AS {name}" for name, salt in HALVES.items()]
@@ -57,7 +58,8 @@ def _hashable(value: str, kind: T.DataType, depth: int = 0) -> str:
     """A value as SQL's hash takes it: nulls within are flagged, maps are arrays sorted by key."""
     name = f"x{depth}"
     if isinstance(kind, T.ArrayType):
-        return f"transform({value}, {name} -> {_flagged(name, kind.elementType, depth + 1)})"
+        item = _flagged(name, kind.elementType, depth + 1)
+        return _sized(value, f"transform({value}, {name} -> {item})")
     if isinstance(kind, T.StructType):
         fields = [
             f"'f{i}', {_flagged(f'{value}.{quoted(field.name)}', field.dataType, depth)}"
@@ -68,8 +70,12 @@ def _hashable(value: str, kind: T.DataType, depth: int = 0) -> str:
         key = _hashable(name, kind.keyType, depth + 1)
         item = _flagged(f"{value}[{name}]", kind.valueType, depth + 1)
         keys = f"array_sort(map_keys({value}))"
-        return f"transform({keys}, {name} -> named_struct('k', {key}, 'v', {item}))"
+        return _sized(value, f"transform({keys}, {name} -> named_struct('k', {key}, 'v', {item}))")
     return f"to_json({value})" if isinstance(kind, T.VariantType) else value
+
+
+def _sized(value: str, items: str) -> str:
+    return f"IF({value} IS NULL, NULL, named_struct('s', size({value}), 'v', {items}))"
 
 
 def _flagged(value: str, kind: T.DataType, depth: int) -> str:

@@ -70,7 +70,7 @@ def is_nan(value: Column, type_: T.DataType) -> Column:
 
 def hash_of(value: Column, type_: T.DataType) -> Column:
     """A 64-bit hash of one value in canonical form; null has one too, NaN has one."""
-    return salted("profile", [canonical(value, type_), value.isNull()])
+    return salted("profile", [value.isNull(), canonical(value, type_, sized=True)])
 
 
 def ordered(value: Column, type_: T.DataType) -> Column:
