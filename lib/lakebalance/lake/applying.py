@@ -15,14 +15,18 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.beside import each
 from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.paths import from_root, local
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
 from lakebalance.lake.definition import Definition, definition_of
 from lakebalance.lake.emptying import Untouched, commit_of, empty, take_files
+from lakebalance.lake.entries import Inventory
+from lakebalance.lake.entries import kept as kept_entries
 from lakebalance.lake.finding import find, kept_bytes
 from lakebalance.lake.kept import keep_rows, rows_path, script_path, write_script
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.pinned import Pinned
+from lakebalance.lake.prices import sharing
 from lakebalance.lake.proof import proven, proven_now, proves
 from lakebalance.lake.rebuild import Rebuild
 from lakebalance.lake.removals import BY_HAND, Removal, barred, record, removals_of
@@ -132,10 +136,13 @@ class _Applying:
         self.spark, self.state, self.plan = spark, state, plan
         self.action = "delete" if delete else "archive"
         self.progress = progress
+        self.needed: dict[str, str] = {}
 
     def looked_at(self, dropped: Sequence[dict[str, Any]]) -> list[Step]:
         """What would be done to each table, and the removals that this would be."""
         known = removals_of(self.spark, self.state)
+        entries = kept_entries(self.spark, local(self.state).rstrip("/")) or ()
+        self.needed = _needed(Inventory(tuple(entries)))
         return each(self.spark, dropped, lambda decision: self._looked_at(decision, known))
 
     def _looked_at(self, decision: Mapping[str, Any], known: Sequence[Removal]) -> Step:
@@ -143,7 +150,11 @@ class _Applying:
         mine = [r for r in known if r.plan == self.plan and r.table == name]
         begun = next((r for r in mine if r.is_active), None)
         try:
-            if begun is not None and (begun.is_removed or self._is_emptied(begun)):
+            emptied = begun and (begun.is_removed or self._is_emptied(begun))
+            done = emptied and begun and (self.action == "archive" or begun.event == "deleted")
+            if name in self.needed and not done:
+                raise TableError(f"{name} {self.needed[name]}, as the newest scan says")
+            if begun and emptied:
                 return self._step(begun)
             if why := barred(known, name, parent, _own(begun)):
                 raise TableError(why)
@@ -182,6 +193,8 @@ class _Applying:
         """
         name, parent = decision["table"], decision["rebuild_from"]
         self.progress(f"comparing {name} with {parent}")
+        if from_root(local(name)) == from_root(local(parent)):
+            raise TableError(f"{name} and {parent} are one table")
         child, source = self._pinned(name), self._pinned(parent)
         said = detail(self.spark, Table(name))
         if said["id"] != decision["id"]:
@@ -285,7 +298,8 @@ class _Applying:
 
     def _delete(self, removal: Removal) -> None:
         self.progress(f"deleting the files of {removal.table}")
-        if proven(self.spark, removal) is None:
+        # Its newest version must make them, too: older ones go with the next VACUUM.
+        if not proven_now(self.spark, removal) or proven(self.spark, removal) is None:
             raise TableError(
                 f"{removal.table}: {removal.rebuild.parent} does not make its rows any more; its "
                 "files stay"
@@ -302,6 +316,16 @@ class _Applying:
                 record(self.spark, self.state, [removal], "withdrawn", why)
         except Exception:  # the claim stays, and so does the table's parent
             return
+
+
+def _needed(inventory: Inventory) -> dict[str, str]:
+    """Tables that the newest scan found to be needed by others, with why."""
+    clones, lenders = sharing(inventory.tables)
+    return {
+        **dict.fromkeys(clones, "has files of another table"),
+        **dict.fromkeys(lenders, "has files that another table, such as a shallow clone, reads"),
+        **{name: f"is read by {views[0]}" for name, views in inventory.views.items() if views},
+    }
 
 
 def _claim(plan: str, table: str, tries: int) -> str:

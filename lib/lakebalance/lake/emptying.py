@@ -7,14 +7,15 @@ VACUUM the files of its rows are there too.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.progress import Progress
 from lakebalance.core.spark_errors import is_conflict
-from lakebalance.core.tables import Table, history, newest_version, read_delta
-from lakebalance.lake.definition import RETENTION
+from lakebalance.core.tables import Table, detail, history, newest_version, read_delta
+from lakebalance.lake.definition import CLAIM, RETENTION
 from lakebalance.lake.removals import Removal
 
 NOTE = "lakebalance_removal"
@@ -67,7 +68,12 @@ def empty(spark: SparkSession, removal: Removal, progress: Progress) -> None:
         raise Untouched(_written(removal))
     if version != removal.version + 1:
         # Delta cannot be told the version that a commit must follow; its number tells afterwards.
-        _take_back(spark, removal, version)
+        _take_back(spark, removal, version, _written(removal))
+    parent = replace(removal, table=removal.rebuild.parent, version=removal.rebuild.version)
+    if commit_of(spark, parent) is not None:
+        # By a link or another scheme, a table can have two names, which nothing tells before.
+        why = f"{removal.table} and {removal.rebuild.parent} are one table"
+        _take_back(spark, removal, version, why)
 
 
 def _commit(spark: SparkSession, removal: Removal) -> None:
@@ -85,7 +91,7 @@ def _commit(spark: SparkSession, removal: Removal) -> None:
     )
 
 
-def _take_back(spark: SparkSession, removal: Removal, version: int) -> None:
+def _take_back(spark: SparkSession, removal: Removal, version: int, why: str) -> None:
     table = Table(removal.table)
     before = f"RESTORE TABLE {table.sql} TO VERSION AS OF {version - 1}"
     if newest_version(spark, table) != version:
@@ -94,7 +100,7 @@ def _take_back(spark: SparkSession, removal: Removal, version: int) -> None:
             f"rows are in version {version - 1} ({before})"
         )
     spark.sql(before)
-    raise Untouched(f"{_written(removal)}; it was taken back to version {version - 1}")
+    raise Untouched(f"{why}; it was taken back to version {version - 1}")
 
 
 def _written(removal: Removal) -> str:
@@ -121,3 +127,19 @@ def take_files(spark: SparkSession, removal: Removal) -> None:
         raise TableError(
             f"{removal.table}: is empty, but its files could not be deleted: {first_line(error)}"
         ) from error
+    finally:
+        # Who writes the empty table again must not lose files to a plain VACUUM.
+        keep_files_again(spark, removal)
+
+
+def keep_files_again(spark: SparkSession, removal: Removal) -> None:
+    """Give a table the property back with which its old files are kept."""
+    table = Table(removal.table)
+    kept = removal.definition.properties.get(RETENTION)
+    now = detail(spark, table)["properties"]
+    for name, value in ((RETENTION, kept), (CLAIM, None)):
+        if now.get(name) != value:
+            change = f"UNSET TBLPROPERTIES ('{name}')"
+            if value is not None:
+                change = f"SET TBLPROPERTIES ('{name}' = '{value}')"
+            spark.sql(f"ALTER TABLE {table.sql} {change}")

@@ -61,6 +61,22 @@ def latency(source: TableFacts, prices: Prices) -> float:
     return source.bytes / (prices.throughput * 10**6)
 
 
+def sharing(tables: Sequence[TableFacts]) -> tuple[set[str], set[str]]:
+    """The tables that have files of others, as shallow clones do; and those whose files they are.
+
+    Parameters
+    ----------
+    tables : the inventory.
+    """
+    clones = {table.table for table in tables if table.borrowed}
+    lenders = {
+        table.table
+        for table in tables
+        if any(is_below(folder, table.table) for clone in tables for folder in clone.borrowed)
+    }
+    return clones, lenders
+
+
 def problem_of(
     tables: Sequence[TableFacts],
     parents: Collection[tuple[str, str]],
@@ -83,19 +99,15 @@ def problem_of(
     pinned : tables that are kept in any case.
     """
     place = {table.table: i for i, table in enumerate(tables)}
-    clones = {table.table for table in tables if table.borrowed}
-    lenders = {
-        table.table
-        for table in tables
-        if any(is_below(folder, table.table) for clone in tables for folder in clone.borrowed)
-    }
+    clones, lenders = sharing(tables)
     sources: list[dict[int, int]] = [{} for _ in tables]
     for child, parent in sorted(parents):
         source = tables[place[parent]]
         too_slow = prices.max_latency is not None and latency(source, prices) > prices.max_latency
         # What has no versions may be others' rows at any time.
         lasting = source.format == "delta" and parent not in clones
-        if lasting and not too_slow:
+        # An empty table costs nothing and is not emptied.
+        if lasting and not too_slow and tables[place[child]].rows != 0:
             often = reads.get(child, prices.reads)
             sources[place[child]][place[parent]] = rebuild_cost(source, often, prices)
     kept = clones | lenders | set(pinned)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lakebalance.core.beside import each
 from lakebalance.core.errors import AuditError, LakebalanceError, RecipeError, TableError, nearest
@@ -15,8 +15,8 @@ from lakebalance.core.paths import local
 from lakebalance.core.progress import Progress
 from lakebalance.core.row_hash import fingerprint
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
-from lakebalance.lake.definition import CLAIM, RETENTION
-from lakebalance.lake.emptying import commit_of
+from lakebalance.lake.definition import CLAIM
+from lakebalance.lake.emptying import commit_of, keep_files_again
 from lakebalance.lake.kept import drop_rows
 from lakebalance.lake.log_reading import reason
 from lakebalance.lake.proof import proven
@@ -129,7 +129,7 @@ def _restored(spark: SparkSession, removal: Removal) -> Restored:
     if not now.isEmpty():
         if not _is_equal(spark, removal, version):
             raise TableError(f"{removal.table} was written since it was emptied; it stays as it is")
-        _keep_files_again(spark, removal)
+        keep_files_again(spark, removal)
         return Restored(removal.table, "there", rows)
     if commit_of(spark, removal) is not None and _returned(spark, removal, version):
         return Restored(removal.table, "version", rows)
@@ -139,8 +139,8 @@ def _restored(spark: SparkSession, removal: Removal) -> Restored:
             f"{removal.table}: neither version {removal.rebuild.version} nor the newest of "
             f"{removal.rebuild.parent} makes its {rows:,} rows; nothing was written"
         )
-    _publish(spark, removal, version, lambda: _append(spark, removal, rebuild.sql()))
-    _keep_files_again(spark, removal)
+    _publish(spark, removal, version, lambda: _append(removal, spark.sql(rebuild.sql())))
+    keep_files_again(spark, removal)
     return Restored(
         removal.table, "rebuilt", rows, parent=rebuild.parent, parent_version=rebuild.version
     )
@@ -164,9 +164,14 @@ def _made(spark: SparkSession, removal: Removal) -> None:
 
 def _returned(spark: SparkSession, removal: Removal, version: int) -> bool:
     """Take a table back to the version with its rows; False if Delta has its files no more."""
-    back = f"RESTORE TABLE {Table(removal.table).sql} TO VERSION AS OF {removal.version}"
+    table = Table(removal.table)
+    back = f"RESTORE TABLE {table.sql} TO VERSION AS OF {removal.version}"
     try:
-        _publish(spark, removal, version, lambda: spark.sql(back))
+        if commit_of(spark, removal) == version:
+            _publish(spark, removal, version, lambda: spark.sql(back))
+        else:  # columns or properties that came since are to stay
+            rows = read_delta(spark, table, removal.version)
+            _publish(spark, removal, version, lambda: _append(removal, rows))
     except LakebalanceError:
         raise
     except Exception:  # a file or the version is gone: the parent has the rows
@@ -174,8 +179,8 @@ def _returned(spark: SparkSession, removal: Removal, version: int) -> bool:
     return True
 
 
-def _append(spark: SparkSession, removal: Removal, sql: str) -> None:
-    writer = spark.sql(sql).write.format("delta").mode("append")
+def _append(removal: Removal, rows: DataFrame) -> None:
+    writer = rows.write.format("delta").mode("append")
     note = json.dumps({"lakebalance_restored": removal.claim})
     writer = writer.option("userMetadata", note)
     # Two that restore at once must not both add the rows.
@@ -208,16 +213,3 @@ def _is_equal(spark: SparkSession, removal: Removal, version: int) -> bool:
     if not set(schema.names) <= set(rows.columns):
         return False
     return fingerprint(rows, schema) == removal.fingerprint
-
-
-def _keep_files_again(spark: SparkSession, removal: Removal) -> None:
-    """Give a table the property back with which its old files are kept."""
-    table = Table(removal.table)
-    kept = removal.definition.properties.get(RETENTION)
-    now = detail(spark, table)["properties"]
-    for name, value in ((RETENTION, kept), (CLAIM, None)):
-        if now.get(name) != value:
-            change = f"UNSET TBLPROPERTIES ('{name}')"
-            if value is not None:
-                change = f"SET TBLPROPERTIES ('{name}' = '{value}')"
-            spark.sql(f"ALTER TABLE {table.sql} {change}")
