@@ -40,7 +40,9 @@ def test_the_whole_way_in_json(call, recipe_file, tmp_path):
     plan = json.loads(text)
     assert code == 0
     assert {"run_id", "recipe_hash", "sources", "groups", "rows", "warnings"} <= plan.keys()
-    assert plan["sources"][0] | {"table": ""} == {"name": "s", "table": "", "version": 0, "rows": 3}
+    [source] = plan["sources"]
+    assert len(source.pop("table_id")) == 36
+    assert source | {"table": ""} == {"name": "s", "table": "", "version": 0, "rows": 3}
     assert [(g["group"], g["available"], g["target"], g["epochs"]) for g in plan["groups"]] == [
         ({"label": "a"}, 2, 2, 1.0),
         ({"label": "b"}, 1, 2, 2.0),

@@ -22,6 +22,7 @@ from lakebalance.projections import check_columns as check_embeddings
 from lakebalance.pruning import check_steps
 from lakebalance.recipe.embedded import embedded_rules
 from lakebalance.recipe.models import Recipe
+from lakebalance.state_tables import SET_ASIDE
 
 
 def check_columns(frames: Frames) -> None:
@@ -50,6 +51,7 @@ def check_columns(frames: Frames) -> None:
     if publish.replace_where is not None:
         output = frames.named(frames.branches[0])
         filtered(output, publish.replace_where, "publish.replace_where")
+    _check_quarantine(frames)
     check_drifts(frames)
     check_fairness(frames)
     check_output_expectations(frames)
@@ -60,6 +62,19 @@ def check_columns(frames: Frames) -> None:
         cut = [name for bins in frames.bins for name in bins.columns]
         deciding = [*recipe.by, *cut, *divided]
         check(frames.branches[0].drop(SOURCE, KEY), recipe.sample, deciding)
+
+
+def _check_quarantine(frames: Frames) -> None:
+    """Raise where rows that are set aside have columns that quarantine adds to them."""
+    if not frames.gate.setting_aside:
+        return
+    for name in frames.branches[0].columns:
+        if name.lower() in SET_ASIDE:
+            raise RecipeError(
+                f'sources: quarantine adds a column "{name.lower()}" to the rows that it sets '
+                f'aside, and the sources have a "{name}"; give it another name, or write on_fail: '
+                "warn or stop for all expectations"
+            )
 
 
 def _check_partitions(rows: DataFrame, names: Sequence[str]) -> None:

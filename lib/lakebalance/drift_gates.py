@@ -14,6 +14,7 @@ from lakebalance.core.secrets import reveal
 from lakebalance.core.sources import Pinned, SourceSpec, branches, pin_one
 from lakebalance.expect.drift import check_columns, drift, not_compared
 from lakebalance.expect.verdicts import Measured
+from lakebalance.forgotten import place_of
 from lakebalance.ledger import Ledger
 from lakebalance.recipe.drift import Against, Drift
 from lakebalance.recipe.sources import Source
@@ -151,6 +152,11 @@ def _again(
         pinned = _opened(frames, spec, place, version)
     except TableError as error:
         raise TableError(f"{place}: what {said} has read is gone: {error}; {instead}") from error
+    known = read[spec.name].get("table_id")
+    if known and place_of(frames.spark, pinned.table).table_id != known:
+        raise TableError(
+            f'{place}: the table of "{spec.name}" was made anew since {said} has read it; {instead}'
+        )
     if pinned.version != version:
         raise TableError(
             f'{place}: {said} has read "{spec.name}", which is Parquet and has other files now; '

@@ -9,10 +9,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import kinds
+from lakebalance.core.columns import RESERVED, kinds
 from lakebalance.core.hashing import key_text
 from lakebalance.core.registry import MethodOptions
-from lakebalance.core.sources import RESERVED
 from lakebalance.frames import Frames
 from lakebalance.plans import Plan
 from lakebalance.prune.summary import excerpts, summarise

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pyspark.errors import ArithmeticException, DateTimeException, NumberFormatException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, filtered, quoted
-from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.conditions import check_of_the_row
+from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import is_one_of, key_text
+from lakebalance.core.readable import readable_rows
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE, unite
 from lakebalance.expect.gate import REASONS
@@ -20,7 +23,7 @@ from lakebalance.frames import Frames
 from lakebalance.ledger import Ledger, state_of
 from lakebalance.plans import PlannedGroup, json_group
 from lakebalance.positions import CONTENT, contents_of, positions_of
-from lakebalance.pruned_rows import MOST, Key, PrunedRows, key_of, plain
+from lakebalance.pruned_rows import MOST, Key, PrunedRows, key_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
@@ -142,7 +145,15 @@ class Inquiry:
         sources = [s.model_copy(update={"where": None}) for s in self.recipe.sources]
         recipe = self.recipe.model_copy(update={"sources": sources})
         repaired = self.frames.releasing
-        return Frames(recipe, self.spark, self.frames.versions, forgetting=[], releasing=repaired)
+        read = self.frames
+        return Frames(
+            recipe,
+            self.spark,
+            read.versions,
+            forgetting=[],
+            releasing=repaired,
+            table_ids=read.table_ids,
+        )
 
     @cached_property
     def forgotten(self) -> dict[Key, list[str]]:
@@ -169,11 +180,14 @@ class Inquiry:
     @cached_property
     def picked(self) -> dict[Key, dict[str, Any]]:
         """The rows asked about, filtered and forgotten ones too, in order of their keys."""
-        rows = filtered(self.unfiltered.all_rows, self.where, "the condition cannot be used")
-        return {
-            key_of(row[KEY]): {k: plain(v) for k, v in row.asDict().items() if k != KEY}
-            for row in rows.orderBy(KEY).limit(self.limit).collect()
-        }
+        said = "the condition cannot be used"
+        check_of_the_row(self.where, said)
+        rows = filtered(self.unfiltered.all_rows, self.where, said)
+        try:
+            found = readable_rows(rows.orderBy(KEY).limit(self.limit))
+        except (ArithmeticException, NumberFormatException, DateTimeException) as error:
+            raise RecipeError(f"{said}: {first_line(error)}") from error
+        return {key_of(row[KEY]): {k: v for k, v in row.items() if k != KEY} for row in found}
 
     @cached_property
     def pruned(self) -> PrunedRows:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -40,10 +41,14 @@ class Place:
 
 def place_of(spark: SparkSession, name: str, *, delta: bool = True) -> Place:
     """Where a table lies: by path or by catalog name, it is the same."""
-    table = Table(name)
     if delta:
-        found = detail(spark, table)
-        return Place(found["location"].rstrip("/"), found["id"])
+        try:
+            found = detail(spark, Table(name))
+            return Place(found["location"].rstrip("/"), found["id"])
+        except PySparkException:
+            if not Table(name).is_path:
+                raise
+            # SQL cannot name it, as Spark takes ${…} in a path for a variable: it has no id then.
     path = from_root(name).rstrip("/")
     return Place(path if ":/" in path else f"file:{path}")
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from lakebalance import __version__
 from lakebalance.core.amounts import Measure, measure
-from lakebalance.core.beside import Beside
+from lakebalance.core.beside import Beside, each
 from lakebalance.core.bins import Bins, find_bins
 from lakebalance.core.clusters import Clusters, find_clusters
 from lakebalance.core.components import Scratch
@@ -27,7 +27,7 @@ from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE, Pinned, branches, pin, pin_one, unite
 from lakebalance.core.split import PART, TRAIN, part_of
 from lakebalance.expect.gate import Gate
-from lakebalance.forgotten import Forgotten
+from lakebalance.forgotten import Forgotten, Place, place_of
 from lakebalance.indexes import Indexes
 from lakebalance.ledger import state_of
 from lakebalance.plans import Plan, PlannedGroup, run_id, with_new_rows
@@ -65,7 +65,8 @@ class Frames:
     to say, ``said_of_gates`` what gates that measure had. ``scratch`` is where pruning may write
     what it needs on the way, a table for each name. ``forgetting`` are the requests whose rows an
     earlier run left out, ``releasing`` those whose repaired rows it read, in order; all that there
-    are, if None. ``pending`` are repaired rows that no state knows yet.
+    are, if None. ``pending`` are repaired rows that no state knows yet. ``table_ids`` are those
+    that the tables of an earlier plan had.
     """
 
     recipe: Recipe
@@ -80,6 +81,7 @@ class Frames:
     said_of_gates: list[Diagnostic] = field(default_factory=list)
     releasing: Sequence[str] | None = None
     pending: Mapping[Release, DataFrame] = field(default_factory=dict)
+    table_ids: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of_run(
@@ -99,7 +101,15 @@ class Frames:
         clusters = [Clusters.from_dict(found) for found in plan.get("clusters", [])]
         left_out = [request for request in plan.get("forgotten", []) if request != besides]
         repaired = plan.get("released", [])
-        return cls(recipe, spark, versions, clusters, forgetting=left_out, releasing=repaired)
+        return cls(
+            recipe,
+            spark,
+            versions,
+            clusters,
+            forgetting=left_out,
+            releasing=repaired,
+            table_ids={table["name"]: table.get("table_id") for table in tables},
+        )
 
     @cached_property
     def forgotten(self) -> Forgotten:
@@ -122,8 +132,32 @@ class Frames:
 
     @cached_property
     def pinned(self) -> list[Pinned]:
-        """The sources at their versions, with rows that were repaired in their place."""
+        """The sources at their versions, with rows that were repaired in their place.
+
+        Raises
+        ------
+        TableError : a table was made anew since an earlier plan read it.
+        """
+        for name, table_id in self.table_ids.items():
+            if (table_id or None) not in (None, self.places[name].table_id):
+                raise TableError(
+                    f"{name}: its table was made anew since that run read it, so that what it read "
+                    "is not there any more; run the recipe again"
+                )
         return [self.released.replaced(source) for source in self.as_read]
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where the tables that are read lie, and the ids that Delta gave them, by their names."""
+        read = {source.name: source for source in self.as_read}
+        read |= {f"{place}.embeddings": target for place, target in self.targets.items()}
+        read |= {table.name: table.pinned for table in self.evaluation}
+        found = each(
+            self.spark,
+            read.values(),
+            lambda own: place_of(self.spark, own.table, delta=isinstance(own.version, int)),
+        )
+        return dict(zip(read, found, strict=True))
 
     @cached_property
     def repairs(self) -> list[str]:
@@ -145,6 +179,8 @@ class Frames:
         versions = {source.name: source.version for source in self.pinned}
         versions |= {f"{place}.embeddings": t.version for place, t in self.targets.items()}
         versions |= {table.name: table.pinned.version for table in self.evaluation}
+        # A table that was made anew begins with version 0 again.
+        versions |= {f"id of {name}": place.table_id for name, place in self.places.items()}
         versions |= {f"without {request}": 0 for request in self.requests}
         versions |= {f"repaired {request}": i for i, request in enumerate(self.repairs)}
         return run_id(self.recipe.hash, versions, __version__)

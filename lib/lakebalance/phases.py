@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lakebalance.allocate.rounding import InfeasibleBudget
+from lakebalance.allocate.rules import rows_of
 from lakebalance.core.diagnostics import Diagnostic
 from lakebalance.plans import PlannedGroup
 from lakebalance.recipe.order import Order
@@ -32,7 +33,7 @@ these would do for every group), a cap in a phase's rules, or more epochs
         return
     over = []
     for group, wanted in zip(phases[0], _totals(phases), strict=True):
-        most = int(order.max_epochs * group.available)
+        most = rows_of(order.max_epochs, group.available)
         if wanted > most:
             over.append((most / wanted, most, wanted, group))
     if over:

@@ -43,6 +43,7 @@ from lakebalance.sample.thresholds import (
 )
 from lakebalance.scratch import ScratchTables
 from lakebalance.state_tables import QUARANTINE
+from lakebalance.table_checks import check_outputs
 
 
 def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Plan:
@@ -72,9 +73,11 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
     watch, frames = Stopwatch(progress), Frames(recipe, spark)
     with watch.stage("read"):
         check_columns(frames)
-        state = state_of(recipe)
-        frames.indexes = Indexes(state, spark, recipe, frames.run_id)
-    census, verdicts = counted(frames, watch)
+    with Beside(spark) as beside:
+        # Where tables lie decides about nothing that is counted.
+        beside.start(partial(check_outputs, frames))
+        census, verdicts = counted(frames, watch)
+    frames.indexes = Indexes(state_of(recipe), spark, recipe, frames.run_id)
     made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
     if counts_output(frames) or recipe.expectations("after"):
         made = with_thresholds(frames, made, left)
@@ -122,6 +125,7 @@ def _carried_out(frames: Frames, progress: Progress | None) -> Result:
     state = state_of(recipe)
     with watch.stage("read"):
         check_columns(frames)
+        check_outputs(frames)
         known = {
             output.name: published_version(
                 spark, Table(output.table), frames.run_id, recipe.publish.replace_where

@@ -122,7 +122,12 @@ def planned(
         recipe.name,
         frames.run_id,
         recipe.hash,
-        [PlannedSource(s.name, s.table, s.version, rows_of[s.name]) for s in frames.pinned],
+        [
+            PlannedSource(
+                s.name, s.table, s.version, rows_of[s.name], frames.places[s.name].table_id
+            )
+            for s in frames.pinned
+        ],
         balanced,
         verdicts,
         sum(group.rows for group in census.groups) - passed,
@@ -155,6 +160,7 @@ def _evaluation(frames: Frames) -> list[PlannedEvaluation]:
             table.pinned.table,
             table.pinned.version,
             steps_against(frames.recipe, table),
+            frames.places[table.name].table_id,
         )
         for table in frames.evaluation
     ]

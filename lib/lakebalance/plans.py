@@ -23,12 +23,16 @@ from lakebalance.sample.thresholds import Threshold
 
 @dataclass(frozen=True)
 class PlannedSource:
-    """A source at its pinned version, and the rows in it after its filter."""
+    """A source at its pinned version, and the rows in it after its filter.
+
+    ``table_id`` is what Delta calls the table, by which one that is made anew is told from it.
+    """
 
     name: str
     table: str
     version: int | str
     rows: int
+    table_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class PlannedEvaluation:
     table: str
     version: int | str
     contamination: list[str]
+    table_id: str = ""
 
 
 @dataclass(frozen=True)

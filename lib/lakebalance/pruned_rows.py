@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from lakebalance.core.hashing import is_one_of, key_text
+from lakebalance.core.readable import readable_rows
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, ROW_ID, SOURCE
 from lakebalance.frames import Frames
@@ -107,10 +108,9 @@ class PrunedRows:
         """The rows that picked ones were dropped for."""
         keys = {other for _, other, _ in self.dropped_for.values() if other is not None}
         rows = self.frames.all_rows.where(is_one_of(KEY, keys)).dropDuplicates([KEY])
-        found = rows.limit(MOST).collect()
         return {
-            key_of(r[KEY]): {k: plain(v) for k, v in r.asDict().items() if k not in (KEY, SOURCE)}
-            for r in found
+            key_of(r[KEY]): {k: v for k, v in r.items() if k not in (KEY, SOURCE)}
+            for r in readable_rows(rows.limit(MOST))
         }
 
     @cached_property
@@ -125,8 +125,8 @@ class PrunedRows:
             if keys := asked.get(table.name):
                 rows = table.pinned.df.withColumn(KEY, table.pinned.key_hash)
                 rows = rows.where(is_one_of(KEY, keys)).drop(ROW_ID)
-                for row in rows.dropDuplicates([KEY]).limit(MOST).collect():
-                    values = {k: plain(v) for k, v in row.asDict().items() if k != KEY}
+                for row in readable_rows(rows.dropDuplicates([KEY]).limit(MOST)):
+                    values = {k: v for k, v in row.items() if k != KEY}
                     found[table.name, key_of(row[KEY])] = values
         return found
 
@@ -140,8 +140,3 @@ def _numbers(match: Mapping[str, Any]) -> dict[str, Any]:
 def key_of(value: Any) -> Key:
     """A key hash in halves."""
     return (value["hi"], value["lo"])
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON holds it."""
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column
 from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.core.readable import readable_rows
 from lakebalance.ledger import state_of
-from lakebalance.pruned_rows import plain
 from lakebalance.publish.state import RUN, State
 from lakebalance.recipe.models import Recipe
 from lakebalance.repair import KEY_TEXT
@@ -77,7 +77,7 @@ def _shown(
     if examples and counted:
         order = [n for n in (RUN, KEY_TEXT, "lb_source") if n in rows.columns]
         picked = rows.orderBy(*map(column, order)).limit(examples)
-        some = [{k: plain(v) for k, v in row.asDict().items()} for row in picked.collect()]
+        some = readable_rows(picked)
     return {
         "recipe": name.removeprefix(QUARANTINE),
         "table": state.table(name).name,

@@ -6,9 +6,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakebalance.lake.log_reading import log_files
-from lakebalance.publish.state import State
+from lakebalance.publish.state import RUN, State
 
 QUARANTINE, MATCHES, INDEX, SCRATCH = "quarantine-", "matches-", "index-", "scratch-"
+# What quarantine adds to the columns of rows.
+SET_ASIDE = ("lb_source", "lb_reasons", "lb_key", RUN)
 
 
 def names_in(spark: SparkSession, state: State) -> list[str]:

@@ -78,28 +78,34 @@ def recipe_text(table: TableProfile, made: Suggestion) -> str:
         f"columns, version {opened.version}.",
         "# Each choice says why; edit it, then: lakebalance plan recipe.yaml",
         *_comments(made, "columns", ""),
-        f"name: {_flow(name + '_balanced')}",
+        f"name: {_written(name + '_balanced')}",
         "seed: 7",
         "sources:",
         *_comments(made, "key", "  "),
         *_comments(made, "nan_as_null", "  "),
-        f"  - {_flow(source)}",
+        f"  - {_written(source)}",
     ]
     if made.expected:
         lines += ["expect:", f"  suite: {SUITE}"]
     lines += _comments(made, "expect", "")
     if made.near_duplicates:
         step = {"method": "minhash", "columns": [made.near_duplicates], "threshold": 0.8}
-        lines += ["prune:", *_comments(made, "prune", "  "), f"  - {_flow(step)}"]
+        lines += ["prune:", *_comments(made, "prune", "  "), f"  - {_written(step)}"]
     if made.split:
         lines += ["split:", *_comments(made, "split", "  ")]
-        lines += [f"  {_flow(part)}: {_flow(value)}" for part, value in made.split.items()]
+        lines += [f"  {_written(part)}: {_written(value)}" for part, value in made.split.items()]
     if made.by:
         rule = {"by": [made.by], "method": "equal", "max_epochs": 4}
-        lines += ["allocate:", *_comments(made, "by", "  "), f"  balance: {_flow(rule)}"]
+        lines += ["allocate:", *_comments(made, "by", "  "), f"  balance: {_written(rule)}"]
     else:
         lines += _comments(made, "by", "")
-    lines.append(f"publish: {{table: {_flow(path.rstrip('/') + '_balanced')}}}")
+    lines.append("publish:")
+    lines.append(f"  table: {_written(path.rstrip('/') + '_balanced')}")
+    if "/" not in path:
+        lines.append("  # A folder that all runs reach, for ledger, quarantine and matches.")
+        lines.append("  state: lakebalance_state/")
+    if not table.rows:
+        lines.append("  allow_empty: true  # there are no rows yet")
     return "\n".join(lines) + "\n"
 
 
@@ -122,6 +128,11 @@ def _comments(made: Suggestion, part: str, indent: str) -> list[str]:
 def _line(text: str) -> str:
     """A text that cannot end a comment, whatever a column is called."""
     return "".join(c if c.isprintable() else " " for c in text).replace(VARIABLE, "$ {")
+
+
+def _written(value: Any) -> str:
+    """A value as a recipe takes it, in which variables are filled in."""
+    return _flow(value).replace(VARIABLE, "$" + VARIABLE)
 
 
 def _flow(value: Any) -> str:

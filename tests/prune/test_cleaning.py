@@ -260,7 +260,7 @@ BAD = [
     ({"features": ["x", "label"]}, 'column "label" is in prune.0.by already'),
     ({"features": ["y"]}, "is null or NaN in 2 of 5 rows; write prune.0.nulls: ignore"),
     ({"features": ["never"]}, "is null or NaN in all 5 rows; leave it out"),
-    ({"features": ["far"]}, 'column "far" is infinite in 1 of 5 rows; filter'),
+    ({"features": ["far"]}, 'column "far" is infinite or over 1e\+150 in 1 of 5 rows; filter'),
     ({"features": ["same"]}, "all 5 rows have the same values in these columns"),
     ({"by": ["same"]}, "all 5 rows are of one group, same=1.0; name columns"),
     ({"n_neighbors": 5}, "there are 5 rows, and 5 neighbours need 6; write prune.0.n_neighbors: 4"),

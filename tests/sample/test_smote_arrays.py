@@ -153,6 +153,7 @@ GAPS = [[0.0, 1.0], [1.0, 0.0], [2.0, None], [float("nan"), 3.0], None]
 SAMPLE = {"method": "smote", "features": ["e"], "k_neighbors": 2}
 
 
+@pytest.mark.slow
 def test_gaps_in_arrays_are_refused_or_their_parents(spark, table, recipe, by_key, tmp_path):
     path = table("source", rows_of(*GAPS), ARRAYS)
     source = {"name": "s", "table": path, "key": ["id"]}
@@ -175,6 +176,7 @@ def test_gaps_in_arrays_are_refused_or_their_parents(spark, table, recipe, by_ke
                 assert value == start
 
 
+@pytest.mark.slow
 def test_arrays_of_any_numbers_keep_their_type(spark, recipe, tmp_path):
     df = spark.range(30).select(
         "id",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
 
 from pydantic import Field
 
@@ -54,10 +56,7 @@ class RuleOptions(MethodOptions):
     def _cap(self, group: Group) -> int | None:
         if group.available == 0:
             return 0
-        most = self.max_epochs
-        # Whole epochs in whole numbers: what is counted in bytes may be more than a double holds.
-        most = int(most) if most is not None and most.is_integer() else most
-        own = None if most is None else int(most * group.available)
+        own = None if self.max_epochs is None else rows_of(self.max_epochs, group.available)
         limits = [cap for cap in (own, group.cap) if cap is not None]
         return min(limits) if limits else None
 
@@ -82,6 +81,23 @@ class RuleOptions(MethodOptions):
         """
         caps = self.caps(groups)
         return divide(whole_budget(groups, caps, rows), shares, caps, self.floors(groups))
+
+
+def rows_of(epochs: float, available: int) -> int:
+    """The whole rows in so many epochs of what there is, exact in the epochs as they are written.
+
+    Examples
+    --------
+    >>> rows_of(0.29, 100), int(0.29 * 100)
+    (29, 28)
+    """
+    exact = _as_written(epochs)
+    return exact.numerator * available // exact.denominator
+
+
+@cache
+def _as_written(number: float) -> Fraction:
+    return Fraction(repr(number))
 
 
 def at_most(rows: int, cap: int | None) -> int:

@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.confident_arrays import ConfidentLabels, find_confident_labels
 from lakebalance.core.confident_labels import ConfidentLabel, find_confident_label
-from lakebalance.core.coordinates import TIMES, check_features, coordinate
+from lakebalance.core.coordinates import TIMES, check_features, coordinate, on_the_wall
 from lakebalance.core.counts import EPOCH
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.periods import Period, period
@@ -71,7 +71,7 @@ class Bins:
         """The group of each row as a text; null stays null, NaN is a group of its own."""
         value = column(self.of)
         if self.top is not None:
-            text = value.cast("string")
+            text = _text(value, kinds(df)[self.of])
             return F.when(text.isin(list(self.top)), text).when(text.isNotNull(), F.lit(self.other))
         at = coordinate(df, self.of)
         if self.every is not None:
@@ -139,7 +139,8 @@ def _commonest(
 ) -> Bins:
     if isinstance(kinds(frames[0])[spec.of], T.ArrayType | T.MapType | T.StructType):
         raise RecipeError(f'{place}.of: column "{spec.of}" is nested; name one of simple values')
-    values = unite([frame.select(column(spec.of).cast("string").alias("v")) for frame in frames])
+    text = _text(column(spec.of), kinds(frames[0])[spec.of])
+    values = unite([frame.select(text.alias("v")) for frame in frames])
     found = (
         values.where("v IS NOT NULL")
         .groupBy("v")
@@ -155,6 +156,15 @@ def _commonest(
             "name for all others"
         )
     return Bins(name, spec.of, top=top, other=spec.other)
+
+
+def _text(value: Column, kind: T.DataType) -> Column:
+    """A value as a group's name: the same in any time zone, and one for both zeros."""
+    if isinstance(kind, T.TimestampType):
+        return on_the_wall(F.unix_micros(value)).cast("string")
+    if isinstance(kind, T.FloatType | T.DoubleType):
+        value = F.when(value == 0, F.lit(0.0).cast(kind)).otherwise(value)
+    return value.cast("string")
 
 
 def coordinate_of(edge: float | str, kind: T.DataType, place: str) -> float:

@@ -11,6 +11,8 @@ from pyspark.sql import types as T
 
 from lakebalance.core.errors import RecipeError, first_line, nearest
 
+RESERVED = "__lb_"  # what columns of ours begin with
+
 
 def quoted(name: str) -> str:
     """A name as SQL takes it, whatever is in it."""
@@ -88,7 +90,8 @@ def require(df: DataFrame, names: Sequence[str], place: str) -> None:
     """
     for name in names:
         if name not in df.columns:
-            raise RecipeError(f'{place}: no column "{name}"; {nearest(name, df.columns)}')
+            there = [known for known in df.columns if not known.startswith(RESERVED)]
+            raise RecipeError(f'{place}: no column "{name}"; {nearest(name, there)}')
 
 
 def require_kind(

@@ -9,10 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lakebalance.core.errors import RecipeError
 
+# Texts and comments of SQL, in which nothing is called; and names in backticks.
+SAID = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|/\*.*?\*/|--[^\n]*", re.DOTALL)
+QUOTED = re.compile(r"`(\w+)`(?=\s*\()|`(?:[^`]|``)*`")
 NOT_OF_THE_ROW = re.compile(
-    r"\b(rand|randn|random|uuid|shuffle|now|current_date|current_timestamp|localtimestamp|curdate|"
-    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start)\b"
-    r"\s*(\(|$|\s)",
+    r"\b(rand|randn|random|randstr|uniform|uuid|shuffle|now|curdate|curtime|"
+    r"monotonically_increasing_id|spark_partition_id|input_file_name|input_file_block_start|"
+    r"input_file_block_length|current_user|session_user|user)\b\s*\("
+    r"|\b(unix_timestamp)\s*\(\s*\)"
+    r"|(?<![\w.])(current_date|current_timestamp|current_time|localtimestamp)\b(?!\s*\.)",
     re.IGNORECASE,
 )
 
@@ -29,10 +34,12 @@ def of_the_row(where: str | None) -> str | None:
     >>> of_the_row("n > 3")
     'n > 3'
     """
-    if where and (found := NOT_OF_THE_ROW.search(where)):
+    asked = QUOTED.sub(lambda name: name[1] or "x", SAID.sub(" ", where or ""))
+    if found := NOT_OF_THE_ROW.search(asked):
+        called = next(filter(None, found.groups()))
         raise ValueError(
-            f'"{found[1]}" is not a function of the row, so the output would differ from run '
-            "to run; compare with a column or a literal instead"
+            f'"{called}" is not a function of the row, so the output would differ from run to run; '
+            "compare with a column or a literal instead"
         )
     return where
 

@@ -21,6 +21,11 @@ NUMBERS = (
     T.DoubleType,
     T.DecimalType,
 )
+LARGEST = 1e150  # its square is a double still, and sums of many such
+# As Python's own dates and times are: days, and microseconds.
+FIRST_DAY, LAST_DAY = -719_162.0, 2_932_896.0
+FIRST_MICRO = -62_135_596_800_000_000.0
+LAST_MICRO = math.nextafter(253_402_300_800_000_000.0, 0)
 BITS: dict[type[T.DataType], int] = {
     T.ByteType: 8,
     T.ShortType: 16,
@@ -74,7 +79,8 @@ def finite(value: Column) -> Column:
 def restored(value: Column, kind: T.DataType) -> Column:
     """A double as a value of a column's type again; whole types are rounded, decimals to scale.
 
-    What is beyond the type's range becomes its least or greatest value.
+    What is beyond the type's range becomes its least or greatest value; times keep to the years 1
+    to 9999.
 
     Parameters
     ----------
@@ -89,11 +95,12 @@ def restored(value: Column, kind: T.DataType) -> Column:
         return _within(value, -most, most).cast(T.DecimalType(38, kind.scale)).cast(kind)
     whole = F.round(value)
     if isinstance(kind, T.DateType):
-        return F.date_from_unix_date(whole.cast("int"))
-    if isinstance(kind, T.TimestampType):
-        return F.timestamp_micros(whole.cast("bigint"))
-    if isinstance(kind, T.TimestampNTZType):
-        return F.timestamp_add("MICROSECOND", whole.cast("bigint"), _wall_epoch())
+        return F.date_from_unix_date(_within(whole, FIRST_DAY, LAST_DAY).cast("int"))
+    if isinstance(kind, T.TimestampType | T.TimestampNTZType):
+        micros = _within(whole, FIRST_MICRO, LAST_MICRO).cast("bigint")
+        if isinstance(kind, T.TimestampType):
+            return F.timestamp_micros(micros)
+        return on_the_wall(micros)
     limit = 2.0 ** (BITS[type(kind)] - 1)
     most = min(limit - 1, math.nextafter(limit, 0))  # no double is 2^63 - 1
     return _within(whole, -limit, most).cast(kind)
@@ -101,6 +108,11 @@ def restored(value: Column, kind: T.DataType) -> Column:
 
 def _within(value: Column, least: float, most: float) -> Column:
     return F.when(value.isNotNull(), F.greatest(F.least(value, F.lit(most)), F.lit(least)))
+
+
+def on_the_wall(micros: Column) -> Column:
+    """Microseconds since 1970 as a time without zone."""
+    return F.timestamp_add("MICROSECOND", micros, _wall_epoch())
 
 
 def _wall_epoch() -> Column:

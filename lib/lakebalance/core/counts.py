@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -142,10 +143,12 @@ def count_groups(
     grouped = [frame.groupBy(SOURCE, *values).agg(*counts) for frame in frames]
     # The id follows from the values, so it is worked out once a group and not once a row.
     source = F.expr(_eight_bytes(SOURCE))
-    table = unite(grouped).withColumn("id", _id(source, [F.col(n) for n in names])).toArrow()
-    groups = _groups(
-        table, dict(zip(names, by, strict=True)), kinds(frames[0]), list(amounts or {})
-    )
+    counted_rows = unite(grouped).withColumn("id", _id(source, [F.col(n) for n in names]))
+    kind_of = kinds(frames[0])
+    # Python's dates end with the year 9999.
+    days = [n for n, name in zip(names, by, strict=True) if isinstance(kind_of[name], T.DateType)]
+    table = counted_rows.withColumns({n: F.col(n).cast("string") for n in days}).toArrow()
+    groups = _groups(table, dict(zip(names, by, strict=True)), kind_of, list(amounts or {}))
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
     place = {name: i for i, name in enumerate(sources)}
@@ -242,11 +245,18 @@ def _shown(value: Column, kind: T.DataType) -> Column:
 def _value(value: Any, kind: T.DataType) -> Any:
     if value is None or isinstance(value, str | bool | int | float):
         if isinstance(value, int) and isinstance(kind, T.TimestampType):
-            return (EPOCH + dt.timedelta(microseconds=value)).isoformat()
+            return _moment_text(value)
         if isinstance(value, str) and isinstance(kind, T.DecimalType):
             return _decimal_text(value)
         return value
     return str(value)
+
+
+def _moment_text(micros: int) -> str:
+    try:
+        return (EPOCH + dt.timedelta(microseconds=micros)).isoformat()
+    except OverflowError:  # beyond the year 9999, or before the year 1
+        return f"{np.datetime64(micros, 'us')}+00:00"
 
 
 def _decimal_text(text: str) -> str:

@@ -260,8 +260,14 @@ def group_text(group: Mapping[str, Any]) -> str:
     >>> group_text({"carrier": "UA", "gate": None}), group_text({})
     ('carrier="UA", gate=null', 'all rows')
     """
-    shown = {name: readable(value) or json.dumps(value) for name, value in group.items()}
+    shown = {name: readable(value) or _seen(value) for name, value in group.items()}
     return ", ".join(f"{name}={text}" for name, text in shown.items()) or "all rows"
+
+
+def _seen(value: Any) -> str:
+    """A value as JSON writes it; what cannot be seen is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(value)
 
 
 def label_text(value: Any) -> str:

@@ -13,14 +13,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.beside import each
-from lakebalance.core.columns import column, filtered, require, without_nan
+from lakebalance.core.columns import RESERVED, column, filtered, require, without_nan
 from lakebalance.core.errors import RecipeError, TableError, first_line
 from lakebalance.core.hashing import hash128
 from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.core.types import wider
 
 SOURCE, KEY, ROW_ID = "__lb_source", "__lb_key", "__lb_row_id"
-RESERVED = "__lb_"
 
 
 class SourceSpec(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lakebalance.core import errors
-from lakebalance.core.errors import LakebalanceError, TableError, first_line
+from lakebalance.core.errors import LakebalanceError, RecipeError, TableError, first_line
 
 CONFLICT = re.compile(
     r"DELTA_CONCURRENT|Concurrent\w*Exception|DELTA_METADATA_CHANGED|MetadataChangedException"
@@ -24,6 +24,13 @@ DENIED = re.compile(
     r"|Operation not permitted|INSUFFICIENT_PERMISSIONS|DELTA_CANNOT_CREATE_LOG_PATH"
 )
 BROKEN = re.compile(r"FAILED_READ_FILE\.NO_HINT\] Encountered error while reading file (\S+)\.\s")
+FAILS = re.compile(
+    r"\[(?:DIVIDE_BY_ZERO|CAST_INVALID_INPUT|CAST_OVERFLOW\w*|ARITHMETIC_OVERFLOW|"
+    r"BINARY_ARITHMETIC_OVERFLOW|CANNOT_PARSE_\w+|INVALID_ARRAY_INDEX\w*|REMAINDER_BY_ZERO|"
+    r"NUMERIC_VALUE_OUT_OF_RANGE[\w.]*|DATETIME_OVERFLOW)\][^\n]*"
+)
+IN_SQL = re.compile(r"== SQL[^\n]*==\n([^\n]+)")
+PATTERN = re.compile(r"PatternSyntaxException: ([^\n]+)")
 IN_A_TASK = re.compile(r"lakebalance\.core\.errors\.((?:Recipe|Table)Error): (.*)")
 NOT_THERE = re.compile(r"ModuleNotFoundError: No module named '(lakebalance|rapidfuzz)")
 NOT_ON_WORKERS = {
@@ -74,6 +81,15 @@ def for_users(error: BaseException, place: str) -> LakebalanceError | None:
             f"{place}: {found[1]} cannot be read; it is broken or half written: restore the file, "
             "or take its table to an earlier version"
         )
+    if found := FAILS.search(text):
+        of = IN_SQL.search(text)
+        where = f", in: {of[1].strip()}" if of else ""
+        return RecipeError(
+            f"{place}: an expression fails on a row: {found[0][:300]}{where}; filter such rows out "
+            "first, or write one of try_cast, try_divide, …"
+        )
+    if found := PATTERN.search(text):
+        return RecipeError(f"{place}: a regular expression cannot be read: {found[1]}")
     return None
 
 

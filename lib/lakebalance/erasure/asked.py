@@ -11,16 +11,18 @@ from typing import Any, Literal
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from lakebalance.core.columns import column, kinds, require
 from lakebalance.core.conditions import check_of_the_row
 from lakebalance.core.errors import RecipeError, TableError, first_line
+from lakebalance.core.readable import plain
 from lakebalance.core.tables import Table, newest_version, read_delta
-from lakebalance.pruned_rows import plain
 
 ASKED, SUSPECT = "asked", "suspect"
 LISTED, OF_KEYS, WHY, SHARE = "__lb_listed", "__lb_of_keys", "__lb_why", "__lb_share"
 MOST_VALUES = 20
+WIDE, DAY = T.DecimalType(38, 18), r"^\s*[+-]?\d{4,}-\d{1,2}-\d{1,2}"
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,9 @@ class Picker:
         keys, readable = self.keys, F.lit(True)
         for name in names:
             if given[name] != kind_of[name]:
-                value: Column = column(name).try_cast(kind_of[name])
                 # What is no number cannot be the key of a row; as null it would be that of many.
-                readable = readable & (value.isNotNull() | column(name).isNull())
+                fits = _is_the_same(column(name), given[name], kind_of[name])
+                readable = readable & (column(name).isNull() | F.coalesce(fits, F.lit(False)))
         keys = keys.where(readable).select(
             *[column(n).try_cast(kind_of[n]).alias(f"{OF_KEYS}{i}") for i, n in enumerate(names)]
         )
@@ -164,3 +166,20 @@ class Picker:
         marked = keys.distinct().withColumn(LISTED, F.lit(True))
         joined = rows.join(marked, same, "left").drop(*[f"{OF_KEYS}{i}" for i in range(len(names))])
         return joined.withColumn(LISTED, F.coalesce(LISTED, F.lit(False)))
+
+
+def _is_the_same(value: Column, given: T.DataType, wanted: T.DataType) -> Column:
+    """Whether a value of a list can be written as a column's type without being another one.
+
+    A cast alone takes 7.9 for 7, and an hour of a day for the day.
+    """
+    cast = value.try_cast(wanted)
+    if not isinstance(given, T.StringType):
+        return cast.isNotNull() & cast.try_cast(given).eqNullSafe(value)
+    if isinstance(wanted, T.DecimalType):
+        return value.try_cast(WIDE) == cast.try_cast(WIDE)
+    if isinstance(wanted, T.DateType):
+        return cast.isNotNull() & value.rlike(DAY + r"\s*$")
+    if isinstance(wanted, T.TimestampType | T.TimestampNTZType):
+        return cast.isNotNull() & value.rlike(DAY) & ~value.rlike(r"\.\d{7}")
+    return cast.isNotNull()

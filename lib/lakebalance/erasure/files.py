@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.tables import Table, detail, newest_version, read_delta
 
-DELETION_VECTORS = "delta.enableDeletionVectors"
+DELETION_VECTORS = "deletionVectors"
 UNCHECKED = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
@@ -21,7 +21,8 @@ def vacuum(spark: SparkSession, table: Table, hours: float) -> None:
     ------
     TableError : Delta refuses so few hours.
     """
-    if detail(spark, table)["properties"].get(DELETION_VECTORS) == "true":
+    # Files keep theirs when no new ones are allowed any more.
+    if DELETION_VECTORS in (detail(spark, table)["tableFeatures"] or []):
         spark.sql(f"REORG TABLE {table.sql} APPLY (PURGE)")
     try:
         spark.sql(f"VACUUM {table.sql} RETAIN {hours:g} HOURS")

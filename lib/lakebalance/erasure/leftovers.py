@@ -24,6 +24,7 @@ KEYS_OF_MATCHES = ("dropped", "kept", "neighbour")
 class Leftover:
     """One of a state's tables that may hold forgotten rows.
 
+    ``keys`` are the key hashes of rows that are asked for, whether a run read them or not.
     ``place`` is the table that they were repaired of, where it holds such.
     """
 
@@ -31,6 +32,7 @@ class Leftover:
     table: Table
     runs: list[Published]
     marks: Sequence[Marks]
+    keys: DataFrame
     place: Place | None = None
 
     @cached_property
@@ -63,9 +65,7 @@ class Leftover:
         if self.place is not None:
             return list(self._repaired(self.place))
         hits = [run.hits.select(F.col(KEY).alias(MARK)) for run in self.runs if run.hits]
-        if not hits:
-            return []  # an earlier try has erased them before the rows went from the sources
-        keys = reduce(DataFrame.union, hits).distinct()
+        keys = reduce(DataFrame.union, hits, self.keys).distinct()
         named = KEYS_OF_MATCHES if self.kind == "matches" else (KEY,)
         return [(F.col(name), keys) for name in named if name in self._rows.columns]
 
@@ -88,9 +88,16 @@ class Leftover:
 
 
 def leftovers(
-    spark: SparkSession, runs: Sequence[Published], marks: Sequence[Marks]
+    spark: SparkSession, runs: Sequence[Published], marks: Sequence[Marks], keys: DataFrame
 ) -> list[Leftover]:
-    """The tables beside the published ones in which forgotten rows may be, in order."""
+    """The tables beside the published ones in which forgotten rows may be, in order.
+
+    Parameters
+    ----------
+    runs : those whose tables they lie beside.
+    marks : on rows of tables.
+    keys : the key hashes of rows that are asked for, in ``__lb_mark``.
+    """
     found: dict[str, Leftover] = {}
     states = dict.fromkeys(run.state for run in runs)
     kept = {s: (names_in(spark, s), Released(s, spark).entries) for s in states}
@@ -99,12 +106,12 @@ def leftovers(
         for name in names:
             if _is_of(run, name):
                 table = run.state.table(name)
-                made = found.setdefault(table.name, Leftover(spark, table, [], marks))
+                made = found.setdefault(table.name, Leftover(spark, table, [], marks, keys))
                 made.runs.append(run)
         for release in releases:
             if any(release.place.is_one_with(place) for place in run.sources.values()):
                 table = run.state.table(release.table)
-                found[table.name] = Leftover(spark, table, [run], marks, release.place)
+                found[table.name] = Leftover(spark, table, [run], marks, keys, release.place)
     return [found[name] for name in sorted(found)]
 
 

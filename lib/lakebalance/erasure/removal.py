@@ -174,7 +174,8 @@ class Removal:
 
     def _vacuum(self, hours: float, *, sources: bool) -> dict[str, int]:
         """Remove old files; how many are left, by table."""
-        names = [*self.search.published, *(self.search.source_tables if sources else [])]
+        names = [*self.search.with_old_files]
+        names += self.search.sources_with_old_files if sources else []
         tables = [*map(Table, names), *[own.table for own in self.search.leftovers]]
         self.search.show("removing old files")
         each(self.search.spark, tables, lambda table: vacuum(self.search.spark, table, hours))
@@ -187,7 +188,7 @@ class Removal:
         looked_at = [*proof["tables"], *proof["leftovers"], *(proof["sources"] if sources else [])]
         found = any(line["after"]["marked"] for line in looked_at)
         files = any(line["files"] for line in proof["old_files"]) if vacuum_hours == 0 else False
-        return not (found or files or self.search.unfollowed)
+        return not (found or files or self.search.unfollowed or self.search.unsearched)
 
     def _signed(self, proof: dict[str, Any]) -> dict[str, Any]:
         """The proof with a hash of all that it says, as the state remembers it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from typing import Any
@@ -17,14 +17,15 @@ from lakebalance.core.beside import each
 from lakebalance.core.columns import column
 from lakebalance.core.errors import TableError
 from lakebalance.core.progress import Progress
-from lakebalance.core.sources import pin_one
+from lakebalance.core.sources import KEY, pin_one
 from lakebalance.core.tables import Table, newest_version, read_delta
 from lakebalance.erasure.asked import WHY, Asked, Picker
 from lakebalance.erasure.leftovers import Leftover, leftovers
 from lakebalance.erasure.marks import Marks, as_entries, count_found, of_place, own_identity, sought
 from lakebalance.erasure.models import models_that_saw
+from lakebalance.erasure.quarantined import set_aside
 from lakebalance.erasure.trace import OWN, Published, Trace, in_turn, newest_runs
-from lakebalance.forgotten import HASH, REASON, Forgotten, Place, Places
+from lakebalance.forgotten import HASH, MARK, REASON, Forgotten, Place, Places
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
 from lakebalance.recipe.models import Recipe
@@ -47,6 +48,7 @@ class Search:
     left_before: dict[str, int] = field(default_factory=dict)
     suspects: list[dict[str, Any]] = field(default_factory=list)
     unfollowed: list[Published] = field(default_factory=list)
+    unsearched: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = state_of(self.recipe)
@@ -71,7 +73,7 @@ class Search:
         for run in runs:
             run.without = self.request
             self.notes += run.missing
-        marks = self._listed(roots) + self._known()
+        marks = self._listed(roots, runs) + self._known()
         self.trace = Trace(in_turn(runs), marks, self.scratch, self.asked.ties == "forget")
         self.show("following them from table to table")
         self.trace.follow()
@@ -88,8 +90,11 @@ class Search:
         read = run.sources.values()
         return any(of_place(self.trace.marks, place) for place in read) and bool(run.gone)
 
-    def _listed(self, roots: Sequence[Published]) -> list[Marks]:
-        """Marks on the rows of the recipe's sources that are asked for, as read and as they are."""
+    def _listed(self, roots: Sequence[Published], runs: Sequence[Published]) -> list[Marks]:
+        """Marks on the rows of the recipe's sources that are asked for, as read and as they are.
+
+        On those too that gates set aside in any run.
+        """
         picker, identities, found = Picker(self.spark, self.asked), [], []
         sources = _sources_of(roots)
         for i, (spec, _, read) in enumerate(sources):
@@ -101,16 +106,22 @@ class Search:
                 # By the columns as they are now, where they are others than they were.
                 identities += [own_identity(source)] if version == newest else []
                 marked = identities[i].hash(picked, spec.table).alias(HASH)
-                found.append(picked.select(F.lit(i).alias("source"), marked, F.col(WHY)))
+                key = source.key_hash.alias(KEY)
+                found.append(picked.select(F.lit(i).alias("source"), marked, F.col(WHY), key))
                 if version == newest:
                     named = {"source": source.name}
                     self.suspects += [named | own for own in picker.suspects(source.df)]
         united = reduce(DataFrame.union, found).withColumnRenamed(WHY, REASON)
         listed = self.scratch(united.distinct(), "listed")
+        self.keys = listed.select(F.col(KEY).alias(MARK))
         marks = [
             Marks(place, identities[i], listed.where(F.col("source") == i).select(HASH, REASON))
             for i, (_, place, _) in enumerate(sources)
         ]
+        kept, unsearched = set_aside(self.spark, self.asked, marks, runs, self.scratch)
+        self.unsearched = list(unsearched)
+        self.notes += [f"{table} cannot be searched: {why}" for table, why in unsearched.items()]
+        marks += kept
         marks += [own for of in marks for own in self._repaired(of, picker)]
         return marks + [own for root in roots if root.gone for own in self._made(root, picker)]
 
@@ -205,6 +216,20 @@ class Search:
     @property
     def source_tables(self) -> list[str]:
         """The names of the tables that hold marked rows and that no run wrote."""
+        return self._sources(lambda run, place: bool(of_place(self.trace.marks, place)))
+
+    @property
+    def sources_with_old_files(self) -> list[str]:
+        """Those that may have held such rows before: the recipe's own, too."""
+        target = self.recipe.publish.table
+        return self._sources(
+            lambda run, place: (
+                run.entry["target"] == target or bool(of_place(self.trace.marks, place))
+            )
+        )
+
+    def _sources(self, wanted: Callable[[Published, Place], bool]) -> list[str]:
+        """The names of tables that runs read and that no run wrote."""
         written = [place for run in self.trace.runs for place in run.places.values()]
         names: dict[Place, str] = {}  # each once, whatever recipes call it
         for run in self.trace.runs:
@@ -213,14 +238,14 @@ class Search:
                 if place is None or spec.format != "delta":
                     continue
                 ours = any(place.is_one_with(other) for other in written)
-                if not ours and of_place(self.trace.marks, place):
+                if not ours and wanted(run, place):
                     names.setdefault(place, spec.table)
         return list(names.values())
 
     @cached_property
     def leftovers(self) -> list[Leftover]:
         """The tables beside those in which such rows may be."""
-        return leftovers(self.spark, self.concerned, self.trace.marks)
+        return leftovers(self.spark, self._near, self.trace.marks, self.keys)
 
     def left(self) -> dict[str, int]:
         """How many rows are to be forgotten in each of them."""
@@ -252,6 +277,31 @@ class Search:
         """The marks on rows of a table."""
         place = self.places.of(table)
         return [] if place is None else of_place(self.trace.marks, place)
+
+    @property
+    def _near(self) -> list[Published]:
+        """The runs that may have read such rows in another version than the newest run did."""
+        concerned = self.concerned
+        return [
+            run
+            for run in self.trace.runs
+            if any(run is own for own in concerned)
+            or any(of_place(self.trace.marks, place) for place in run.sources.values())
+        ]
+
+    @property
+    def with_old_files(self) -> list[str]:
+        """The tables of runs that may have had such rows before: theirs, and what was made of them.
+
+        The recipe's own in any case, as rows may have gone from its sources since.
+        """
+        found: list[Published] = []
+        near = self._near
+        for run in self.trace.runs:  # each after those that it reads
+            own = run.entry["target"] == self.recipe.publish.table
+            if own or any(run is o for o in near) or any(run.reads(o) for o in found):
+                found.append(run)
+        return list(dict.fromkeys(name for run in found for name in run.tables.values()))
 
     @property
     def concerned(self) -> list[Published]:

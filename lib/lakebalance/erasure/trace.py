@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial, reduce
 from typing import Any
@@ -63,7 +63,12 @@ class Published:
     def frames(self) -> Frames:
         """The run's stages, over its sources as it read them, or as they are where that is gone."""
         plan = self.entry["plan"]
-        read = [{**source, "version": self.versions[source["name"]]} for source in plan["sources"]]
+        read = [
+            {**source, "version": self.versions[source["name"]], "table_id": None}
+            if source["name"] in self.gone
+            else source
+            for source in plan["sources"]
+        ]
         return Frames.of_run(self.recipe, self.spark, {**plan, "sources": read}, self.without)
 
     @cached_property
@@ -71,18 +76,27 @@ class Published:
         """The versions of its sources that it read, or the newest ones in place of those gone."""
         found: dict[str, int | str] = {}
         for source in self.entry["plan"]["sources"]:
-            name, version, table = source["name"], source["version"], Table(source["table"])
-            if isinstance(version, int) and name in self.sources:
-                there = can_be_read(self.spark, table, version)
-                version = version if there else newest_version(self.spark, table)
-            found[name] = version
+            version = source["version"]
+            if source["name"] in self.gone:
+                version = newest_version(self.spark, Table(source["table"]))
+            found[source["name"]] = version
         return found
 
-    @property
+    @cached_property
     def gone(self) -> list[str]:
-        """The sources whose versions it read are not there any more, as after VACUUM."""
-        read = {source["name"]: source["version"] for source in self.entry["plan"]["sources"]}
-        return [name for name, version in self.versions.items() if version != read[name]]
+        """The sources that are not there any more as it read them: VACUUM ran, or made anew."""
+        return [
+            source["name"]
+            for source in self.entry["plan"]["sources"]
+            if source["name"] in self.sources
+            and isinstance(source["version"], int)
+            and not self._is_there(source)
+        ]
+
+    def _is_there(self, source: Mapping[str, Any]) -> bool:
+        if source.get("table_id") not in (None, "", self.sources[source["name"]].table_id):
+            return False
+        return can_be_read(self.spark, Table(source["table"]), source["version"])
 
     @property
     def has_children(self) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from lakebalance.core.columns import RESERVED
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.sources import RESERVED
 from lakebalance.expect.known import BATCH
 
 FILTERED = "filtered"

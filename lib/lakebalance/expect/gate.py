@@ -14,10 +14,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.columns import require
+from lakebalance.core.columns import RESERVED, require
 from lakebalance.core.errors import RecipeError, first_line
 from lakebalance.core.secrets import hide
-from lakebalance.core.sources import RESERVED, SOURCE, unite
+from lakebalance.core.sources import SOURCE, unite
 from lakebalance.expect.conditions import Bound, RowCheck, refuse_order, row_checks
 from lakebalance.expect.engine import Engine, cannot_be_used
 from lakebalance.expect.known import COLUMNS, configure

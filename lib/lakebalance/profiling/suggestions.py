@@ -217,7 +217,7 @@ def _expect(made: Suggestion, facts: Sequence[ColumnFacts], keys: Sequence[Seque
     for f in facts[:MOST_EXPECTED]:
         made.expected += _of_column(made, f)
     for key in keys:
-        if len(key) == 1 and list(key) != made.key:
+        if len(key) == 1 and list(key) != made.key and "`" not in key[0]:
             made.expected.append(
                 Expected("ExpectColumnValuesToBeUnique", {"column": key[0]}, "warn", "unique")
             )
@@ -226,6 +226,8 @@ def _expect(made: Suggestion, facts: Sequence[ColumnFacts], keys: Sequence[Seque
 
 
 def _of_column(made: Suggestion, f: ColumnFacts) -> list[Expected]:
+    if "`" in f.name:  # Great Expectations takes no such name
+        return []
     found, column = [], {"column": f.name}
     if f.filled == f.rows:
         needed = f.name == made.by or f.name in (made.key or [])

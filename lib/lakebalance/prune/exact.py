@@ -10,12 +10,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import RESERVED, column, kinds, require
 from lakebalance.core.components import Scratch, writing
 from lakebalance.core.hashing import hash128
 from lakebalance.core.index import INDEX, Index, IndexName
 from lakebalance.core.registry import Method, MethodOptions
-from lakebalance.core.sources import KEY, RESERVED
+from lakebalance.core.sources import KEY
 from lakebalance.prune.earlier import check_index
 from lakebalance.prune.keep import KEEP, Keeps
 from lakebalance.prune.matches import LEFT

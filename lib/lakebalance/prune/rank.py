@@ -13,13 +13,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require, require_kind
+from lakebalance.core.columns import RESERVED, column, kinds, require, require_kind
 from lakebalance.core.coordinates import NUMBERS
 from lakebalance.core.counts import class_id
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import INTEGRALS
 from lakebalance.core.index import RUN
-from lakebalance.core.sources import KEY, RESERVED, SOURCE
+from lakebalance.core.sources import KEY, SOURCE
 from lakebalance.prune.keep import Keep, listed, reasons
 
 RANK = "__lb_rank"

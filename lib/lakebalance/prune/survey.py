@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, require
-from lakebalance.core.coordinates import coordinate
+from lakebalance.core.coordinates import LARGEST, coordinate
 from lakebalance.core.counts import GroupCount, count_groups
 from lakebalance.core.errors import RecipeError, nearest
 from lakebalance.core.places import Places, check_places, is_array, places_of
@@ -79,17 +78,18 @@ def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> Survey:
     """
     sums = {}
     for i, name in enumerate(options.features):
-        sums[f"null{i}"], sums[f"infinite{i}"] = _flaws(df, name)
+        sums[f"null{i}"], sums[f"large{i}"] = _flaws(df, name)
     census = count_groups([of_all_sources(df)], options.by, [""], sums=sums)
     groups, rows = census.groups, sum(group.rows for group in census.groups)
     if not groups:
         return Survey([], Places(options.features))
     for i, name in enumerate(options.features):
         where = f'{place}.features: column "{name}" is'
-        null, infinite = census.sums[f"null{i}"], census.sums[f"infinite{i}"]
-        if infinite:
+        null, large = census.sums[f"null{i}"], census.sums[f"large{i}"]
+        if large:
             raise RecipeError(
-                f"{where} infinite in {infinite:,} of {rows:,} rows; filter such rows out"
+                f"{where} infinite or over {LARGEST:g} in {large:,} of {rows:,} rows; filter such "
+                "rows out"
             )
         if null == rows:
             raise RecipeError(f"{where} null or NaN in all {rows:,} rows; leave it out")
@@ -107,14 +107,15 @@ def surveyed(df: DataFrame, options: PlaceOptions, place: str) -> Survey:
 
 
 def _flaws(df: DataFrame, name: str) -> tuple[Column, Column]:
-    """Whether a row has a gap in a column, and whether an infinite number; never null."""
+    """Whether a row has a gap in a column, and whether a number too large; never null."""
     if not is_array(df, name):
         at = coordinate(df, name)
-        return at.isNull(), F.coalesce(F.abs(at) == F.lit(math.inf), F.lit(False))
+        return at.isNull(), F.coalesce(F.abs(at) > LARGEST, F.lit(False))
     at = column(name).cast("array<double>")
     gap = F.exists(at, lambda x: x.isNull() | F.isnan(x))
-    infinite = F.exists(at, lambda x: F.coalesce(F.abs(x) == F.lit(math.inf), F.lit(False)))
-    return F.coalesce(gap, F.lit(True)), F.coalesce(infinite, F.lit(False))
+    # NaN is more than all numbers.
+    large = F.exists(at, lambda x: F.coalesce((F.abs(x) > LARGEST) & ~F.isnan(x), F.lit(False)))
+    return F.coalesce(gap, F.lit(True)), F.coalesce(large, F.lit(False))
 
 
 def losing(groups: Sequence[GroupCount], options: CleaningOptions, place: str) -> list[GroupCount]:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, DataFrameWriter, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakebalance.core.columns import column, sql_text
-from lakebalance.core.errors import TableError
+from lakebalance.core.errors import TableError, first_line
 from lakebalance.core.secrets import hide, reveal
 from lakebalance.core.spark_errors import is_conflict
 from lakebalance.core.tables import (
@@ -38,6 +39,7 @@ LEDGER = pa.schema(
      ("result", pa.string()), (REPLACED, pa.string())]
 )  # fmt: skip
 TRIES = 8
+WIDENING, OTHER_TYPES = "delta.enableTypeWidening", "DELTA_FAILED_TO_MERGE_FIELDS"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 # Not a name that the rows put aside may have themselves.
 RUN = "lb_run_id"
@@ -76,7 +78,7 @@ class State:
             if _is_unmapped(spark, table):
                 # An earlier run's rows had plain names.
                 spark.sql(f"ALTER TABLE {table.sql} SET TBLPROPERTIES ('{MAPPING}' = 'name')")
-        again_on_conflict(lambda: writer.save(table.name))
+        _save(spark, writer, table)
         # The table may have columns of earlier runs besides, which another method wrote.
         return self.read(spark, name, run).select(*map(column, df.columns))
 
@@ -213,6 +215,29 @@ def json_of(row: Row, *names: str) -> dict[str, Any]:
             f"what the ledger has of run {row['run_id']} to {row['target']} cannot be read "
             f"({error}); run its recipe again at the versions that it had, which writes it anew"
         ) from error
+
+
+def _save(spark: SparkSession, writer: DataFrameWriter, table: Table) -> None:
+    """Write rows, of which columns may have wider types than those of earlier runs.
+
+    Raises
+    ------
+    TableError : their types are others, and not wider.
+    """
+    for widened in (False, True):
+        try:
+            again_on_conflict(lambda: writer.save(table.name))
+            return
+        except AnalysisException as error:
+            if OTHER_TYPES not in str(error):
+                raise
+            if widened:
+                raise TableError(
+                    f"{table.name} has columns of earlier runs that are of other types now: "
+                    f"{first_line(error)}; give the recipe another name, or drop that table where "
+                    "its rows are not wanted any more"
+                ) from error
+            spark.sql(f"ALTER TABLE {table.sql} SET TBLPROPERTIES ('{WIDENING}' = 'true')")
 
 
 def _writer(df: DataFrame, run: str) -> DataFrameWriter:

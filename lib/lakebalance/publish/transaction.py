@@ -41,6 +41,7 @@ EMPTY = (
     "Delta makes null where it partitions by them; leave it out, or use cluster_by"
 )
 BROKEN = re.compile(r"(?:CHECK|NOT NULL) constraint .*")
+VARIABLE = "${"
 NOT_REPLACED = "DELTA_REPLACE_WHERE_MISMATCH"
 OTHER_SCHEMA = re.compile(r"mismatch|DELTA_FAILED_TO_MERGE_FIELDS", re.IGNORECASE)
 
@@ -129,6 +130,8 @@ def write(
         # Delta checks that rows fulfil a condition only where they replace rows of a table.
         _create(df, target, layout)
         before = newest_version(spark, target)
+    if before is not None and not (layout.merge_schema and layout.replace_where is None):
+        _check_spelling(df.columns, read_delta(spark, target, before).columns, target)
     df = _without_empty_texts(df, layout.partition_by)
     writer = _writer(df, run, layout, before, notes or {})
     beside = partial(_all_beside, spark, target, before, layout.replace_where)
@@ -304,16 +307,44 @@ def _save(writer: DataFrameWriter, target: Table) -> None:
         writer.saveAsTable(target.sql)
 
 
+def _check_spelling(names: Sequence[str], there: Sequence[str], target: Table) -> None:
+    """Raise where a column is there in other letters: Delta would keep them, and readers differ."""
+    spelled = {name.lower(): name for name in there}
+    for name in names:
+        if (other := spelled.get(name.lower(), name)) != name:
+            raise TableError(
+                f'{target.name}: it has a column "{other}" where the output has "{name}"; write '
+                "publish.merge_schema: true to have it as in the output, or give it one name"
+            )
+
+
 def _create(df: DataFrame, target: Table, layout: Layout) -> None:
-    """Make the table, without rows."""
+    """Make the table, without rows.
+
+    Raises
+    ------
+    TableError : it is to be clustered, and Spark would take a name in it for a variable.
+    """
+    if not layout.cluster_by:
+        writer = df.where(F.lit(False)).write.format("delta").mode("ignore")
+        if needs_mapping(df.schema):
+            writer = writer.option(MAPPING, "name")
+        if layout.partition_by:
+            writer = writer.partitionBy(*layout.partition_by)
+        _save(writer, target)
+        return
+    for name in (target.name, *df.columns):
+        if VARIABLE in name:
+            raise TableError(
+                f"publish.cluster_by: Spark takes {VARIABLE}…}} in {name} for a variable where it "
+                "makes a table that is clustered; leave it out, or write another name"
+            )
     schema = nullable(df.schema)
     assert isinstance(schema, T.StructType)
     mapped = f" TBLPROPERTIES ('{MAPPING}' = 'name')" if needs_mapping(df.schema) else ""
-    laid = {"CLUSTER BY": layout.cluster_by, "PARTITIONED BY": layout.partition_by}
-    clauses = "".join(f" {how} ({_listed(names)})" for how, names in laid.items() if names)
     df.sparkSession.sql(
-        f"CREATE TABLE IF NOT EXISTS {target.sql} ({sql_columns(schema)}) USING delta"
-        f"{clauses}{mapped}"
+        f"CREATE TABLE IF NOT EXISTS {target.sql} ({sql_columns(schema)}) USING delta "
+        f"CLUSTER BY ({_listed(layout.cluster_by)}){mapped}"
     )
 
 

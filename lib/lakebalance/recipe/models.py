@@ -23,7 +23,7 @@ from lakebalance.recipe.evaluation import Evaluation, with_contamination
 from lakebalance.recipe.expect import Expect, Expectation
 from lakebalance.recipe.keeps import check_keeps, with_columns_of_rules
 from lakebalance.recipe.order import Order, check_order
-from lakebalance.recipe.outputs import outputs_of
+from lakebalance.recipe.outputs import one_name, outputs_of
 from lakebalance.recipe.parts import Edge, Part
 from lakebalance.recipe.rules import Allocate, Phase, Rules
 from lakebalance.recipe.sources import Source
@@ -85,7 +85,8 @@ class Split(Part):
     @field_validator("shares")
     @classmethod
     def _leave_some(cls, shares: dict[str, float] | None) -> dict[str, float] | None:
-        if shares and (sum(shares.values()) >= 1 or min(shares.values()) <= 0):
+        # NaN is neither.
+        if shares and not (sum(shares.values()) < 1 and all(s > 0 for s in shares.values())):
             raise ValueError("each share must be above 0, and their sum below 1")
         return shares
 
@@ -125,6 +126,9 @@ class Publish(Part):
     def _one_layout(self) -> Publish:
         if self.partition_by and self.cluster_by:
             raise ValueError("write partition_by or cluster_by, not both")
+        for names in (self.partition_by, self.cluster_by):
+            if twice := {name for name in names if names.count(name) > 1}:
+                raise ValueError(f"partition_by or cluster_by names {min(twice)!r} twice")
         if "/" not in self.table and self.state is None:
             raise ValueError("a catalog table needs publish.state, the folder of its ledger")
         return self
@@ -171,6 +175,13 @@ class Recipe(Part):
     report: Report = Field(Report(), description="What the report shows of rows.")
 
     _with_contamination = model_validator(mode="before")(with_contamination)
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_path(cls, name: str) -> str:
+        if "/" in name or "\\" in name:
+            raise ValueError("tables of the state have it in their names, so it may have no slash")
+        return name
 
     @model_validator(mode="after")
     def _names_agree(self) -> Recipe:
@@ -303,6 +314,25 @@ class Recipe(Part):
         ):
             if twice := {value for value in values if values.count(value) > 1}:
                 raise ValueError(f"two outputs have the {what} {min(twice)!r}; write another")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_read_is_written(self) -> Recipe:
+        read = {one_name(t.table): t.name for t in [*self.sources, *self.evaluation]}
+        written: dict[str, str] = {}
+        for output in outputs_of(self):
+            name = one_name(output.table)
+            if name in read:
+                raise ValueError(
+                    f"{output.table} is the table of {read[name]!r}, which is read; publish to "
+                    "another table"
+                )
+            if not output.inside and name in written:
+                raise ValueError(
+                    f"outputs {written[name]!r} and {output.name!r} are one table, {output.table}; "
+                    "write another"
+                )
+            written.setdefault(name, output.name)
         return self
 
     @classmethod

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lakebalance.core.paths import from_root, local
 from lakebalance.core.registry import MethodOptions
 from lakebalance.core.split import TRAIN
+from lakebalance.core.tables import Table
 from lakebalance.sample.repeat import Repeat
 
 if TYPE_CHECKING:
@@ -53,6 +55,19 @@ def outputs_of(recipe: Recipe) -> list[Output]:
         Output(part, tables.get(part) or beside(main, part), part, None, Repeat())
         for part in recipe.parts
     ]
+
+
+def one_name(table: str) -> str:
+    """One name for a table that is written in several ways; a catalog and a path may be one still.
+
+    Examples
+    --------
+    >>> one_name("/lake/./a/"), one_name("file:/lake/b/../a"), one_name("Db.`T`")
+    ('/lake/a', '/lake/a', 'db.t')
+    """
+    if not Table(table).is_path:
+        return ".".join(Table(table).parts).lower()
+    return from_root(local(table)).rstrip("/")
 
 
 def beside(table: str, name: str) -> str:

@@ -37,13 +37,15 @@ def expand_environment(source: SourceText, environ: Mapping[str, str]) -> Source
             if found[0] == "$${":
                 return "${"
             asked, name, default = found.groups()
-            text = environ.get(name, default)
+            text = environ.get(name)
+            if default is not None and not text:
+                text = default  # as in a shell
             if text is None:
                 raise RecipeError(
                     f"{source.where(path)}: environment variable {name} is not set; set it, "
                     f"or write ${{{name}:-default}}"
                 )
-            is_kept = name in environ and (asked or is_secret(name))
+            is_kept = environ.get(name) and (asked or is_secret(name))
             return keep(name, text) if is_kept else text
 
         return VARIABLE.sub(replaced, value)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lakebalance.core import chance
+from lakebalance.core.coordinates import LARGEST
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import BLOCK, Floats, Ints, centred, nearest
 from lakebalance.core.places import Places
@@ -184,13 +185,14 @@ def measured(parents: Parents, options: NeighbourOptions) -> Floats:
 
 
 def check_coordinates(parents: Parents, options: FeatureOptions) -> None:
-    """Raise where a coordinate is infinite, or null where nulls are refused.
+    """Raise where a coordinate is infinite or nearly so, or null where nulls are refused.
 
     Raises
     ------
     RecipeError : with the column that has most of them.
     """
-    _refuse(np.isinf(parents.at), parents.places, "infinite", "filter such rows out")
+    too_large = np.abs(parents.at) > LARGEST
+    _refuse(too_large, parents.places, f"infinite or over {LARGEST:g}", "filter such rows out")
     if options.nulls == "refuse":
         instead = "write sample.nulls: ignore, or filter them out"
         _refuse(np.isnan(parents.at), parents.places, "null or NaN", instead)

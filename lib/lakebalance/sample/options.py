@@ -61,7 +61,8 @@ class Features(MethodOptions):
     features: list[str] = Field(
         min_length=1,
         description="Columns between whose values new ones are made: numbers, dates, timestamps, "
-        "arrays of numbers such as embeddings.",
+        "arrays of numbers such as embeddings. They are doubles on the way, so that of whole "
+        "numbers and decimals 15 digits are kept.",
     )
     nulls: Literal["refuse", "ignore"] = Field(
         "refuse",

@@ -230,7 +230,8 @@ def _locate(
         (group, *band(available, rest, sigmas), rest) for group, (available, rest) in open_.items()
     ]
     table = small_table(frames[0].sparkSession, [GROUP, "low", "high", "rest"], bands)
-    rows = upto_bands(frames, table, "rest")
+    # Other columns of the rows may have the names of the bands'.
+    rows = upto_bands([frame.select(GROUP, HASH) for frame in frames], table, "rest")
     return located(rows.groupBy(GROUP, "rest", "bucket").agg(F.count(F.lit(1)).alias("here")))
 
 
@@ -239,7 +240,8 @@ def upto_bands(frames: Sequence[DataFrame], bands: DataFrame, *more: Column | st
 
     Parameters
     ----------
-    frames : frames with ``__lb_group`` and ``__lb_hash``; together all rows.
+    frames : frames with ``__lb_group`` and ``__lb_hash``; together all rows. They have no column
+        ``low`` or ``high``.
     bands : per ``__lb_group`` the band's ends, ``low`` and ``high``.
     more : further columns to keep, of the frames or of ``bands``.
 
