@@ -147,7 +147,9 @@ def count_groups(
     kind_of = kinds(frames[0])
     # Python's dates end with the year 9999.
     days = [n for n, name in zip(names, by, strict=True) if isinstance(kind_of[name], T.DateType)]
-    table = counted_rows.withColumns({n: F.col(n).cast("string") for n in days}).toArrow()
+    for name in days:
+        counted_rows = counted_rows.withColumn(name, F.col(name).cast("string"))
+    table = counted_rows.toArrow()
     groups = _groups(table, dict(zip(names, by, strict=True)), kind_of, list(amounts or {}))
     if len({group.id for group in groups}) < len(groups):
         raise LakebalanceError("two groups have the same 64-bit id; rename a source and try again")
