@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.paths import from_root, local
-from lakebalance.core.tables import Table, newest_version
-from lakebalance.forgotten import place_of
+from lakebalance.core.paths import one_path
+from lakebalance.core.tables import Table
 from lakebalance.frames import Frames
 from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output
@@ -21,35 +20,30 @@ def check_outputs(frames: Frames) -> None:
     ------
     RecipeError : with the output's place in the recipe, and both tables.
     """
-    read = {name: _resolved(place.location) for name, place in frames.places.items()}
+    read = {name: one_path(place.location) for name, place in frames.places.items()}
     written: dict[str, str] = {}
     for output in frames.outputs:
         if output.inside:
             continue
         where = _location(frames, output.table)
+        if where is None:
+            continue
         for name, other in [*read.items(), *written.items()]:
-            if where is not None and (how := _overlap(where, other)):
+            if how := _overlap(where, other):
                 verb = "is written" if name in written else "is read"
                 raise RecipeError(
                     f"{_place(frames.recipe, output)}: {output.table} {how} the table of "
                     f'"{name}", which {verb}; write another table'
                 )
-        if where is not None:
-            written[output.name] = where
+        written[output.name] = where
 
 
 def _location(frames: Frames, name: str) -> str | None:
     """Where a table lies; None where the catalog does not have it yet."""
-    table = Table(name)
-    if table.is_path:
-        return _resolved(name)
-    if newest_version(frames.spark, table) is None:
-        return None
-    return _resolved(place_of(frames.spark, name).location)
-
-
-def _resolved(location: str) -> str:
-    return from_root(local(location)).rstrip("/")
+    if Table(name).is_path:
+        return one_path(name)
+    found = frames.forgotten.places.of(name)
+    return None if found is None else one_path(found.location)
 
 
 def _overlap(one: str, other: str) -> str | None:

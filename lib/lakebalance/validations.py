@@ -115,7 +115,4 @@ def validations_of(entry: Mapping[str, Any]) -> list[Validation]:
 def _tables(sources: Sequence[Mapping[str, Any]], rows: str) -> str:
     """The tables that rows are from, each at its version."""
     named = [s for s in sources if rows in (ALL, s["name"])]
-    return ", ".join(
-        s["table"] if s["version"] is None else f"{s['table']} version {s['version']}"
-        for s in named
-    )
+    return ", ".join(f"{s['table']} version {s['version']}" for s in named)

@@ -23,7 +23,7 @@ def test_a_table_by_two_names_keeps_its_rows(spark, tmp_path, monkeypatch):
     [outcome] = lake.apply(spark, state, plan, confirm=plan, delete=True).outcomes
     assert outcome.action == "skip" and outcome.why.endswith("are one table")
     # As by names of which nobody can see that they are of one table.
-    monkeypatch.setattr("lakebalance.lake.applying.from_root", lambda path: path)
+    monkeypatch.setattr("lakebalance.lake.applying.one_path", lambda path: path)
     [outcome] = lake.apply(spark, state, plan, confirm=plan, delete=True).outcomes
     assert "are one table; it was taken back to version 0" in outcome.why
     assert multiset(spark, tmp_path / "t") == all_of(rows())

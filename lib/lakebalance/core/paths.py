@@ -30,6 +30,17 @@ def local(path: str) -> str:
     return re.sub(r"^file:/+", "/", path)
 
 
+def one_path(path: str) -> str:
+    """One form of a path that is written in several: from the root, with no scheme of local files.
+
+    Examples
+    --------
+    >>> one_path("/lake/./a/"), one_path("file:/lake/b/../a"), one_path("s3://lake/a/")
+    ('/lake/a', '/lake/a', 's3://lake/a')
+    """
+    return from_root(local(path)).rstrip("/")
+
+
 def common_folder(tables: Sequence[str]) -> str:
     """The folder that all tables lie below, with a slash at its end; empty where there is none.
 

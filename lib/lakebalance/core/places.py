@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,15 +46,17 @@ class Places:
                 parts.append(F.array(*[coordinate(df, name) for name in names]))
         return parts[0] if len(parts) == 1 else F.concat(*parts)
 
-    def columns(self) -> list[str]:
-        """The column that each number comes from.
+    def by_column(self, numbers: NDArray[Any]) -> list[NDArray[Any]]:
+        """The numbers of each column, of places that lie along the last axis.
 
         Examples
         --------
-        >>> Places(["x", "embedding"], {"embedding": 2}).columns()
-        ['x', 'embedding', 'embedding']
+        >>> Places(["x", "embedding"], {"embedding": 2}).by_column(np.array([[5, 6, 7]]))
+        [array([[5]]), array([[6, 7]])]
         """
-        return [name for name in self.names for _ in range(self.lengths.get(name, 1))]
+        if not self.names:
+            return []
+        return np.split(numbers, np.cumsum(self.widths)[:-1], axis=-1)
 
     def deviations(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far each column's values lie apart, an array's as points.
@@ -72,11 +75,12 @@ class Places:
         >>> Places(["x", "embedding"], {"embedding": 2}).deviations(np.array([2.0, 3.0, 4.0]))
         array([2., 5.])
         """
-        ends = np.cumsum(self.widths)
-        own = np.split(spread, ends[:-1]) if len(ends) else []
         # One after the other, so that it is the same sum on any machine.
         return np.array(
-            [np.sqrt((part**2).cumsum()[-1]) if len(part) > 1 else part[0] for part in own],
+            [
+                np.sqrt((own**2).cumsum()[-1]) if len(own) > 1 else own[0]
+                for own in self.by_column(spread)
+            ],
             dtype=np.float64,
         )
 

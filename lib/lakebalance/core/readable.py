@@ -11,8 +11,7 @@ from pyspark.sql import types as T
 
 from lakebalance.core.columns import RESERVED, column, kinds
 from lakebalance.core.coordinates import TIMES
-
-NESTED = (T.ArrayType, T.MapType, T.StructType, T.VariantType)
+from lakebalance.core.counts import NESTED
 
 
 def readable_rows(rows: DataFrame) -> list[dict[str, Any]]:

@@ -99,7 +99,6 @@ def _add(context: Any, own: Validation, name: str, added: set[str]) -> None:
     if name not in added:
         context.suites.add(ExpectationSuite(name=name, expectations=asked))
         added.add(name)
-    # Runs are at microseconds, pages at whole seconds: the id tells them apart.
     run = RunIdentifier(run_name=own.run_id, run_time=own.finished)
     key = ValidationResultIdentifier(ExpectationSuiteIdentifier(name), run, "rows")
     context.validation_results_store.set(key, _validated(own, name, run, asked))

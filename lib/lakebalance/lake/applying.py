@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 
 from lakebalance.core.beside import each
 from lakebalance.core.errors import RecipeError, TableError
-from lakebalance.core.paths import from_root, local
+from lakebalance.core.paths import local, one_path
 from lakebalance.core.progress import Progress
 from lakebalance.core.tables import Table, detail, newest_version
 from lakebalance.lake.definition import Definition, definition_of
@@ -136,26 +136,26 @@ class _Applying:
         self.spark, self.state, self.plan = spark, state, plan
         self.action = "delete" if delete else "archive"
         self.progress = progress
-        self.needed: dict[str, str] = {}
 
     def looked_at(self, dropped: Sequence[dict[str, Any]]) -> list[Step]:
         """What would be done to each table, and the removals that this would be."""
         known = removals_of(self.spark, self.state)
         entries = kept_entries(self.spark, local(self.state).rstrip("/")) or ()
-        self.needed = _needed(Inventory(tuple(entries)))
-        return each(self.spark, dropped, lambda decision: self._looked_at(decision, known))
+        needed = _needed(Inventory(tuple(entries)))
+        return each(self.spark, dropped, lambda decision: self._looked_at(decision, known, needed))
 
-    def _looked_at(self, decision: Mapping[str, Any], known: Sequence[Removal]) -> Step:
+    def _looked_at(
+        self, decision: Mapping[str, Any], known: Sequence[Removal], needed: Mapping[str, str]
+    ) -> Step:
         name, parent = decision["table"], decision["rebuild_from"]
         mine = [r for r in known if r.plan == self.plan and r.table == name]
         begun = next((r for r in mine if r.is_active), None)
         try:
-            emptied = begun and (begun.is_removed or self._is_emptied(begun))
-            done = emptied and begun and (self.action == "archive" or begun.event == "deleted")
-            if name in self.needed and not done:
-                raise TableError(f"{name} {self.needed[name]}, as the newest scan says")
-            if begun and emptied:
+            if begun is not None and (begun.is_removed or self._is_emptied(begun)):
+                if self.action == "delete" and begun.event != "deleted":
+                    _check_needed(name, needed)
                 return self._step(begun)
+            _check_needed(name, needed)
             if why := barred(known, name, parent, _own(begun)):
                 raise TableError(why)
             claim = _claim(self.plan, name, sum(not r.is_active for r in mine))
@@ -193,7 +193,7 @@ class _Applying:
         """
         name, parent = decision["table"], decision["rebuild_from"]
         self.progress(f"comparing {name} with {parent}")
-        if from_root(local(name)) == from_root(local(parent)):
+        if one_path(name) == one_path(parent):
             raise TableError(f"{name} and {parent} are one table")
         child, source = self._pinned(name), self._pinned(parent)
         said = detail(self.spark, Table(name))
@@ -326,6 +326,11 @@ def _needed(inventory: Inventory) -> dict[str, str]:
         **dict.fromkeys(lenders, "has files that another table, such as a shallow clone, reads"),
         **{name: f"is read by {views[0]}" for name, views in inventory.views.items() if views},
     }
+
+
+def _check_needed(table: str, needed: Mapping[str, str]) -> None:
+    if table in needed:
+        raise TableError(f"{table} {needed[table]}, as the newest scan says")
 
 
 def _claim(plan: str, table: str, tries: int) -> str:

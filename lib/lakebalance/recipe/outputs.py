@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakebalance.core.paths import from_root, local
+from lakebalance.core.paths import one_path
 from lakebalance.core.registry import MethodOptions
 from lakebalance.core.split import TRAIN
 from lakebalance.core.tables import Table
@@ -67,7 +67,7 @@ def one_name(table: str) -> str:
     """
     if not Table(table).is_path:
         return ".".join(Table(table).parts).lower()
-    return from_root(local(table)).rstrip("/")
+    return one_path(table)
 
 
 def beside(table: str, name: str) -> str:

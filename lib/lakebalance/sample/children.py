@@ -134,16 +134,17 @@ def around_parents(parents: Parents, options: NoiseOptions) -> Children:
     # Rounded, as the last bit of a power may differ from one processor to another.
     factor = round((4 / ((width + 2) * rows)) ** (1 / (width + 4)), 12)
     width_of_kernel = options.shrinkage * factor * spread
+    numbers = _numbered(parents.places)
     noise = np.column_stack(
         [
-            chance.normal(parents.hash[first], count, chance.salt_of("noise", *name))
-            for name in _numbered(parents.places)
+            chance.normal(parents.hash[first], count, chance.salt_of("noise", *number))
+            for number in numbers
         ]
     )
     at = parents.at[first] + noise * width_of_kernel
     if options.clip == "observed":
         at = np.clip(at, low, high)
-    for i, name in enumerate(parents.places.columns()):
+    for i, (name, *_) in enumerate(numbers):
         least, most = options.bounds.get(name, (None, None))
         at[:, i] = np.clip(at[:, i], least, most) if (least, most) != (None, None) else at[:, i]
     return Children(first[:, None], at, [])
@@ -201,8 +202,7 @@ def check_coordinates(parents: Parents, options: FeatureOptions) -> None:
 def _refuse(wrong: NDArray[np.bool_], places: Places, what: str, instead: str) -> None:
     if not wrong.any():
         return
-    own = np.split(wrong, np.cumsum(places.widths)[:-1], axis=1)
-    counts = [int(numbers.any(axis=1).sum()) for numbers in own]
+    counts = [int(own.any(axis=1).sum()) for own in places.by_column(wrong)]
     name, rows = max(zip(places.names, counts, strict=True), key=lambda found: found[1])
     has = f"has {what} elements" if name in places.lengths else f"is {what}"
     raise RecipeError(

@@ -182,17 +182,16 @@ def _batch(table: pa.Table, found: Children, places: Places) -> pa.RecordBatch:
 
 def _axes(at: Floats, places: Places) -> list[pa.Array]:
     """The columns that places are made of, as doubles: null for NaN, and for arrays of these."""
-    axes, start = [], 0
-    for name, width in zip(places.names, places.widths, strict=True):
-        own = np.ascontiguousarray(at[:, start : start + width])
+    axes = []
+    for name, numbers_of in zip(places.names, places.by_column(at), strict=True):
+        own = np.ascontiguousarray(numbers_of)
         missing = np.isnan(own)
         numbers = pa.array(own.ravel(), mask=missing.ravel())
         if name in places.lengths:
-            ends = pa.array(np.arange(len(at) + 1, dtype=np.int32) * width)
+            ends = pa.array(np.arange(len(at) + 1, dtype=np.int32) * own.shape[1])
             none = pa.array(missing.all(axis=1))
             numbers = pa.ListArray.from_arrays(ends, numbers, mask=none)
         axes.append(numbers)
-        start += width
     return axes
 
 

@@ -69,18 +69,16 @@ def divided(growing: Mapping[int, Share], *, exact: bool = False) -> tuple[dict[
 def needs(
     options: SyntheticOptions, width: int, shares: Mapping[int, Share], *, weighing: bool = False
 ) -> list[Diagnostic]:
-    """What the tasks of the largest groups that grow need, by counts alone; nothing if none grows.
+    """What the tasks of the largest groups that grow need, by counts alone.
 
     Parameters
     ----------
     options : which groups are refused.
     width : how many numbers and categories a point has.
-    shares : per group: rows available, target rows, values, source.
+    shares : per group: rows available, target rows, values, source; some grow.
     weighing : whether rows of all groups are searched for neighbours first.
     """
     growing = {g: s for g, s in shares.items() if s.target > s.available > 0}
-    if not growing:
-        return []
     work, partitions = divided(growing)
     lines: list[list[Cell]] = []
     for group, share in growing.items():
