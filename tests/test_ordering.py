@@ -10,7 +10,9 @@ import pytest
 import lakebalance as lb
 from lakebalance.allocate.rounding import InfeasibleBudget
 from lakebalance.core.errors import RecipeError, TableError
+from lakebalance.frames import Frames
 from lakebalance.recipe import Recipe
+from lakebalance.recipe.order import Order
 from lakebalance.sample.places import bounds_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "ordering.md").read_text(encoding="utf-8")
@@ -21,13 +23,14 @@ ROWS = [
 ]
 OTHERS = [(i, "a", None if i % 3 else 1.0) for i in range(2000, 2300)]
 SCHEMA = "id long, label string, quality double"
+SCORES = {"best": {"column": "quality"}}
 PHASES = [{"name": "natural", "rows": 700}, {"name": "best", "rows": 400}]
 BASE = {"name": "r", "sources": [{"name": "s", "table": "a/s"}], "publish": {"table": "a/out"}}
 
 
 def asked(folder):
     """A recipe with three phases and files of about 200 rows."""
-    order = {"rows_per_file": 200, "scores": {"best": {"column": "quality"}}}
+    order = {"rows_per_file": 200, "scores": SCORES}
     return Recipe(
         name="ordered",
         sources=[{"name": name, "table": str(folder / name), "key": ["id"]} for name in ("s", "t")],
@@ -137,11 +140,25 @@ def test_files_are_in_order_and_each_is_sorted(spark, published):
     files = lb.files_in_order(spark, recipe.publish.table)
     read = [pq.ParquetFile(f).read(["lb_position"])["lb_position"].to_pylist() for f in files]
     assert [p for own in read for p in own] == [row.lb_position for row in rows]
+    # 900, 700 and 400 rows in files of about 200.
+    assert len(read) == 10 and all(150 < len(own) < 250 for own in read)
     assert ["lb_phase=1" in f for f in files] == sorted(["lb_phase=1" in f for f in files])[::-1]
     with pytest.raises(TableError, match="there is no Delta table"):
         lb.files_in_order(spark, recipe.publish.table + "-none")
     with pytest.raises(RecipeError, match="lb_positoin"):
         lb.files_in_order(spark, recipe.publish.table, "lb_positoin")
+
+
+@pytest.mark.parametrize(("scores", "shuffles"), [({}, 1), (SCORES, 2)], ids=["chance", "score"])
+def test_rows_are_shuffled_once_and_once_more_by_a_score(
+    spark, published, capsys, scores, shuffles
+):
+    recipe, plan, *_ = published
+    order = Order.model_validate({"rows_per_file": 200, "scores": scores})
+    frames = Frames(recipe.model_copy(update={"order": order}), spark)
+    frames.sampled(frames.gate.passed(), plan, frames.outputs[0]).explain()
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"(?<!Broadcast)Exchange ", shown)) == shuffles
 
 
 def read_by(name, **given):
@@ -241,7 +258,7 @@ def test_what_an_order_may_not_be(parts, match):
 @pytest.mark.parametrize(
     ("order", "match"),
     [
-        ({"position": "id"}, 'there is a column "id" already'),
+        ({"position": "id"}, 'order.position: the sources have a column "id" already'),
         ({"scores": {"balanced": {"column": "label"}}}, "label.* is string; a score is"),
         ({"scores": {"balanced": {"column": "quallity"}}}, "order.scores.balanced.column"),
     ],

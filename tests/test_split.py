@@ -220,7 +220,7 @@ def test_no_table_stays_where_one_cannot_be_written(spark, table, recipe, monkey
     asked = recipe(source, split=SHARES, allocate=BALANCE)
     from lakebalance import publishing
 
-    real = publishing._found
+    real = publishing.count_rows
 
     def other(frames, plan, output, *rest):
         found = real(frames, plan, output, *rest)
@@ -228,7 +228,7 @@ def test_no_table_stays_where_one_cannot_be_written(spark, table, recipe, monkey
             found[0]["found"] += 1
         return found
 
-    monkeypatch.setattr(publishing, "_found", other)
+    monkeypatch.setattr(publishing, "count_rows", other)
     with pytest.raises(AuditError, match=r"out was emptied; .*test was emptied"):
         lb.run(asked, spark)
     assert made(asked) == made(asked, "test") == made(asked, "validation") == []

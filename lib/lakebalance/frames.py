@@ -36,7 +36,7 @@ from lakebalance.recipe.models import Recipe
 from lakebalance.recipe.outputs import BALANCED, Output, outputs_of
 from lakebalance.released import Release, Released
 from lakebalance.sample.cuts import find_cuts
-from lakebalance.sample.order import PHASE, Cuts, Phase, Schedule, in_order
+from lakebalance.sample.order import FILE, PHASE, Cuts, Phase, Schedule, in_files, in_order
 from lakebalance.sample.thresholds import GROUP, HASH, Share, Threshold, for_output
 
 
@@ -361,6 +361,10 @@ class Frames:
 
     def sampled(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
         """Exactly the planned rows of an output, as they are published."""
+        return self.filed(rows, plan, output).drop(FILE)
+
+    def filed(self, rows: Sequence[DataFrame], plan: Plan, output: Output) -> DataFrame:
+        """The rows that ``sampled`` gives, those of an ordered output with their files' numbers."""
         if output.phase is not None:
             return self._ordered(rows, plan, output.phase)
         sampler = method_of("sample", output.sample)
@@ -369,6 +373,14 @@ class Frames:
         given = [hashed, shares, output.sample]
         made: DataFrame = sampler.function(*given, *([plan.prepared] if sampler.prepare else []))
         return self.named(made)
+
+    def again_in_files(self, rows: DataFrame, plan: Plan, output: Output) -> DataFrame:
+        """What ``filed`` made, written and read again, in the order in which it was."""
+        order = self.recipe.order
+        if order is None or output.phase is None:
+            return rows
+        only = None if order.into == "one" else output.phase
+        return in_files(rows, self.schedule(plan), order.position, only).drop(FILE)
 
     def schedule(self, plan: Plan) -> Schedule:
         """The phases of an ordered recipe, as planned."""

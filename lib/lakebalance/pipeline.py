@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,6 +32,7 @@ from lakebalance.ledger import state_of
 from lakebalance.lineage.sending import told
 from lakebalance.planning import counted, judged, planned, prepared
 from lakebalance.plans import Plan, PlannedGroup
+from lakebalance.pruning import Found
 from lakebalance.publish.state import State
 from lakebalance.publish.transaction import published_version
 from lakebalance.publishing import publish
@@ -78,10 +81,40 @@ def plan(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) 
         beside.start(partial(check_outputs, frames))
         census, verdicts = counted(frames, watch)
     frames.indexes = Indexes(state_of(recipe), spark, recipe, frames.run_id)
-    made, left = planned(frames, watch, census, verdicts, lambda _, matches: matches)
-    if counts_output(frames) or recipe.expectations("after"):
-        made = with_thresholds(frames, made, left)
-    return judged(frames, watch, prepared(frames, watch, made, left), left)
+    with _written_between(frames) as keep:
+        made, left = planned(frames, watch, census, verdicts, keep)
+        if counts_output(frames) or recipe.expectations("after"):
+            made = with_thresholds(frames, made, left)
+        return judged(frames, watch, prepared(frames, watch, made, left), left)
+
+
+@contextmanager
+def _written_between(frames: Frames) -> Iterator[Found]:
+    """What a plan does with the matches of a step: of several, those of each are written down.
+
+    Each step reads what is left several times over, and all before it would be done as often.
+    Who may read alone can plan all the same, and waits longer.
+    """
+    recipe = frames.recipe
+    scratch = ScratchTables(state_of(recipe), frames.spark, recipe.name, f"plan-{frames.run_id}")
+    if len(recipe.pruning) < 2 or not _can_write(scratch, frames.spark):
+        yield lambda _, matches: matches
+        return
+    frames.scratch = scratch
+    try:
+        yield lambda i, matches: scratch(matches, f"{i}-matches")
+    finally:
+        frames.scratch = None
+        scratch.clear()
+
+
+def _can_write(scratch: ScratchTables, spark: SparkSession) -> bool:
+    try:
+        scratch(spark.range(1), "probe")
+    except Exception:
+        scratch.written.clear()
+        return False
+    return True
 
 
 def run(recipe: Recipe, spark: SparkSession, progress: Progress | None = None) -> Result:
@@ -152,7 +185,11 @@ def _carried_out(frames: Frames, progress: Progress | None) -> Result:
     with watch.stage("remember"):
         remember_plan(state, spark, plan)
         indexes.reserve()
-    balanced, *others = publish(frames, plan, left, known, watch)
+    scratch = ScratchTables(state, spark, recipe.name, frames.run_id)
+    try:
+        balanced, *others = publish(frames, plan, left, known, watch, scratch)
+    finally:
+        scratch.clear()
     indexes.publish()
     result = Result(
         plan,

@@ -133,7 +133,8 @@ def sampling(job: Job, target: Path) -> Parts:
     check_columns(frames)
     planned_, left = planned(frames, watch, *counted(frames, watch), lambda _, matches: matches)
     start = time.perf_counter()
-    publish(frames, with_thresholds(frames, planned_, left), left, {"balanced": None}, watch)
+    planned_ = with_thresholds(frames, planned_, left)
+    publish(frames, planned_, left, {"balanced": None}, watch, lambda rows, _: rows)
     audit = next(s["seconds"] for s in watch.entries if s["name"] == "audit")
     return {"sample": time.perf_counter() - start - audit}
 

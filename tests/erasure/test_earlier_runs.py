@@ -36,16 +36,17 @@ def set_aside(spark, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gone", [False, True], ids=["filtered", "deleted"])
-def test_rows_that_an_earlier_run_set_aside_are_found(spark, recipe, tmp_path, gone):
+@pytest.mark.parametrize("since", ["filtered", "deleted", "renamed"])
+def test_rows_that_an_earlier_run_set_aside_are_found(spark, recipe, tmp_path, since):
     source = written(spark, tmp_path / "s", rows())
     lb.run(recipe(source, expect=GATE), spark)
     assert set_aside(spark, tmp_path) == {7}
-    if gone:
-        spark.sql(f"DELETE FROM delta.`{tmp_path}/s` WHERE id = 7")
-        later = recipe(source, expect=GATE, seed=2)
-    else:
+    if since == "filtered":
         later = recipe(source | {"where": "q >= 0"}, expect=GATE)
+    else:
+        spark.sql(f"DELETE FROM delta.`{tmp_path}/s` WHERE id = 7")
+        named = {"name": "other", "sources": [source | {"name": "t"}]}
+        later = recipe(source, expect=GATE, seed=2, **(named if since == "renamed" else {}))
     lb.run(later, spark)
     shown = lb.forget(later, spark, where="id = 7")
     assert [(own["table"].rpartition("/")[2], own["marked"]) for own in shown["leftovers"]] == [

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from lakebalance.core.errors import GateError
 from lakebalance.expect.learned import Line, learned, limits
 from lakebalance.ledger import state_of
 from lakebalance.recipe.learned import Learned
+from lakebalance.result import remember_plan
+from lakebalance.sample.thresholds import Threshold
 
 
 def test_limits_are_medians_and_their_deviations():
@@ -110,3 +113,48 @@ def test_earlier_runs_are_those_of_the_ledger(spark, table, recipe):
     )  # fmt: skip
     with pytest.raises(GateError, match="quarantined as in earlier runs failed: rows set aside"):
         lb.run(stopping, spark)
+
+
+def test_shares_of_groups_are_as_they_were(spark, table, recipe):
+    def path(name, rare):
+        rows = [(i, "rare" if i < rare else None if i % 2 else "a") for i in range(40)]
+        return {"name": "s", "table": table(name, rows, "id bigint, label string"), "key": ["id"]}
+
+    parts = {
+        "expect": {"learned": [{"metric": "groups", "at_least": 3, "tolerance": 0.05}]},
+        "allocate": {"balance": {"by": ["label"], "method": "equal"}},
+        "split": {"shares": {"test": 0.2}},
+    }
+    asked = recipe(path("t", 4), **parts)
+    planned, state = lb.plan(asked, spark), state_of(asked)
+    assert planned.gates[0].number is None and planned.gates[0].success
+
+    def with_thresholds(groups):
+        return [replace(group, threshold=Threshold(1)) for group in groups]
+
+    groups, (test,) = with_thresholds(planned.groups), planned.outputs
+    others = [replace(group, rows=[60, 20, 20][i]) for i, group in enumerate(groups)]
+    for i, own in enumerate([others, groups, groups, groups]):
+        held = replace(test, groups=with_thresholds(test.groups))
+        plan = replace(planned, run_id=f"run{i}", groups=own, outputs=[held])
+        remember_plan(state, spark, plan)
+        now = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)
+        state.record(spark, {"run_id": f"run{i}", "name": "test", "target": asked.publish.table,
+                             "version": i, "rows": 1, "started": now, "plan": plan.summary(),
+                             "recipe": "", "result": {}})  # fmt: skip
+    same = lb.plan(asked, spark)
+    assert same.gates[0].success and same.gates[0].number is not None
+    lines = next(d for d in same.diagnostics if d["title"].startswith("groups"))["rows"]
+    assert sorted(line[:3] + line[5:] for line in lines) == [
+        ['label="a"', 0.45, 0.45, 4, "no"],
+        ['label="rare"', 0.1, 0.1, 4, "no"],
+        ["label=null", 0.45, 0.45, 4, "no"],
+    ]
+    gone = lb.plan(recipe(path("u", 0), **parts), spark).gates[0]
+    assert not gone.success and gone.worst == 'label="rare" (median of 4 runs 0.1)'
+    assert (gone.number, gone.limit) == (0, pytest.approx(0.05))
+
+
+def test_shares_of_groups_need_groups(recipe):
+    with pytest.raises(ValueError, match="metric: groups compares shares of groups"):
+        recipe("a/t", expect={"learned": [{"metric": "groups"}]})

@@ -15,17 +15,16 @@ from importlib.metadata import entry_points
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lakebalance.core.diagnostics import Diagnostic, Prepared
+from lakebalance.core.strict import Strict
 
 Stage = Literal["prune", "allocate", "sample"]
 
 
-class MethodOptions(BaseModel):
-    """Base of every method's options: unknown fields are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class MethodOptions(Strict):
+    """Base of every method's options."""
 
     if TYPE_CHECKING:
         # Each method narrows it to the literal of its own name.

@@ -36,7 +36,8 @@ def set_aside(
     spark : the session.
     asked : what is asked for; a list is not widened by what lies in quarantine.
     marks : on rows of the sources, for how these are told apart.
-    runs : the newest to each target; quarantine holds rows of earlier ones, too.
+    runs : the newest to each target, and those by other names; quarantine holds rows of earlier
+        ones, too.
     scratch : where what is found is written.
 
     Returns

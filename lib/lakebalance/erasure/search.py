@@ -24,7 +24,7 @@ from lakebalance.erasure.leftovers import Leftover, leftovers
 from lakebalance.erasure.marks import Marks, as_entries, count_found, of_place, own_identity, sought
 from lakebalance.erasure.models import models_that_saw
 from lakebalance.erasure.quarantined import set_aside
-from lakebalance.erasure.trace import OWN, Published, Trace, in_turn, newest_runs
+from lakebalance.erasure.trace import OWN, Published, Trace, former_runs, in_turn, newest_runs
 from lakebalance.forgotten import HASH, MARK, REASON, Forgotten, Place, Places
 from lakebalance.ledger import state_of
 from lakebalance.publish.state import State
@@ -49,6 +49,7 @@ class Search:
     suspects: list[dict[str, Any]] = field(default_factory=list)
     unfollowed: list[Published] = field(default_factory=list)
     unsearched: list[str] = field(default_factory=list)
+    former: list[Published] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = state_of(self.recipe)
@@ -69,6 +70,7 @@ class Search:
                 f"no run to {target} is in the ledger {self.state.table('ledger').name}, so that "
                 "nobody can say where rows went; run the recipe first"
             )
+        self.former = [r for f in folders for r in former_runs(self.spark, State(f), self.places)]
         self.show("looking for the rows")
         for run in runs:
             run.without = self.request
@@ -118,7 +120,9 @@ class Search:
             Marks(place, identities[i], listed.where(F.col("source") == i).select(HASH, REASON))
             for i, (_, place, _) in enumerate(sources)
         ]
-        kept, unsearched = set_aside(self.spark, self.asked, marks, runs, self.scratch)
+        kept, unsearched = set_aside(
+            self.spark, self.asked, marks, [*runs, *self.former], self.scratch
+        )
         self.unsearched = list(unsearched)
         self.notes += [f"{table} cannot be searched: {why}" for table, why in unsearched.items()]
         marks += kept
@@ -245,7 +249,8 @@ class Search:
     @cached_property
     def leftovers(self) -> list[Leftover]:
         """The tables beside those in which such rows may be."""
-        return leftovers(self.spark, self._near, self.trace.marks, self.keys)
+        former = [run for run in self.former if self._read_marked(run)]
+        return leftovers(self.spark, [*self._near, *former], self.trace.marks, self.keys)
 
     def left(self) -> dict[str, int]:
         """How many rows are to be forgotten in each of them."""
@@ -285,9 +290,12 @@ class Search:
         return [
             run
             for run in self.trace.runs
-            if any(run is own for own in concerned)
-            or any(of_place(self.trace.marks, place) for place in run.sources.values())
+            if any(run is own for own in concerned) or self._read_marked(run)
         ]
+
+    def _read_marked(self, run: Published) -> bool:
+        """Whether a run read a table in which rows are marked."""
+        return any(of_place(self.trace.marks, place) for place in run.sources.values())
 
     @property
     def with_old_files(self) -> list[str]:

@@ -203,6 +203,11 @@ def newest_runs(spark: SparkSession, state: State, known: Places) -> list[Publis
     return [Published(spark, state, entry, known) for entry in state.newest(spark)]
 
 
+def former_runs(spark: SparkSession, state: State, known: Places) -> list[Published]:
+    """Runs by other names, or of other sources, than the newest: what they put aside is there."""
+    return [Published(spark, state, entry, known) for entry in state.former(spark)]
+
+
 def in_turn(published: Sequence[Published]) -> list[Published]:
     """The runs, each after those whose tables it reads.
 

@@ -105,7 +105,7 @@ def learned(gate: Learned, lines: Sequence[Line], place: str) -> Measured:
     few = [line for line in lines if len(line.before) < gate.at_least]
     judged = [
         _Judged(line, limits(line.before, gate.deviations, _allowed(gate, line),
-                             above=gate.metric != "rows"))
+                             above=gate.metric not in ("rows", "groups")))
         for line in lines
         if line not in few
     ]  # fmt: skip
@@ -118,7 +118,7 @@ def learned(gate: Learned, lines: Sequence[Line], place: str) -> Measured:
             f"{named([line.what for line in few])}: not judged."
         )
     if not judged:
-        why = f"{place}: {said or 'There is no expectation of rows.'} It passes."
+        why = f"{place}: {said or _nothing(gate)} It passes."
         verdict = Verdict(gate.source, title, gate.on_fail, None, 0, True, "learned")
         return Measured(verdict, Diagnostic(title, HEADER, [], why, (TOO_FEW, why)))
     worst = judged[0]
@@ -139,6 +139,10 @@ def learned(gate: Learned, lines: Sequence[Line], place: str) -> Measured:
 
 def _allowed(gate: Learned, line: Line) -> float:
     return gate.tolerance * (median(line.before) if gate.metric == "rows" else 1)
+
+
+def _nothing(gate: Learned) -> str:
+    return "There is no row." if gate.metric == "groups" else "There is no expectation of rows."
 
 
 def _title(gate: Learned) -> str:

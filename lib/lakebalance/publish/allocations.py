@@ -11,6 +11,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+Group = dict[str, Any]
+
 SCHEMA = pa.schema(
     [("place", pa.int64()), ("output", pa.string()), ("source", pa.string()),
      ("group_id", pa.int64()), ("group", pa.string()), ("rows", pa.int64()),
@@ -50,6 +52,24 @@ def as_frame(spark: SparkSession, allocations: Iterable[Allocation]) -> DataFram
         for place, a in enumerate(allocations)
     ]
     return spark.createDataFrame(pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def rows_of_groups(df: DataFrame, run: str) -> dict[tuple[str, str], list[tuple[Group, int]]]:
+    """Rows read of each group, over all sources, by run and output.
+
+    Parameters
+    ----------
+    df : what ``as_frame`` made for several runs, each of them once or several times.
+    run : the column with the runs' ids.
+    """
+    once = df.select(run, "output", "place", "group", "rows").distinct()
+    summed = once.groupBy(run, "output", "group").agg(F.sum("rows").alias("rows"))
+    found: dict[tuple[str, str], list[tuple[Group, int]]] = {}
+    for row in summed.toArrow().to_pylist():
+        found.setdefault((row[run], row["output"]), []).append(
+            (json.loads(row["group"]), row["rows"])
+        )
+    return found
 
 
 def from_frame(df: DataFrame, groups: Collection[int] | None = None) -> list[Allocation]:

@@ -193,6 +193,21 @@ class State:
         whole = {row["target"]: i for i, row in enumerate(rows) if row[REPLACED] is None}
         return [_entry(row) for i, row in enumerate(rows) if i >= whole.get(row["target"], 0)]
 
+    def former(self, spark: SparkSession) -> list[dict[str, Any]]:
+        """The newest run of each recipe's name and sources that is not the newest to its target.
+
+        JSON read. Rows that it put aside are still beside the tables, under its own names.
+        """
+        runs = self.runs(spark)
+        if runs is None:
+            return []
+        read = [F.get_json_object("plan", f"$.sources[*].{what}") for what in ("name", "table")]
+        own = Window.partitionBy("name", *read).orderBy(F.col("finished").desc(), "run_id")
+        rows = runs.withColumn("__lb_place", F.row_number().over(own)).where("__lb_place = 1")
+        newest = {entry["run_id"] for entry in self.newest(spark)}
+        found = rows.drop("__lb_place").orderBy("finished", "run_id").collect()
+        return [_entry(row) for row in found if row["run_id"] not in newest]
+
 
 def _entry(row: Row) -> dict[str, Any]:
     """A line of the ledger, JSON read; the recipe's text is as ``Recipe.of_yaml`` takes it."""

@@ -13,9 +13,10 @@ from lakebalance.recipe.parts import Part
 class Learned(Part):
     """How far a run's counts may be from those of earlier runs to the target."""
 
-    metric: Literal["rows", "quarantined", "unexpected"] = Field(
-        description="The rows read; the share of them that is set aside; or, of each expectation "
-        "of rows by itself, the share of rows that is unexpected.",
+    metric: Literal["rows", "quarantined", "unexpected", "groups"] = Field(
+        description="The rows read; the share of them that is set aside; of each expectation of "
+        "rows by itself, the share of rows that is unexpected; or the share of each group of "
+        "allocate.balance.by in all rows read.",
     )
     source: str | None = Field(
         None, description="With rows: those of this source; of all together if left out."

@@ -20,6 +20,7 @@ from lakebalance.recipe.source_text import SourceText, parse
 from lakebalance.recipe.suites import read_suite
 
 MUST, WAS = "must be ", "; there was "
+INTEGER, NUMBER = "a valid integer", "a valid number"
 NOT_OF_THE_RECIPE = re.compile(r"(literal|list|dict|function-\w+)\[")
 STAGE_OF_FIELD: dict[str, Stage] = {
     "prune": "prune",
@@ -106,6 +107,8 @@ def _together(messages: list[str]) -> str:
     parts = [message.partition(WAS) for message in messages]
     said = [first for first, _, _ in parts[:1]]
     said += [first.removeprefix(MUST) for first, _, _ in parts[1:]]
+    if MUST + INTEGER in said and NUMBER in said:  # an integer is one
+        said = [MUST + NUMBER, *[s for s in said if s not in (MUST + INTEGER, NUMBER)]]
     _, was, shown = parts[-1]
     return " or ".join(said) + was + shown
 

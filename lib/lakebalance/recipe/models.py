@@ -113,6 +113,12 @@ class Publish(Part):
         description="Publish no rows where there are none to balance, as on a day without any, "
         "instead of an error. Samplers that compare groups need rows of both all the same.",
     )
+    staged: bool = Field(
+        False,
+        description="Write the rows beside the target first and count them there: no reader ever "
+        "sees rows that differ from the plan, at the cost of one more write. Otherwise they are "
+        "counted right after they are published, and taken back if they differ.",
+    )
     source_column: str | None = Field(None, description="New column with the source's name.")
     state: str | None = Field(
         None,
@@ -197,6 +203,11 @@ class Recipe(Part):
         for source in named:
             if source is not None and source not in names:
                 raise ValueError(f"expect names a source {source!r}; there are: {names}")
+        if not self.by and any(gate.metric == "groups" for gate in self.expect.learned):
+            raise ValueError(
+                "expect.learned: metric: groups compares shares of groups; there are none; name "
+                "their columns in allocate.balance.by"
+            )
         for gate in self.expect.drift:
             if [gate.against.source] == names:
                 raise ValueError(

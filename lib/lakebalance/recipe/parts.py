@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator
+
+from lakebalance.core.strict import Strict
 
 
 def _date_as_text(edge: object) -> object:
@@ -13,10 +15,8 @@ def _date_as_text(edge: object) -> object:
     return edge.isoformat() if isinstance(edge, dt.date) else edge
 
 
-Edge = Annotated[float | str, BeforeValidator(_date_as_text)]
+Edge = Annotated[int | float | str, BeforeValidator(_date_as_text)]
 
 
-class Part(BaseModel):
-    """Base of the recipe's parts: unknown fields are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Part(Strict):
+    """Base of the recipe's parts."""

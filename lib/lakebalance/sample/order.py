@@ -17,8 +17,9 @@ from functools import cached_property, reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
-from lakebalance.core.columns import column
+from lakebalance.core.columns import column, kinds
 from lakebalance.core.hashing import hash128
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
@@ -119,19 +120,21 @@ def in_order(
 
     Returns
     -------
-    One frame with the column and ``__lb_phase``, from 1; without the two columns of the input. One
-    shuffle of rows; a phase of several files that is ordered by a score takes another, in which
-    each group's rows meet in one task.
+    One frame with the column, ``__lb_phase``, from 1, and ``__lb_file``, from 0; without the two
+    columns of the input. One shuffle of rows; a phase of several files that is ordered by a score
+    takes another, in which each group's rows meet in one task.
     """
     if cuts is None:
         cuts = find_cuts(frames, schedule.wanted())
     phases = range(len(schedule.phases)) if only is None else [only]
     counted = _seen(_with_ties(frames, cuts), schedule, cuts, phases)
-    placed = _in_files(counted, schedule, cuts, phases)
+    # As 32 bits, its shuffle is known to be by the very column that windows ask for. By any other
+    # expression they shuffle again, and rows are not in the order of files any more.
+    placed = _in_files(counted, schedule, cuts, phases).withColumn(FILE, F.col(FILE).cast("int"))
     total = sum(schedule.files(phase) for phase in phases)
     groups = Window.partitionBy(PHASE, FILE, GROUP).orderBy(*_keys(schedule, phases))
     ranked = (
-        placed.repartitionById(total, F.col(FILE).cast("int"))
+        placed.repartitionById(total, FILE)
         .withColumn(RANK, F.row_number().over(groups))
         .join(F.broadcast(_starts(placed, schedule, phases)), [PHASE, FILE, GROUP])
         .withColumn(RANK, F.col(START) + F.col(RANK) - 1)
@@ -139,8 +142,15 @@ def in_order(
     )
     files = Window.partitionBy(PHASE, FILE).orderBy(PLACE, GROUP, RANK)
     numbered = ranked.withColumn(position, F.col("__lb_before") + F.row_number().over(files) - 1)
-    own = (PASS, TIE, FILE, SCORE, RANK, START, FIRST, STEP, ROWS, PLACE, "__lb_before")
+    own = (PASS, TIE, SCORE, RANK, START, FIRST, STEP, ROWS, PLACE, "__lb_before")
     return numbered.drop(*OURS, *own)
+
+
+def in_files(rows: DataFrame, schedule: Schedule, position: str, only: int | None) -> DataFrame:
+    """What ``in_order`` made, written and read again: in its files and their order once more."""
+    phases = range(len(schedule.phases)) if only is None else [only]
+    total = sum(schedule.files(phase) for phase in phases)
+    return rows.repartitionById(total, FILE).sortWithinPartitions(FILE, column(position))
 
 
 def _with_ties(frames: Sequence[DataFrame], cuts: Cuts) -> list[DataFrame]:
@@ -199,14 +209,27 @@ def _seen(
 
 def _score(rows: DataFrame, schedule: Schedule, phases: Sequence[int]) -> Column | None:
     """What orders the rows of the phases that have a score; null last, and in other phases."""
+    scored = {p: own for p in phases if (own := schedule.phases[p]).score is not None}
+    kind_of = kinds(rows)
+    types = {_kind_of_score(kind_of[str(own.score)]) for own in scored.values()}
+    # Columns of one type are compared to the last digit, others as doubles.
+    kind = types.pop() if len(types) == 1 else T.DoubleType()
     scores = []
-    for phase in phases:
-        own = schedule.phases[phase]
-        if own.score is not None:
-            value = column(own.score).cast("double")
+    for phase, own in scored.items():
+        value = column(str(own.score)).cast(kind)
+        if isinstance(kind, T.DoubleType):
             value = F.when(~F.isnan(value), -value if own.descending else value)
-            scores.append(F.when(F.col(PHASE) == phase + 1, value))
+        elif own.descending:
+            # The least bigint has no counterpart, all bits turned have.
+            value = F.bitwise_not(value) if isinstance(kind, T.LongType) else -value
+        scores.append(F.when(F.col(PHASE) == phase + 1, value))
     return F.coalesce(*scores) if scores else None
+
+
+def _kind_of_score(kind: T.DataType) -> T.DataType:
+    if isinstance(kind, T.DecimalType):
+        return kind
+    return T.LongType() if isinstance(kind, T.IntegralType) else T.DoubleType()
 
 
 def _keys(schedule: Schedule, phases: Sequence[int]) -> list[Column]:
@@ -313,4 +336,5 @@ def _starts(rows: DataFrame, schedule: Schedule, phases: Sequence[int]) -> DataF
                          places.rows, earlier + before[file])
                     )  # fmt: skip
     names = [PHASE, FILE, GROUP, START, FIRST, STEP, ROWS, "__lb_before"]
-    return small_table(rows.sparkSession, names, lines)
+    table = small_table(rows.sparkSession, names, lines)
+    return table.withColumn(FILE, F.col(FILE).cast("int"))
