@@ -24,6 +24,7 @@ def groups(spark, path):
     return {row["g"]: row["count"] for row in found}
 
 
+@pytest.mark.slow
 def test_a_source_that_was_made_anew_is_another_one(spark, recipe, tmp_path):
     path = write(spark, tmp_path / "s", "old")
     asked = recipe({"name": "s", "table": path, "key": ["id"]}, allocate=EQUAL)

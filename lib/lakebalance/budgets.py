@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.rounding import InfeasibleBudget
-from lakebalance.core.amounts import MOST_IN_ALL, Measure, in_steps, in_units
+from lakebalance.core.amounts import MOST_IN_ALL, MOST_STEPS, Measure, in_steps, in_units
 from lakebalance.core.columns import column
 from lakebalance.core.counts import GroupCount
 from lakebalance.core.diagnostics import Diagnostic
@@ -65,7 +65,8 @@ def in_rows(
     measured = frames.measures[budget.unit]
     hashed = [frames.hashed(rows, output) for rows in left]
     _all_known(frames, budget, measured, groups, hashed, f"{place}.budget.of")
-    parts = _parts(rules, budget, measured, groups, place)
+    sources = [source.name for source in frames.recipe.sources]
+    parts = _parts(rules, budget, measured, groups, sources, place)
     shares, unit = list(zip(groups, parts, strict=True)), Unit(budget.unit, measured.size)
     method = method_of("sample", output.sample)
     if method.weighs:
@@ -76,13 +77,18 @@ def in_rows(
 
 
 def _parts(
-    rules: Rules, budget: Budget, measured: Measure, groups: Sequence[GroupCount], place: str
+    rules: Rules,
+    budget: Budget,
+    measured: Measure,
+    groups: Sequence[GroupCount],
+    sources: Sequence[str],
+    place: str,
 ) -> list[int]:
     """What the rules give each group, in steps."""
     available = [Available(g.source, g.values, g.amounts[budget.unit].total) for g in groups]
     steps = in_steps(budget.amount, measured.size)
     try:
-        allocated = allocate(available, steps, rules.mix, rules.balance, rules.within)
+        allocated = allocate(available, steps, rules.mix, rules.balance, rules.within, sources)
     except InfeasibleBudget as error:
         amounts = [in_units(int(amount), measured.size) for amount in error.amounts]
         raise InfeasibleBudget(f"{place}: {error.said}", amounts, budget.unit) from error
@@ -116,14 +122,15 @@ def _all_known(
         if budget.what != "value"
         else (
             f", {{expectation: ExpectColumnValuesToBeBetween, args: {{column: {name}, "
-            "min_value: 0}}"
+            f"min_value: 0, max_value: {MOST_STEPS // measured.size - 1}}}}}"
         )
     )
+    not_nan = ", and nan_as_null: true at the sources" if between else ""
     raise TableError(
         f"{place}: {name} is {counted} in {unknown:,} rows, such as those of "
         f"{'; '.join(_keys(frames, measured, hashed))}; set them aside, by expect: {{expectations: "
-        f"[{{expectation: ExpectColumnValuesToNotBeNull, args: {{column: {name}}}}}{between}]}}, "
-        "or filter them by the sources' where"
+        f"[{{expectation: ExpectColumnValuesToNotBeNull, args: {{column: {name}}}}}{between}]}}"
+        f"{not_nan}, or filter them by the sources' where"
     )
 
 

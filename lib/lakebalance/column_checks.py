@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.clusters import check_clusters
-from lakebalance.core.columns import filtered, kinds, require
+from lakebalance.core.columns import filtered, kinds, require, require_free
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import KEY, SOURCE
@@ -37,12 +37,8 @@ def check_columns(frames: Frames) -> None:
     _check_clusters(frames)
     _check_embeddings(frames)
     frames.measures  # noqa: B018  raises where a column has no amounts
-    if publish.source_column in rows.columns:
-        raise RecipeError(
-            f'publish.source_column: the sources have a column "{publish.source_column}"; '
-            "write another name"
-        )
     if publish.source_column:
+        require_free(rows, publish.source_column, "publish.source_column")
         rows = rows.withColumn(publish.source_column, F.lit(""))
     _check_order(recipe, rows)
     require(rows, publish.partition_by, "publish.partition_by")
@@ -91,12 +87,9 @@ def _check_order(recipe: Recipe, rows: DataFrame) -> None:
     order = recipe.order
     if order is None:
         return
-    taken = {order.position, *([order.phase] if order.into == "one" else [])}
-    if both := taken & set(rows.columns):
-        raise RecipeError(
-            f'order: there is a column "{min(both)}" already; write another name in position '
-            "or phase"
-        )
+    require_free(rows, order.position, "order.position")
+    if order.into == "one":
+        require_free(rows, order.phase, "order.phase")
     kind_of = kinds(rows)
     for name, score in order.scores.items():
         require(rows, [score.column], f"order.scores.{name}.column")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakebalance.core.json_values import in_json
 from lakebalance.core.secrets import hide
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def session(
 
 def print_json(data: Any) -> None:
     """Print one JSON object."""
-    sys.stdout.write(json.dumps(hide(data), default=_as_text, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(in_json(hide(data)), default=_as_text, allow_nan=False) + "\n")
 
 
 def _as_text(value: Any) -> str:

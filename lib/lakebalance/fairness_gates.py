@@ -27,7 +27,7 @@ from lakebalance.core.progress import Stopwatch
 from lakebalance.core.registry import method_of
 from lakebalance.core.sources import SOURCE, pin_one, unite
 from lakebalance.core.split import PART, TRAIN
-from lakebalance.expect.fairness import Entry, Tally, fairness, tallied
+from lakebalance.expect.fairness import Entry, Reference, Tally, fairness, tallied
 from lakebalance.expect.verdicts import Measured
 from lakebalance.recipe.fairness import ColumnIs, Fairness, Population
 from lakebalance.recipe.outputs import BALANCED
@@ -253,8 +253,8 @@ def _sampled(
     return tallied(entries), 1 if weight is None else OF_A_WEIGHT
 
 
-def _reference(frames: Frames, gate: Fairness, place: str) -> dict[str, int | Fraction] | None:
-    """How many of the population are in each group, by its name."""
+def _reference(frames: Frames, gate: Fairness, place: str) -> Reference | None:
+    """How many of the population are in each group, by its name, of a table by its text as well."""
     population = gate.reference
     if population is None:
         return None
@@ -263,9 +263,7 @@ def _reference(frames: Frames, gate: Fairness, place: str) -> dict[str, int | Fr
     return _of_table(frames, gate, population, f"{place}.reference")
 
 
-def _of_table(
-    frames: Frames, gate: Fairness, population: Population, place: str
-) -> dict[str, int | Fraction]:
+def _of_table(frames: Frames, gate: Fairness, population: Population, place: str) -> Reference:
     df = frames.forgotten.left_out(pin_one(frames.spark, population.one_table, place)).df
     require(df, gate.groups, f"{place}.table")
     needed = df.select(*map(column, gate.groups), F.lit(1).alias(ROWS))
@@ -276,7 +274,7 @@ def _of_table(
     census = count_groups(
         [needed.withColumn(SOURCE, F.lit(""))], gate.groups, [""], amounts={ROWS: F.col(ROWS)}
     )
-    people = [(group.values, group.amounts[ROWS].total) for group in census.groups]
+    people = [(Tally(group.values, {}), group.amounts[ROWS].total) for group in census.groups]
     if not any(n for _, n in people):
         raise RecipeError(f"{place}: {population.table} has nobody; write another where or count")
-    return {Tally(values, {}).name: n for values, n in people}
+    return {(tally.name, tally.text): n for tally, n in people}

@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 
 import lakebalance
 from lakebalance.core.errors import LakebalanceError, first_line
+from lakebalance.core.json_values import in_json
 from lakebalance.core.secrets import hide
 from lakebalance.core.session import cluster_session
 from lakebalance.recipe import Recipe
@@ -88,7 +89,9 @@ def told(args: Namespace, done: Callable[[], tuple[dict[str, Any], str, int]]) -
             return error.exit_code
         log(f"unexpected {type(error).__name__}: {first_line(error)} (--debug shows more)")
         return 1
-    shown = json.dumps(hide(data), default=str, allow_nan=False) if args.json else hide(text)
+    shown = (
+        json.dumps(in_json(hide(data)), default=str, allow_nan=False) if args.json else hide(text)
+    )
     print(shown, flush=True)
     return code
 

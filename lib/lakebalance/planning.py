@@ -372,7 +372,8 @@ def _targets(
     _has_rows(groups)
     available = [Available(g.source, g.values, g.left) for g in groups]
     try:
-        allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within)
+        sources = [source.name for source in recipe.sources]
+        allocated = allocate(available, rules.rows, rules.mix, rules.balance, rules.within, sources)
     except RecipeError as error:
         raise type(error)(f"{place}: {error}") from error
     method = method_of("sample", output.sample)

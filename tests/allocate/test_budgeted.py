@@ -124,3 +124,26 @@ def test_a_group_without_a_curve_is_named():
         budgeted(groups(9, 9), 4, options(curves={"g0": Curve(b=1, c=1)}))
     with pytest.raises(RecipeError, match='curve for "zz", a group that isn\'t there'):
         budgeted(groups(9), 4, options(curves={"g0": TWO["g0"], "zz": TWO["g1"]}))
+
+
+def test_maximin_leaves_no_group_out():
+    steep = {"a": Curve(a=5, b=1, c=1), "b": Curve(b=1, c=1)}
+    two = [Group({"c": "a"}, 1000), Group({"c": "b"}, 1000)]
+
+    def planned(groups, rows, **options):
+        return budgeted(groups, rows, Budgeted(method="budgeted", objective="maximin", **options))
+
+    assert planned(two, 100, curves=steep) == [99, 1]
+    assert planned(two, 1, curves=steep) == [1, 0]
+    assert planned(two, None, curves=steep, costs={"a": 2}, budget=100) == [49, 2]
+    assert planned(two, 100, curves=steep, already={"b": 1}) == [100, 0]
+    few = [Group({"c": "a"}, 6), Group({"c": "b"}, 21)]
+    curves = {"a": Curve(a=0.5, b=1, c=1), "b": Curve(b=0.5, c=0.3)}
+
+    def worst(rows):
+        return max(
+            curve.a + curve.b * n**-curve.c if n else float("inf")
+            for n, curve in zip(rows, curves.values(), strict=True)
+        )
+
+    assert worst(planned(few, 6, curves=curves)) == min(worst((n, 6 - n)) for n in range(7))

@@ -138,3 +138,21 @@ def test_every_method_is_documented(stage):
             assert "Raises\n-" in doc and "Examples\n-" in doc, method.name
         else:
             assert "Returns\n-" in doc, method.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_group_without_rows_changes_nothing_for_others(name):
+    # As a source that has none today, of which the rules that are told of each group know.
+    own, empty = groups([900, 300, 120, 7]), Group({"c": "g4"}, 0, 0)
+    asked = of_groups(name, own) | {"max_epochs": 3.0, "min_rows": 0}
+    knows = {
+        "qqt": lambda: asked["buckets"].update({"g4": {"utility": -0.1, "half_life": 3}}),
+        "transport": lambda: asked["projections"]["values"].update({"g4": [[1.0]]}),
+    }
+    rows = None if name in OWN_TOTAL or name == "budget_split" else 500
+    try:
+        before = rule(name, **asked)(own, rows)
+    except InfeasibleBudget:
+        pytest.skip("its example asks for other rows")
+    knows.get(name, dict)()
+    assert rule(name, **asked)([*own, empty], rows) == [*before, 0]

@@ -5,6 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakebalance.allocate.effective_number import row_weights
 from lakebalance.allocate.equal import Equal
 from lakebalance.allocate.nest import Available, allocate
 from lakebalance.allocate.none import NoRule, none
@@ -189,3 +190,46 @@ def test_what_lies_within_limits_what_a_group_gets():
         counts, 50, None, By(method="equal", by=["c"]), [By(method="equal", by=["d"], max_epochs=2)]
     )
     assert [a.target for a in result] == [24, 6, 10, 10]
+
+
+def test_a_source_without_rows_is_known_to_the_mixture():
+    counts = [Available("a", {"l": "x"}, 60), Available("b", {"l": "x"}, 30)]
+    named = ["a", "e", "b"]
+
+    def targets_of(shares, balance=None):
+        mix = Targets(method="targets", shares=shares)
+        return [a.target for a in allocate(counts, 40, mix, balance, (), named)]
+
+    for balance in (None, Equal(method="equal")):
+        assert targets_of({"a": 0.5, "b": 0.5, "e": 0}, balance) == [20, 20]
+    with pytest.raises(RecipeError, match='target for "e", a group with no rows'):
+        targets_of({"a": 0.5, "b": 0.4, "e": 0.1})
+    with pytest.raises(RecipeError, match='"f", a group that isn'):
+        targets_of({"a": 0.5, "b": 0.4, "f": 0.1})
+
+
+def test_an_error_says_in_which_group_it_is():
+    counts = [
+        Available("a", {"l": "x"}, 40), Available("a", {"l": "y{}"}, 20),
+        Available("b", {"l": "x"}, 30),
+    ]  # fmt: skip
+    mix, both = Equal(method="equal"), Targets(method="targets", shares={"x": 0.5, "y{}": 0.5})
+    with pytest.raises(RecipeError, match='in source "b": target for "y'):
+        allocate(counts, 40, mix, both)
+    floors = Equal(method="equal", min_rows=30)
+    with pytest.raises(InfeasibleBudget, match='in source "a": the budget of 25 rows is less'):
+        allocate(counts, 50, mix, floors)
+
+
+def test_booleans_are_named_as_recipes_write_them():
+    groups = [Group({"b": True}, 5), Group({"b": False}, 7), Group({"b": None}, 1)]
+    assert [group.name for group in groups] == ["true", "false", "null"]
+    shares = {"true": 0.5, "false": 0.5}
+    assert targets(groups, 4, Targets(method="targets", shares=shares)) == [2, 2, 0]
+    assert Group({"a": 1, "b": 0}, 5).name == "1/0"
+
+
+def test_a_tiny_beta_is_as_good_as_none():
+    assert row_weights([9, 1], 1e-17) == row_weights([9, 1], 0.0)
+    own = [0.7 / (1 - 0.3**n) for n in (9, 2)]
+    assert row_weights([9, 2], 0.3) == pytest.approx([2 * w / sum(own) for w in own])

@@ -1,6 +1,7 @@
 """Intervals, quantiles and the commonest values as groups, with numpy as the judge."""
 
 import datetime as dt
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_quantiles_and_the_commonest(groups):
         ({"of": "the.x", "every": "day"}, '"the.x" is double, which has no day; name a date'),
         ({"of": "the.x", "edges": [3, 3]}, "do not rise"),
         ({"of": "the.x", "edges": ["x"]}, "'x' is not a number"),
-        ({"of": "day", "edges": [3]}, "3.0 is not a date or time"),
+        ({"of": "day", "edges": [3]}, "3 is not a date or time"),
         ({"of": "k v", "top": 1, "other": "a"}, '"a" is one of the commonest values itself'),
     ],
 )
@@ -114,3 +115,57 @@ def test_bins_are_balanced_audited_explained_and_no_column_of_the_output(
     assert [r["count"] for r in found.collect()] == [100] * 6
     [fate] = lb.explain(asked, spark, "id = 5")
     assert fate["group"] == {"label": "a", "part": f"1: below {int(edges[0])}"}
+
+
+BIG = [0, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 1, 2**63 - 2, -(2**63)]
+
+
+@pytest.fixture(scope="module")
+def exact(spark, tmp_path_factory):
+    """Whole numbers and decimals that doubles cannot tell apart."""
+    path = str(tmp_path_factory.mktemp("bins") / "exact")
+    rows = [(i, n, Decimal(n).scaleb(-3)) for i, n in enumerate(BIG)]
+    df = spark.createDataFrame(rows, "id long, n long, d decimal(38,3)")
+    df = df.withColumn("e", F.col("d").cast("decimal(30,3)"))
+    df.write.format("delta").save(path)
+    return path
+
+
+def counts_of(spark, recipe, path, **spec):
+    allocate = {"bins": {"band": spec}, "balance": {"by": ["band"], "method": "none"}}
+    return {g.group["band"]: g.rows for g in lb.plan(recipe(path, allocate=allocate), spark).groups}
+
+
+def test_edges_are_exact_beyond_what_doubles_are(spark, exact, recipe):
+    assert counts_of(spark, recipe, exact, of="n", edges=[0, 2**53 + 1]) == {
+        "1: below 0": 1, "2: 0 to below 9007199254740993": 2, "3: 9007199254740993 and above": 4,
+    }  # fmt: skip
+    for name in "de":
+        found = counts_of(spark, recipe, exact, of=name, edges=[-1e30, "9007199254740.993", 1e30])
+        assert list(found.values()) == [3, 4]
+    found = counts_of(spark, recipe, exact, of="n", edges=[0.5, 2**62, 1e30])
+    assert list(found.values()) == [2, 3, 2]
+
+
+def test_quantiles_are_exact_beyond_what_doubles_are(spark, exact, recipe):
+    ordered = sorted(BIG)
+    for name, text in (("n", str), ("e", lambda n: f"{Decimal(n).scaleb(-3).normalize():f}")):
+        found = counts_of(spark, recipe, exact, of=name, quantiles=7)
+        assert list(found.values()) == [1] * 7
+        assert [g.split(" ")[1] for g in sorted(found)][1:] == list(map(text, ordered[1:]))
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_quantiles_of_times_beyond_pythons(spark, recipe, tmp_path, kind):
+    path = str(tmp_path / kind)
+    day = "date_add(date'9999-12-28', cast(id * 2 as int))"
+    spark.range(6).selectExpr("id", f"cast({day} as {kind}) x").write.format("delta").save(path)
+    found = counts_of(spark, recipe, path, of="x", quantiles=3)
+    assert list(found.values()) == [2, 2, 2] and sorted(found)[2].startswith("3: 10000-01-05")
+
+
+@pytest.mark.parametrize("edge", ["2024-01-31T12:00:00", "2024-01-30T23:00:00-05:00"])
+def test_a_date_is_its_midnight_in_utc(groups, edge):
+    assert nan_as_text(groups(of="day", edges=[edge])) == {
+        None: 1, "1: below 2024-02-01": 3, "2: 2024-02-01 and above": 4,
+    }  # fmt: skip

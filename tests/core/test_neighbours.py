@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from lakebalance.core.neighbours import EXACT_UP_TO, nearest, same_points
+from lakebalance.core.exact_neighbours import nearest_others
+from lakebalance.core.neighbours import centred, same_points
+from lakebalance.core.probed_neighbours import EXACT_UP_TO, nearest
 
 sklearn = pytest.importorskip("sklearn.neighbors")
 
@@ -81,3 +83,51 @@ def test_minus_zero_is_zero():
 def test_nobody_asks():
     found, distances = nearest(cloud(9, 2), np.array([], dtype=np.int64), 3)
     assert found.shape == distances.shape == (0, 3)
+
+
+def far_apart(n):
+    """Two tight clusters, of which single precision sees no more than where they are."""
+    chance = np.random.default_rng(0)
+    return np.r_[chance.normal(0, 1e-4, (n, 2)), chance.normal(1, 1e-4, (n, 2))]
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        far_apart(500),
+        far_apart(500) * 1e30,
+        np.r_[np.random.default_rng(1).random((1000, 2)), [[1e6, 1e6]]],
+        np.random.default_rng(2).lognormal(0, 3, (2000, 2)),
+    ],
+    ids=["far apart", "huge", "one far off", "long tail"],
+)
+def test_few_points_have_the_very_nearest(points):
+    asked = np.arange(len(points))
+    found, distances = nearest(points, asked, 3)
+    own, far = nearest_others(points, asked, 3)
+    assert (found == own).all()
+    assert distances == pytest.approx(far**2, rel=1e-12)
+    at = points / np.abs(points).max()
+    by_hand = np.array([np.sort(((at - one) ** 2).sum(axis=1))[1:4] for one in at])
+    assert ((at[found] - at[:, None]) ** 2).sum(axis=2) == pytest.approx(by_hand)
+
+
+def test_many_points_that_lie_far_apart_are_found_by_cells():
+    points = np.random.default_rng(3).permutation(far_apart(12_000))
+    asked = np.arange(0, len(points), 100)
+    assert len(points) > EXACT_UP_TO
+    found, _ = nearest(points, asked, 5)
+    own, _ = nearest_others(points, asked, 5)
+    hits = [len(set(a) & set(b)) for a, b in zip(found, own, strict=True)]
+    assert sum(hits) >= 0.95 * 5 * len(asked)
+
+
+def test_a_value_that_all_share_sets_no_row_apart():
+    at = np.full((100, 2), 0.3)
+    at[::7, 0] = np.nan
+    found, spread = centred(at)
+    assert (found == 0).all() and (spread == 0).all()
+    nothing, spread = centred(np.full((4, 1), np.nan))
+    assert (nothing == 0).all() and spread.tolist() == [0]
+    at = np.array([[1.0], [np.nan], [4.0]])
+    assert [a.tolist() for a in centred(at)] == [[[-1.5], [0], [1.5]], [pytest.approx(1.5**0.5)]]

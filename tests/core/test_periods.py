@@ -68,6 +68,7 @@ def test_periods_are_those_of_the_calendar(spark, session_zone):
             assert row[f"day {every}"] == expected(midnight)
 
 
+@pytest.mark.slow
 def test_months_are_balanced_and_explained(spark, recipe, tmp_path):
     days = ["2013-01-05"] * 3 + ["2013-01-31"] * 5 + ["2013-02-01"] * 2 + [None]
     rows = [(i, day) for i, day in enumerate(days)]

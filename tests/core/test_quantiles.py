@@ -50,6 +50,13 @@ def test_columns_together_have_the_quantiles_of_each_alone(spark):
     assert quantiles_of_each([rows], [], 9) == {}
 
 
+def test_slivers_beside_quantiles_are_no_parts(spark):
+    # 81 values: pairs that lie close together, of which only the lower one begins a part.
+    values = [0.0 if i < 600 else 1 + (i - 600) // 10 + (i % 2) * 1e-9 for i in range(1000)]
+    rows = columns_of(spark, {"v": values})
+    assert quantiles_of_each([rows], ["v"], 10, apart=True)["v"] == [1.0, 11.0, 21.0, 31.0]
+
+
 def test_few_values_are_parts_of_their_own(spark):
     # Close together or far apart, and however rare: the quantiles of "rare" know of two.
     values = {

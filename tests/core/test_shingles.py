@@ -88,12 +88,15 @@ def test_chunks_change_nothing(texts, characters, count):
     module._powers.cache_clear()
 
 
-def test_a_word_longer_than_a_chunk_is_known_by_its_beginning(monkeypatch):
+def test_words_longer_than_a_chunk_differ_wherever_they_do(monkeypatch):
     monkeypatch.setattr(module, "CHUNK_CHARACTERS", 8)
     module._powers.cache_clear()
-    one, other, third = as_sets(sets_of(["aaaaaaaab x", "aaaaaaaac x", "aaaaabaac x"]))
+    long = "a" * 16
+    texts = [f"{long}b", f"{long}c", long, f"b{long[1:]}", f"{long}aaaaaaaa", f"x {long}b y"]
+    values = [set(own) for own in as_sets(sets_of([*texts, texts[0]]))]
     module._powers.cache_clear()
-    assert one == other != third
+    assert values[0] == values[-1]
+    assert all(a != b for i, a in enumerate(values[:-1]) for b in values[:i])
 
 
 def test_a_text_of_ten_megabytes():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakebalance.core.errors import RecipeError
-from lakebalance.expect.fairness import fairness, tallied
+from lakebalance.expect.fairness import Tally, fairness, tallied
 from lakebalance.recipe.fairness import Fairness
 from lakebalance.recipe.load import loads
 
@@ -201,3 +201,23 @@ def test_recipes_round_trip():
     for outcome in ("late", "{column: late, value: true}", "{column: n, value: 1}"):
         recipe = loads(RECIPE.replace("outcome: late", f"outcome: {outcome}"))
         assert loads(recipe.to_yaml()) == recipe
+
+
+def test_a_reference_table_tells_groups_apart_whose_names_are_alike():
+    gate = Fairness(
+        groups=["g", "h"], measure="representation", reference={"table": "t"}, min_rows=1
+    )
+    ours = [Tally({"g": "a/b", "h": "c"}, {(None, None): 600}),
+            Tally({"g": "a", "h": "b/c"}, {(None, None): 300})]  # fmt: skip
+    people = {(own.name, own.text): 300 for own in ours}
+    found = fairness(gate, ours, "before", people)
+    assert found.verdict.number == pytest.approx(2 / 3) and not found.verdict.success
+    apart = [Tally({"g": g}, {(None, None): 200}) for g in (None, "null", "a")]
+    gate = gate.model_copy(update={"groups": ["g"]})
+    same = fairness(gate, apart, "before", {(own.name, own.text): 200 for own in apart})
+    assert same.verdict.number == 1 and len(same.diagnostic.rows) == 3
+    # Of another type, groups are known by their names.
+    numbers = [Tally({"g": n}, {(None, None): 5}) for n in (1, 2)]
+    texts = [Tally({"g": str(n)}, {}) for n in (1, 2)]
+    alike = fairness(gate, numbers, "before", {(own.name, own.text): 1 for own in texts})
+    assert alike.verdict.number == 1

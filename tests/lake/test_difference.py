@@ -48,6 +48,7 @@ def folder(spark, tmp_path_factory):
     return top
 
 
+@pytest.mark.slow
 def test_tables_that_are_held_but_for_few_rows_are_shown(spark, folder, call):
     assert lake.graph(spark, f"{folder}/s").near == []
     graph = lake.graph(spark, f"{folder}/s", lake.Narrowing(near=0.9))
@@ -116,6 +117,7 @@ def test_what_rows_have_in_common_is_said(spark, folder):
     assert (nothing.missing, nothing.examples, nothing.conditions) == (0, [], {})
 
 
+@pytest.mark.slow
 def test_copies_nested_values_and_other_names(spark, tmp_path):
     df = spark.range(40).select(
         "id",

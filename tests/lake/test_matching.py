@@ -116,6 +116,7 @@ def test_a_part_under_other_names_is_found_and_rebuilt(spark, folder, call):
     assert "renamed in base: abflug is dep_delay, ankunft is arr_delay" in " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_pairs_beyond_the_most_are_counted(spark, folder, call, monkeypatch):
     monkeypatch.setattr(matching, "MOST_PAIRS", 1)
     state = f"{folder}/t"

@@ -15,6 +15,7 @@ def all_of(table):
     return Counter(zip(*table.to_pydict().values(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_table_by_two_names_keeps_its_rows(spark, tmp_path, monkeypatch):
     write(tmp_path / "t", rows())
     (tmp_path / "link").symlink_to(tmp_path / "t")

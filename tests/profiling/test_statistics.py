@@ -139,3 +139,19 @@ def test_a_thousand_columns(spark, tmp_path):
         assert found[f"n{i}"]["distinct"] == min(i + 2, 500) and found[f"n{i}"]["min"] == 0
         assert found[f"s{i + 1}"]["distinct"] == 500
         assert found[f"b{i + 3}"]["constant"] == (i + 5 >= 499)
+
+
+def test_quantiles_are_exact_beyond_what_doubles_are(spark, tmp_path):
+    path = str(tmp_path / "wide")
+    big = "if(id < 50, 9007199254740992 + id, 9223372036854775807) i"
+    decimal = "cast(12345678901234.123456 as decimal(20,6)) + id d"
+    late = "timestamp_micros(9000000000000000 + id * 1000000000001) t"
+    spark.range(100).selectExpr(big, decimal, late, "if(id % 2 = 0, 0.0D, -0.0D) z").write.format(
+        "delta"
+    ).save(path)
+    told = columns(path, spark, Options(keys=False)).to_dict()["tables"][0]["columns"]
+    i, d, t, z = (own["quantiles"] for own in told)
+    assert (i["25%"], i["95%"]) == (9007199254740992 + 25, 2**63 - 1)
+    assert (d["5%"], d["95%"]) == ("12345678901239.123456", "12345678901329.123456")
+    assert t["95%"].endswith("000095+00:00")
+    assert set(map(str, z.values())) == {"0.0"}

@@ -1,5 +1,7 @@
 """Recipes from text: what is taken, and what an error says."""
 
+import json
+
 import pytest
 
 from lakebalance.core.errors import RecipeError
@@ -54,6 +56,11 @@ def test_round_trip_environment_and_overrides():
         ("name: a,", "name: a, where: rand() < 0.5,", r'r.yaml:3  .*"rand" is not a function'),
         ("name: t", "name: [", r"r.yaml:\d+  recipe: not YAML"),
         ("name: t", "name: t\nname: u", r"r.yaml:2  name: .*twice|duplicate"),
+        (
+            "rows: 10",
+            "rows: yes",
+            r"r.yaml:7  allocate.rows: must be a valid number; there was True$",
+        ),
         ("rows: 10", "rows: ten", r"allocate.rows: must be a valid integer.*; there was 'ten'$"),
         ("by: [c]", "by: c", r"balance.by: must be a valid list; there was 'c'; write \[c\]$"),
         ("name: a,", "name: a, key: 5,", r"0.key: must be 'row_id' or a valid list; there was 5$"),
@@ -92,3 +99,14 @@ def test_the_example_recipe_is_valid():
 
     recipe = Recipe.load(recipe_file())
     assert len(recipe.sources) == 3 and len(recipe.expect.expectations) == 7
+
+
+@pytest.mark.parametrize("indent", [None, 2, "\t"])
+def test_json_is_read_as_python_writes_it(indent):
+    source = {"name": "a", "table": "lake/a\tb", "where": 'x = "\\\t"'}
+    data = {"name": "\U0001f600 {\t}", "sources": [source], "publish": {"table": "lake/\u03a9"}}
+    for escaped in (True, False):
+        recipe = loads(json.dumps(data, indent=indent, ensure_ascii=escaped), "r.json")
+        assert (recipe.name, recipe.publish.table) == (data["name"], "lake/\u03a9")
+        assert recipe.sources[0].table == source["table"]
+        assert recipe.sources[0].where == source["where"]

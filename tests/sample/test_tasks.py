@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lakebalance.core import neighbours
-from lakebalance.core.neighbours import EXACT_UP_TO
+from lakebalance.core import probed_neighbours
 from lakebalance.core.places import Places
+from lakebalance.core.probed_neighbours import EXACT_UP_TO
 from lakebalance.sample.children import between_neighbours
 from lakebalance.sample.smote import Smote
 from lakebalance.sample.tasks import Asked, _keys_of, key_texts, making
@@ -53,9 +53,9 @@ def born(group, own, order):
 
 def test_cells_take_over_with_their_recall_and_tasks_agree(group, monkeypatch):
     searched = []
-    search = neighbours._Cells.search
+    search = probed_neighbours._Cells.search
     monkeypatch.setattr(
-        neighbours._Cells,
+        probed_neighbours._Cells,
         "search",
         lambda cells, asked, *numbers: (
             searched.append(len(asked)) or search(cells, asked, *numbers)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import EXACT_UP_TO, mib_for
+from lakebalance.core.neighbours import mib_for
+from lakebalance.core.probed_neighbours import EXACT_UP_TO
 from lakebalance.sample.checks import check_groups
 from lakebalance.sample.smote import METHOD, Smote
 from lakebalance.sample.thresholds import Share, Threshold

@@ -114,9 +114,10 @@ def budgeted(groups: Sequence[Group], rows: int | None, options: Budgeted) -> li
         check_names(groups, dict.fromkeys(getattr(options, what), 0), what)
     problem = _Problem(groups, options)
     if options.budget is None:
-        floors = options.floors(groups)
         caps = [int(cap) for cap in problem.caps]
         total = whole_budget(groups, caps, rows)
+        problem.leave_out_none(total)
+        floors = [int(floor) for floor in problem.floors]
         divide(total, [1.0] * len(groups), caps, floors)  # raises where it can't be met
         return divide(total, list(problem.solve(float(total))), caps, floors)
     if rows is not None:
@@ -143,6 +144,16 @@ class _Problem:
         self.caps = np.array(limited, dtype=float)
         self.floors = np.minimum(np.array(options.floors(groups), dtype=float), self.caps)
         self.objective = options.objective
+
+    def leave_out_none(self, budget: float) -> None:
+        """Give each group a row where the worst loss counts, as far as the budget has as many.
+
+        Of no rows, a group's loss is infinite, and so the worst.
+        """
+        one = np.where(self.seen > 0, 0.0, np.minimum(1.0, self.caps))
+        least = np.maximum(self.floors, one)
+        if self.objective == "maximin" and float(np.dot(least, self.cost)) <= budget:
+            self.floors = least
 
     def solve(self, budget: float) -> Floats:
         """Rows per group, not yet whole, that cost the budget or reach all caps."""
@@ -194,6 +205,7 @@ class _Problem:
 
     def affordable(self, budget: float) -> list[int]:
         """Whole rows that cost at most the budget, to which no row could be added."""
+        self.leave_out_none(budget)
         least = float(np.dot(self.floors, self.cost))
         if least > budget:
             raise InfeasibleBudget(

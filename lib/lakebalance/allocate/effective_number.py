@@ -33,7 +33,7 @@ def row_weights(counts: Sequence[int], beta: float) -> list[float]:
     [0.1121, 0.1121, 0.2195, 3.5564]
     """
     # expm1 and log1p: 1 - beta^n loses all digits where beta is near 1 and n small.
-    slope = math.log1p(beta - 1) if beta else -math.inf
+    slope = -math.inf if not beta else math.log(beta) if beta < 0.5 else math.log1p(beta - 1)
     raw = [(1 - beta) / -math.expm1(n * slope) if n else 0.0 for n in counts]
     mean = math.fsum(raw) / max(sum(n > 0 for n in counts), 1)
     return [weight / mean for weight in raw] if mean else raw

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lakebalance.allocate.proportional import Proportional
-from lakebalance.allocate.rounding import largest_remainder
+from lakebalance.allocate.rounding import InfeasibleBudget, largest_remainder
 from lakebalance.allocate.rules import Group, RuleOptions, Value
+from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import MethodOptions, function_of
 
 Rule = Callable[[Sequence[Group], int | None, MethodOptions], list[int]]
@@ -62,6 +64,7 @@ def allocate(
     mix: MethodOptions | None,
     balance: MethodOptions | None,
     within: Sequence[MethodOptions] = (),
+    sources: Sequence[str] = (),
 ) -> list[Allocated]:
     """Turn counts into targets by a mixture over sources, a balance within each, rules within that.
 
@@ -73,6 +76,7 @@ def allocate(
         together and the sources of a group share its target by the rows they have.
     balance : the rule over groups; None keeps each group's share.
     within : rules that divide each group further, outer first, each by its own ``by`` columns.
+    sources : all that there are; the mixture knows those that have no rows today, too.
 
     Raises
     ------
@@ -92,7 +96,12 @@ def allocate(
     if not levels:
         levels = [Level(_keep_shares(), _all_names(counts))]
     targets = [0] * len(counts)
-    _divide(counts, _parts(counts, range(len(counts)), levels), rows, levels, targets)
+    parts = _parts(counts, range(len(counts)), levels)
+    if mix is not None:
+        there = {group.values["source"] for group in parts.groups}
+        for name in [name for name in sources if name not in there]:
+            parts.groups.append(Group({"source": name}, 0, 0))
+    _divide(counts, parts, rows, levels, targets)
     return [
         Allocated(c.source, c.values, c.rows, target)
         for c, target in zip(counts, targets, strict=True)
@@ -148,15 +157,31 @@ def _divide(
     rule = levels[0].rule
     budgets = function_of("allocate", rule)(parts.groups, rows, rule)
     if parts.below:
-        for part, budget in zip(parts.below, budgets, strict=True):
-            _divide(counts, part, budget, levels[1:], targets)
+        # Sources without rows come last, with nothing below them.
+        for group, part, budget in zip(parts.groups, parts.below, budgets, strict=False):
+            with _inside(group):
+                _divide(counts, part, budget, levels[1:], targets)
         return
-    for own, budget in zip(parts.members, budgets, strict=True):
+    for own, budget in zip(parts.members, budgets, strict=False):
         # Nearly every group has one source here; there may be 100,000 of them.
         available = [counts[i].rows for i in own]
         shared = [budget] if len(own) == 1 else largest_remainder(budget, available)
         for i, n, target in zip(own, available, shared, strict=True):
             targets[i] = target if n else 0
+
+
+@contextmanager
+def _inside(group: Group) -> Iterator[None]:
+    """Say of an error in which group it is."""
+    where = "in " + ", ".join(f'{name} "{value}"' for name, value in group.values.items())
+    try:
+        yield
+    except InfeasibleBudget as error:
+        # Braces that came with values are no places for amounts.
+        where = where.replace("{", "{{").replace("}", "}}") if error.amounts else where
+        raise InfeasibleBudget(f"{where}: {error.said}", error.amounts) from error
+    except RecipeError as error:
+        raise type(error)(f"{where}: {error}") from error
 
 
 def _keep_shares() -> MethodOptions:

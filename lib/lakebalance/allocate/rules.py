@@ -18,6 +18,9 @@ Value = str | int | float | bool | None
 SHARES_OFF = 1e-6  # how far from 1 the sum of shares may be
 
 
+WORDS: dict[Value, str] = {None: "null", True: "true", False: "false"}
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """One group as an allocator sees it.
@@ -32,8 +35,9 @@ class Group:
 
     @property
     def name(self) -> str:
-        """The group as users write it: its values joined by ``/``, null as ``null``."""
-        return "/".join("null" if v is None else str(v) for v in self.values.values())
+        """The group as users write it: its values joined by ``/``, null and booleans as JSON."""
+        return "/".join(WORDS[v] if v is None or v is True or v is False else str(v)
+                        for v in self.values.values())  # fmt: skip
 
 
 class RuleOptions(MethodOptions):

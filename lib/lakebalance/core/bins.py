@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,17 +11,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import column, kinds, require, require_free
 from lakebalance.core.confident_arrays import ConfidentLabels, find_confident_labels
 from lakebalance.core.confident_labels import ConfidentLabel, find_confident_label
 from lakebalance.core.coordinates import TIMES, check_features, coordinate, on_the_wall
-from lakebalance.core.counts import EPOCH
+from lakebalance.core.edges import Number, below, comparable, edge_of, shown
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.periods import Period, period
 from lakebalance.core.quantiles import quantiles
 from lakebalance.core.sources import unite
 
 NOT_A_NUMBER = "NaN"
+DIGITS = 38  # the most that a decimal of Spark's has
 
 
 class BinSpec(Protocol):
@@ -32,7 +31,7 @@ class BinSpec(Protocol):
     @property
     def of(self) -> str: ...
     @property
-    def edges(self) -> Sequence[float | str] | None: ...
+    def edges(self) -> Sequence[int | float | str] | None: ...
     @property
     def quantiles(self) -> int | None: ...
     @property
@@ -51,12 +50,12 @@ class BinSpec(Protocol):
 class Bins:
     """A column's groups: intervals by their edges, periods, or values that stand for themselves.
 
-    ``edges`` are coordinates: numbers, days or microseconds since 1970.
+    ``edges`` are numbers, or days or microseconds since 1970.
     """
 
     name: str
     of: str
-    edges: Sequence[float] = ()
+    edges: Sequence[Number] = ()
     labels: Sequence[str] = ()
     every: Period | None = None
     top: Sequence[str] | None = None
@@ -73,14 +72,15 @@ class Bins:
         if self.top is not None:
             text = _text(value, kinds(df)[self.of])
             return F.when(text.isin(list(self.top)), text).when(text.isNotNull(), F.lit(self.other))
-        at = coordinate(df, self.of)
+        kind = kinds(df)[self.of]
         if self.every is not None:
-            return period(at, kinds(df)[self.of], self.every)
+            return period(coordinate(df, self.of), kind, self.every)
+        at = comparable(df, self.of)
         group = F.when(at.isNull(), F.lit(None).cast("string"))
-        if isinstance(kinds(df)[self.of], T.FloatType | T.DoubleType):
+        if isinstance(kind, T.FloatType | T.DoubleType):
             group = F.when(F.isnan(value), F.lit(NOT_A_NUMBER)).when(at.isNull(), F.lit(None))
         for edge, label in zip(self.edges, self.labels, strict=False):
-            group = group.when(at < edge, F.lit(label))
+            group = group.when(below(at, kind, edge), F.lit(label))
         return group.otherwise(F.lit(self.labels[-1]))
 
 
@@ -104,8 +104,7 @@ def find_bins(
     RecipeError : the column is not there or cannot be cut so.
     """
     df = frames[0]
-    if name in df.columns:
-        raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
+    require_free(df, name, place)
     require(df, [spec.of], f"{place}.of")
     if spec.score is not None:
         if isinstance(kinds(df)[spec.of], T.ArrayType):
@@ -123,12 +122,13 @@ def find_bins(
             )
         return Bins(name, spec.of, every=spec.every)
     if spec.edges is not None:
-        edges = [coordinate_of(edge, kind, f"{place}.edges") for edge in spec.edges]
+        edges = [edge_of(edge, kind, f"{place}.edges") for edge in spec.edges]
     else:
-        edges = quantiles(
-            [frame.select(coordinate(frame, spec.of).alias("at")) for frame in frames],
-            spec.quantiles or 1,
-        )
+        # Of decimals of all digits there are, no difference can be told.
+        full = isinstance(kind, T.DecimalType) and kind.precision == DIGITS
+        value = coordinate if full else comparable
+        at = [frame.select(value(frame, spec.of).alias("at")) for frame in frames]
+        edges = quantiles(at, spec.quantiles or 1)
     if any(b <= a for a, b in itertools.pairwise(edges)):
         raise RecipeError(f"{place}.edges: {list(spec.edges or [])} do not rise from each to next")
     return Bins(name, spec.of, edges, interval_names(edges, kind))
@@ -167,39 +167,7 @@ def _text(value: Column, kind: T.DataType) -> Column:
     return value.cast("string")
 
 
-def coordinate_of(edge: float | str, kind: T.DataType, place: str) -> float:
-    """An edge as a recipe has it as a coordinate: a number, or a time, in UTC if without zone.
-
-    Raises
-    ------
-    RecipeError : it is not what the values of a column of this kind are.
-    """
-    timed = isinstance(kind, T.DateType | T.TimestampType | T.TimestampNTZType)
-    if not timed and isinstance(edge, int | float) and math.isfinite(edge):
-        return float(edge)
-    try:
-        if timed and isinstance(edge, str):
-            moment = dt.datetime.fromisoformat(edge.replace("Z", "+00:00"))
-            moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
-            if isinstance(kind, T.DateType):
-                return float((moment.date() - EPOCH.date()).days)
-            return float((moment - EPOCH) // dt.timedelta(microseconds=1))
-    except ValueError:
-        pass
-    wanted = "a date or time such as 2024-01-31" if timed else "a number"
-    raise RecipeError(f"{place}: {edge!r} is not {wanted}, as the column's values are")
-
-
-def _shown(edge: float, kind: T.DataType) -> str:
-    if isinstance(kind, T.DateType):
-        return (EPOCH.date() + dt.timedelta(days=int(edge))).isoformat()
-    if isinstance(kind, T.TimestampType | T.TimestampNTZType):
-        moment = EPOCH + dt.timedelta(microseconds=int(edge))
-        return moment.replace(tzinfo=None).isoformat(sep=" ")
-    return str(int(edge)) if edge.is_integer() and abs(edge) < 2**53 else repr(edge)
-
-
-def interval_names(coordinates: Sequence[float], kind: T.DataType) -> list[str]:
+def interval_names(coordinates: Sequence[Number], kind: T.DataType) -> list[str]:
     """Names of the intervals between edges, numbered so that they sort as their values do.
 
     Parameters
@@ -207,7 +175,7 @@ def interval_names(coordinates: Sequence[float], kind: T.DataType) -> list[str]:
     coordinates : the edges, rising.
     kind : the type of the column, for how an edge is shown.
     """
-    edges = [_shown(edge, kind) for edge in coordinates]
+    edges = [shown(edge, kind) for edge in coordinates]
     if not edges:
         return ["1: all"]
     ranges = [

@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from lakebalance.core.cells import bound_of, divided, floor_needed, parts_of
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import column, kinds, require, require_free
 from lakebalance.core.coordinates import coordinate
 from lakebalance.core.counts import GroupCount, class_id, count_groups
 from lakebalance.core.diagnostics import Cell, Diagnostic
@@ -149,8 +149,7 @@ def check_clusters(
     ------
     RecipeError : a column is not there or has no place.
     """
-    if name in df.columns:
-        raise RecipeError(f'{place}: the sources have a column "{name}"; write another name')
+    require_free(df, name, place)
     require(df, within, f"{place}.within")
     check_places(df, spec.of, f"{place}.of", "name numbers, times, or an array of numbers")
 

@@ -75,6 +75,26 @@ def kinds(df: DataFrame) -> dict[str, T.DataType]:
     return {field.name: field.dataType for field in df.schema.fields}
 
 
+def require_free(df: DataFrame, name: str, place: str) -> None:
+    """Raise where a column that is to be added is there, in whatever letters: Spark sees no case.
+
+    Parameters
+    ----------
+    df : the frame that is to get the column.
+    name : its name, as written in the recipe.
+    place : path in the recipe, for the message.
+
+    Raises
+    ------
+    RecipeError : a column of ``df`` has the name.
+    """
+    for there in df.columns:
+        if there.lower() == name.lower():
+            raise RecipeError(
+                f'{place}: the sources have a column "{there}" already; write another name'
+            )
+
+
 def require(df: DataFrame, names: Sequence[str], place: str) -> None:
     """Raise where a column is missing, with the nearest names.
 

@@ -63,12 +63,17 @@ def coordinate(df: DataFrame, name: str) -> Column:
     value, kind = column(name), kinds(df)[name]
     if isinstance(kind, T.DateType):
         return F.unix_date(value).cast("double")
-    if isinstance(kind, T.TimestampType):
-        return F.unix_micros(value).cast("double")
-    if isinstance(kind, T.TimestampNTZType):
-        return F.timestamp_diff("MICROSECOND", _wall_epoch(), value).cast("double")
+    if isinstance(kind, T.TimestampType | T.TimestampNTZType):
+        return micros(value, kind).cast("double")
     double = value.cast("double")
     return F.when(~F.isnan(double), double)
+
+
+def micros(value: Column, kind: T.DataType) -> Column:
+    """A timestamp, with zone or without, as microseconds since 1970."""
+    if isinstance(kind, T.TimestampType):
+        return F.unix_micros(value)
+    return F.timestamp_diff("MICROSECOND", _wall_epoch(), value)
 
 
 def finite(value: Column) -> Column:
@@ -97,10 +102,10 @@ def restored(value: Column, kind: T.DataType) -> Column:
     if isinstance(kind, T.DateType):
         return F.date_from_unix_date(_within(whole, FIRST_DAY, LAST_DAY).cast("int"))
     if isinstance(kind, T.TimestampType | T.TimestampNTZType):
-        micros = _within(whole, FIRST_MICRO, LAST_MICRO).cast("bigint")
+        at = _within(whole, FIRST_MICRO, LAST_MICRO).cast("bigint")
         if isinstance(kind, T.TimestampType):
-            return F.timestamp_micros(micros)
-        return on_the_wall(micros)
+            return F.timestamp_micros(at)
+        return on_the_wall(at)
     limit = 2.0 ** (BITS[type(kind)] - 1)
     most = min(limit - 1, math.nextafter(limit, 0))  # no double is 2^63 - 1
     return _within(whole, -limit, most).cast(kind)

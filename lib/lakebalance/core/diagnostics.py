@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebalance.core.json_values import json_value
+
 Cell = str | int | float | None
 
 
@@ -27,9 +29,15 @@ class Diagnostic:
         return {
             "title": self.title,
             "columns": list(self.columns),
-            "rows": [list(row) for row in self.rows],
+            "rows": [[_in_json(cell) for cell in row] for row in self.rows],
             "note": self.note,
         }
+
+
+def _in_json(cell: Cell) -> Cell:
+    """A cell as JSON can hold it: what is no number to it is a text."""
+    value = json_value(cell)
+    return str(value["float"]) if isinstance(value, dict) else cell
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ precision.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lakebalance.core.neighbours import (
@@ -15,7 +17,6 @@ from lakebalance.core.neighbours import (
     Best,
     Floats,
     Ints,
-    Singles,
     distinct_points,
     first_members,
     left_of,
@@ -25,8 +26,8 @@ from lakebalance.core.neighbours import (
     squared,
 )
 
-ROUNDING = 2.0**-24
 FEW = 256
+IN_RANGE = 2.0**30
 
 
 def nearest_to(points: Floats, asked: Floats, k: int) -> tuple[Ints, Floats]:
@@ -48,12 +49,12 @@ def nearest_to(points: Floats, asked: Floats, k: int) -> tuple[Ints, Floats]:
     >>> nearest_to(points, np.array([[1.0], [4.0]]), 2)[0].tolist()
     [[0, 1], [2, 1]]
     """
-    scale = _power_of_two(points, asked)
+    scale = power_of_two(points, asked)
     first, of_point = distinct_points(points)
     distinct = points[first] * scale
     first_asked, of_asked = distinct_points(asked)
     places = asked[first_asked] * scale
-    near = _nearest_distinct(distinct, places, min(k, len(distinct)))
+    near = nearest_distinct(distinct, places, min(k, len(distinct)))
     members = first_members(of_point, len(distinct), k)
     positions = np.empty((len(places), k), dtype=np.int64)
     distances = np.empty((len(places), k), dtype=np.float64)
@@ -91,16 +92,40 @@ def nearest_others(points: Floats, asked: Ints, k: int) -> tuple[Ints, Floats]:
     return found[~own].reshape(shape), distances[~own].reshape(shape)
 
 
-def _power_of_two(points: Floats, asked: Floats) -> float:
-    """What brings all coordinates within 1 without rounding, so that squares stay in range."""
-    largest = max(np.abs(points).max(initial=0.0), np.abs(asked).max(initial=0.0))
-    return float(2.0 ** -np.clip(np.frexp(largest)[1], -1000, 1000)) if largest else 1.0
+def power_of_two(*points: Floats) -> float:
+    """What brings coordinates near 1 without rounding, so that squares stay in range; mostly 1."""
+    largest = max(np.abs(some).max(initial=0.0) for some in points)
+    if not largest or IN_RANGE > largest > 1 / IN_RANGE:
+        return 1.0
+    return float(2.0 ** -np.clip(np.frexp(largest)[1], -1000, 1000))
 
 
-def _nearest_distinct(points: Floats, places: Floats, k: int) -> Ints:
-    """Of distinct points the k nearest to each place, by distance and then position."""
+def nearest_distinct(points: Floats, places: Floats, k: int) -> Ints:
+    """Of distinct points the k nearest to each place, by distance and then position.
+
+    Parameters
+    ----------
+    points : distinct, such that no square of theirs leaves the range of single precision.
+    places : coordinates, so too.
+    k : how many, from 1 to n.
+    """
+    near, unsure = _nearest_seen(points, places, k, np.float32)
+    # What single precision cannot tell apart, double precision mostly can.
+    if len(unsure):
+        near[unsure], rest = _nearest_seen(points, places[unsure], k, np.float64)
+        unsure = unsure[rest]
+    for start in range(0, len(unsure), FEW):
+        some = unsure[start : start + FEW]
+        near[some] = _measured(points, places[some], near[some])
+    return near
+
+
+def _nearest_seen(
+    points: Floats, places: Floats, k: int, kind: type[np.floating[Any]]
+) -> tuple[Ints, Ints]:
+    """The k nearest as far as a precision sees, and the places of which others may be nearer."""
     most = min(k + SPARE, len(points))
-    found = search_all(points.astype(np.float32), places.astype(np.float32), most)
+    found = search_all(points.astype(kind), places.astype(kind), most)
     near = np.empty((len(places), k), dtype=np.int64)
     kth = np.empty(len(places))
     for start in range(0, len(places), BLOCK):
@@ -110,32 +135,29 @@ def _nearest_distinct(points: Floats, places: Floats, k: int) -> Ints:
         near[part] = np.take_along_axis(found.index[part], order, axis=1)
         kth[part] = np.take_along_axis(exact, order, axis=1)[:, -1]
     if most == len(points):
-        return near
-    error = _error(places, kth)
-    unsure = np.flatnonzero(found.far[:, -1] - error <= kth)
-    for start in range(0, len(unsure), FEW):
-        some = unsure[start : start + FEW]
-        near[some] = _measured(points, places[some], kth[some], error[some], k)
-    return near
+        return near, np.array([], dtype=np.int64)
+    return near, np.flatnonzero(found.far[:, -1] - _error(places, kth, kind) <= kth)
 
 
-def _error(places: Floats, kth: Floats) -> Floats:
-    """How far off single precision may be about squared distances of about ``kth``.
+def _error(places: Floats, kth: Floats, kind: type[np.floating[Any]]) -> Floats:
+    """How far off a precision may be about squared distances of about ``kth``.
 
     Rounding coordinates, norms and products each costs at most some units in the last place of
     (|x| + |y|)². A point y with |y| > |x| + 2 sqrt(kth) is further away than the k-th anyway.
     """
     norm = np.sqrt((places**2).sum(axis=1))
-    units: Floats = (4 * places.shape[1] + 16) * ROUNDING * (2 * norm + 2 * np.sqrt(kth)) ** 2
+    rounding = float(np.finfo(kind).eps) / 2
+    units: Floats = (4 * places.shape[1] + 16) * rounding * (2 * norm + 2 * np.sqrt(kth)) ** 2
     return units + 1e-30  # what is lost where squares are too small for single precision
 
 
-def _measured(points: Floats, places: Floats, kth: Floats, error: Floats, k: int) -> Ints:
-    """The k nearest to few places: all points that may be no further than the k-th are measured."""
-    best = Best(len(places), k, np.float64)
-    left, limit = left_of(places.astype(np.float32)), (kth + error)[:, None]
+def _measured(points: Floats, places: Floats, near: Ints) -> Ints:
+    """The k nearest to few places: all points that may be nearer than these are measured."""
+    best = Best(len(places), near.shape[1], np.float64)
+    kth = squared(places[:, None, :], points[near]).max(axis=1)
+    left, limit = left_of(places), (kth + _error(places, kth, np.float64))[:, None]
     for start in range(0, len(points), BLOCK):
-        block: Singles = points[start : start + BLOCK].astype(np.float32)
+        block = points[start : start + BLOCK]
         row, column = np.nonzero(left @ right_of(block) <= limit)
         column = column + start
         far = squared(places[row], points[column])

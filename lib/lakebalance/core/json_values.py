@@ -13,6 +13,21 @@ def json_value(value: Any) -> Any:
     return value
 
 
+def in_json(data: Any) -> Any:
+    """Data with all numbers in it as ``json_value`` writes them, however deep.
+
+    Examples
+    --------
+    >>> in_json({"a": [1.5, float("nan")]})
+    {'a': [1.5, {'float': 'NaN'}]}
+    """
+    if isinstance(data, dict):
+        return {key: in_json(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [in_json(value) for value in data]
+    return json_value(data)
+
+
 def python_value(value: Any) -> Any:
     """The value that ``json_value`` wrote.
 

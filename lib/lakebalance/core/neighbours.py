@@ -1,14 +1,8 @@
-"""The k nearest points of points, in one task: exact where few, by probing cells where many.
-
-Points are told apart by their position alone, so that whoever orders them the same gets the same
-neighbours. Where cells are probed (an inverted file), how many is found out by measuring: the
-recall on some points, searched exactly, says how many cells the others need.
-"""
+"""What a search for the nearest points is made of: distances, ties, and the best seen so far."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,55 +13,11 @@ from lakebalance.core.chance import words
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Singles = NDArray[np.float32]
-EXACT_UP_TO = 20_000
 BLOCK = 2048
-TOGETHER = 32 * BLOCK
 SPARE = 4
-TESTED = 256
 PENDING = 2_000_000
 GROUPS = 64
 FIXED_MIB = 110
-
-
-def nearest(points: Floats, asked: Ints, k: int, recall: float = 0.96) -> tuple[Ints, Floats]:
-    """The k nearest other points of some points, by Euclidean distance.
-
-    Equal points are points of their own, at a distance of 0. Ties go to the earlier position.
-
-    Parameters
-    ----------
-    points : n points of d finite coordinates.
-    asked : positions of the points whose neighbours are wanted.
-    k : how many, from 1 to n - 1.
-    recall : share of true neighbours that a search by cells must find, measured on some points.
-
-    Returns
-    -------
-    Positions of the neighbours, nearest first, and their squared distances; a row per asked point.
-
-    Examples
-    --------
-    >>> points = np.array([[0.0], [1.0], [5.0], [5.0]])
-    >>> nearest(points, np.array([0, 2]), 2)[0].tolist()
-    [[1, 2], [3, 1]]
-    """
-    # Equal points are searched once: columns of few values would else tie beyond measure.
-    first, of_point = distinct_points(points)
-    distinct = points if len(first) == len(points) else points[first]
-    wanted, back = np.unique(of_point[asked], return_inverse=True)
-    most = min(k + 1 + SPARE, len(distinct))
-    # Single precision finds them, with some to spare; double precision then puts them in order.
-    found = _search(distinct.astype(np.float32), wanted, most, min(k + 1, most), recall)
-    members = first_members(of_point, len(distinct), k + 1)
-    positions = np.empty((len(asked), k), dtype=np.int64)
-    distances = np.empty((len(asked), k), dtype=np.float64)
-    for start in range(0, len(asked), BLOCK):
-        part = slice(start, start + BLOCK)
-        near = found[back[part]]
-        exact = squared(points[asked[part], None, :], distinct[near])
-        nearby = nearest_members(members[near], exact, k, asked[part])
-        positions[part], distances[part] = nearby
-    return positions, distances
 
 
 def nearest_members(
@@ -114,10 +64,17 @@ def centred(at: Floats) -> tuple[Floats, Floats]:
     at : coordinates, NaN where there is none, which becomes the mean.
     """
     gaps = np.isnan(at)
-    if gaps.any():
-        filled = np.maximum((~gaps).sum(axis=0), 1)
-        at = np.where(gaps, np.where(gaps, 0.0, at).sum(axis=0) / filled, at)
-    return at - at.mean(axis=0), at.std(axis=0)
+    low = np.where(gaps, np.inf, at).min(axis=0, initial=np.inf)
+    high = np.where(gaps, -np.inf, at).max(axis=0, initial=-np.inf)
+    filled = np.maximum((~gaps).sum(axis=0), 1)
+    # A sum of equal values is rounded, and what is rounded off would be all that sets rows apart.
+    same = low >= high
+    mean = np.where(
+        same, np.where(low == high, low, 0.0), np.where(gaps, 0.0, at).sum(axis=0) / filled
+    )
+    at = np.where(gaps, mean, at)
+    spread = np.where(same, 0.0, at.std(axis=0))
+    return at - np.where(same, mean, at.mean(axis=0)), spread
 
 
 def mib_for(rows: int, width: int, children: int = 0) -> int:
@@ -166,17 +123,6 @@ def first_members(of_point: Ints, distinct: int, most: int) -> Ints:
     return np.where(steps < counts[:, None], order[at], -1)
 
 
-def _search(points: Singles, asked: Ints, most: int, needed: int, recall: float) -> Ints:
-    """The nearest distinct points of some, themselves among them."""
-    if len(points) <= EXACT_UP_TO:
-        return search_all(points, points[asked], most).index
-    cells = _Cells(points)
-    probes = cells.probes_for(recall, needed)
-    if probes * 2 > cells.count:
-        return search_all(points, points[asked], most).index
-    return cells.search(asked, most, probes)
-
-
 class Best:
     """The nearest points seen so far of each asked point."""
 
@@ -186,7 +132,7 @@ class Best:
         self.waiting: list[tuple[Ints, Ints, NDArray[Any]]] = []
         self.pending = 0
 
-    def see(self, rows: Ints, columns: Ints, far: Singles) -> None:
+    def see(self, rows: Ints, columns: Ints, far: NDArray[Any]) -> None:
         """Take distances from some asked points (rows) to some points (columns) into account."""
         if not len(columns) or not len(rows):
             return
@@ -201,7 +147,7 @@ class Best:
             row, column = np.divmod(hits, far.shape[1])
             self.wait(rows[row], columns[column], far[row, column])
 
-    def _reached(self, far: Singles) -> Singles:
+    def _reached(self, far: NDArray[Any]) -> NDArray[Any]:
         """A distance for each row that as many of these as are wanted do not exceed.
 
         Each column's least distance in every ``GROUPS``-th place is one of them; to find the
@@ -214,7 +160,7 @@ class Best:
             far = far[:, :whole].reshape(len(far), -1, groups).min(axis=1)
         if far.shape[1] < most:
             return np.full(len(far), np.inf, dtype=far.dtype)
-        reached: Singles = np.partition(far, most - 1, axis=1)[:, most - 1]
+        reached: NDArray[Any] = np.partition(far, most - 1, axis=1)[:, most - 1]
         return reached
 
     def wait(self, row: Ints, column: Ints, far: NDArray[Any]) -> None:
@@ -245,20 +191,21 @@ class Best:
         self.index[touched[at[kept]], place[kept]] = column[kept]
 
 
-def left_of(points: Singles) -> Singles:
-    ones = np.ones((len(points), 1), dtype=np.float32)
+def left_of(points: NDArray[Any]) -> NDArray[Any]:
+    """Points as a side of a matrix product; see ``right_of``."""
+    ones = np.ones((len(points), 1), dtype=points.dtype)
     return np.hstack([points, (points**2).sum(axis=1, keepdims=True), ones])
 
 
-def right_of(points: Singles) -> Singles:
+def right_of(points: NDArray[Any]) -> NDArray[Any]:
     """Such that left @ right is the squared distance: norms ride along in the matrix product."""
-    ones = np.ones((len(points), 1), dtype=np.float32)
+    ones = np.ones((len(points), 1), dtype=points.dtype)
     return np.hstack([-2 * points, ones, (points**2).sum(axis=1, keepdims=True)]).T
 
 
-def search_all(points: Singles, asked: Singles, most: int) -> Best:
-    """The nearest of all points to some asked about, as single precision sees them."""
-    best = Best(len(asked), most)
+def search_all(points: NDArray[Any], asked: NDArray[Any], most: int) -> Best:
+    """The nearest of all points to some asked about, as their precision sees them."""
+    best = Best(len(asked), most, points.dtype.type)
     rights = [
         (np.arange(start, min(start + BLOCK, len(points))), right_of(points[start : start + BLOCK]))
         for start in range(0, len(points), BLOCK)
@@ -274,72 +221,3 @@ def search_all(points: Singles, asked: Singles, most: int) -> Best:
                 best.settle()
     best.settle()
     return best
-
-
-class _Cells:
-    """Points by the nearest of some pivots, which are the first points: keys come in no order."""
-
-    def __init__(self, points: Singles) -> None:
-        self.points = points
-        self.count = int(1.5 * np.sqrt(len(points)))
-        self.pivots = right_of(points[: self.count])
-        blocks = _blocks(points, np.arange(len(points)), self.pivots)
-        cell = np.concatenate([far.argmin(axis=1) for _, far in blocks])
-        self.order = np.argsort(cell, kind="stable")
-        self.starts = np.searchsorted(cell[self.order], np.arange(self.count + 1))
-        self.cell = cell
-
-    def probes_for(self, recall: float, needed: int) -> int:
-        """How many cells must be probed to find the share ``recall`` of the nearest."""
-        tested = np.arange(self.count, self.count + TESTED)
-        near = search_all(self.points, self.points[tested], needed).index
-        _, far = next(_blocks(self.points, tested, self.pivots))
-        places = np.argsort(np.argsort(far, axis=1), axis=1)
-        # Each point is its own nearest, which says nothing.
-        places = np.sort(np.take_along_axis(places, self.cell[near[:, 1:]], axis=1).ravel())
-        return int(places[min(int(np.ceil(recall * len(places))), len(places) - 1)]) + 1
-
-    def search(self, asked: Ints, most: int, probes: int) -> Ints:
-        """The nearest of some points in the cells whose pivots are nearest to each."""
-        best = Best(len(asked), most)
-        for start in range(0, len(asked), TOGETHER):
-            rows = np.arange(start, min(start + TOGETHER, len(asked)))
-            cells = np.vstack(list(self._nearest_cells(asked[rows], probes)))
-            # Nearest cells first: the sooner the bounds are tight, the less must be looked at.
-            first, width = 0, 2
-            while first < probes:
-                self._probe(best, asked, rows, cells[:, first : first + width])
-                first, width = first + width, width * 4
-        best.settle()
-        return best.index
-
-    def _nearest_cells(self, asked: Ints, probes: int) -> Iterator[Ints]:
-        """The cells to be probed for some points, nearest first."""
-        for _, far in _blocks(self.points, asked, self.pivots):
-            near = np.argpartition(far, probes - 1, axis=1)[:, :probes]
-            by_distance = np.argsort(np.take_along_axis(far, near, axis=1), axis=1)
-            yield np.take_along_axis(near, by_distance, axis=1)
-
-    def _probe(self, best: Best, asked: Ints, rows: Ints, cells: Ints) -> None:
-        row = np.repeat(rows, cells.shape[1])
-        order = np.argsort(cells.ravel(), kind="stable")
-        row, cell = row[order], cells.ravel()[order]
-        edges = np.flatnonzero(np.diff(cell)) + 1
-        for part in np.split(np.arange(len(cell)), edges):
-            at = cell[part[0]]
-            members = self.order[self.starts[at] : self.starts[at + 1]]
-            own = row[part[0] : part[-1] + 1]
-            for start in range(0, len(own), BLOCK):
-                some = own[start : start + BLOCK]
-                left = left_of(self.points[asked[some]])
-                for first in range(0, len(members), BLOCK):
-                    columns = members[first : first + BLOCK]
-                    best.see(some, columns, left @ right_of(self.points[columns]))
-        best.settle()
-
-
-def _blocks(points: Singles, asked: Ints, right: Singles) -> Iterator[tuple[Ints, Singles]]:
-    """Squared distances from asked points to what is on the right, a block of rows at a time."""
-    for start in range(0, len(asked), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(asked)))
-        yield rows, left_of(points[asked[rows]]) @ right

@@ -7,11 +7,14 @@ import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
+from lakebalance.core.columns import kinds
 from lakebalance.core.sources import unite
 
 # So many buckets there are in one job, of all columns together.
@@ -19,14 +22,15 @@ BUCKETS = 65_536
 LARGEST = sys.float_info.max
 
 
-def quantiles(frames: Sequence[DataFrame], parts: int) -> list[float]:
+def quantiles(frames: Sequence[DataFrame], parts: int) -> list[Any]:
     """The least value of each part but the first, where values in order are cut into equal parts.
 
     Parts of one value are one part, so there may be fewer.
 
     Parameters
     ----------
-    frames : frames with a column ``at`` of doubles; null is no value.
+    frames : frames with a column ``at`` of doubles, bigints or decimals of up to 37 digits; null is
+        no value.
     parts : how many parts.
     """
     return quantiles_of_each(frames, ["at"], parts)["at"]
@@ -34,12 +38,13 @@ def quantiles(frames: Sequence[DataFrame], parts: int) -> list[float]:
 
 def quantiles_of_each(
     frames: Sequence[DataFrame], names: Sequence[str], parts: int, *, apart: bool = False
-) -> dict[str, list[float]]:
+) -> dict[str, list[Any]]:
     """``quantiles`` of several columns, all of them in the same two to seven Spark jobs.
 
     Parameters
     ----------
-    frames : frames with columns of doubles; null is no value.
+    frames : frames with columns of doubles, bigints or decimals of up to 37 digits; null is no
+        value.
     names : their names, plain ones.
     parts : how many parts.
     apart : whether each value is a part of its own where there are no more values than parts.
@@ -54,7 +59,7 @@ def quantiles_of_each(
 
 def values_of_each(
     frames: Sequence[DataFrame], names: Sequence[str], parts: int
-) -> dict[str, list[float]]:
+) -> dict[str, list[Any]]:
     """The value of rank n · i // parts, from 0 on, for each i from 1 to parts - 1.
 
     Unlike ``quantiles_of_each``, which tells where parts begin, a value that makes up several parts
@@ -78,7 +83,9 @@ def _searched(
     """Search the quantiles of all columns until each is a single value."""
     if not names:
         return []
-    rows = unite(frames).select(*[_bounded(name) for name in names])
+    rows = unite(frames)
+    kind_of = kinds(rows)
+    rows = rows.select(*[_bounded(name, kind_of[name]) for name in names])
     told = [f(name) for name in names for f in (F.min, F.max, F.count)]
     ends = list(rows.agg(*told).collect()[0])
     searches = [
@@ -94,13 +101,19 @@ def _searched(
 class _Interval:
     """Least and greatest value, how many values lie below, and how many in it."""
 
-    low: float
-    high: float
+    low: Any
+    high: Any
     below: int
     n: int
 
     def bucket(self, at: Column, buckets: int) -> Column:
         """The number of the part that a value inside lies in; never falls as the value rises."""
+        if not isinstance(self.low, float):
+            # Differences in full, of which double precision then sees enough: ends differ.
+            wide = at.cast(T.DecimalType(20, 0)) if isinstance(self.low, int) else at
+            away = wide - F.lit(Decimal(self.low))
+            share = away.cast("double") / float(Decimal(self.high) - Decimal(self.low))
+            return F.floor(share * (buckets - 1))
         share = (at - self.low) / (self.high - self.low)
         if math.isinf(self.high - self.low):  # the distance may be more than a double
             share = (at / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
@@ -116,25 +129,25 @@ class _Search:
     """
 
     name: str
-    low: float
-    high: float
+    low: Any
+    high: Any
     n: int
     parts: int
     most: int
     open: list[_Interval] = field(init=False)
     single: list[_Interval] = field(init=False, default_factory=list)
-    few: bool = field(init=False, default=False)
+    few: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self.open = []
         self._keep([_Interval(self.low, self.high, 0, self.n)] if self.n else [])
 
     @property
-    def edges(self) -> list[float]:
+    def edges(self) -> list[Any]:
         return sorted({interval.low for interval in self.single} - {self.low})
 
     @property
-    def values(self) -> list[float]:
+    def values(self) -> list[Any]:
         """The value at the beginning of each part but the first."""
         known = sorted(self.single, key=lambda interval: interval.below)
         begins = [interval.below for interval in known]
@@ -153,7 +166,7 @@ class _Search:
 
     def _keep(self, found: list[_Interval]) -> None:
         known = [*self.single, *found]
-        self.few = len(known) <= self.most
+        self.few = self.few and len(known) <= self.most  # what was left out then is not known
         kept = known if self.few else [interval for interval in known if self._wanted(interval)]
         self.single = [interval for interval in kept if interval.low == interval.high]
         self.open = [interval for interval in kept if interval.low < interval.high]
@@ -169,8 +182,10 @@ class _Search:
         return bisect_right(parts, rows - 1, key=lambda part: self.n * part // self.parts)
 
 
-def _bounded(name: str) -> Column:
+def _bounded(name: str, kind: T.DataType) -> Column:
     """Infinite values are the greatest of all; arithmetic with them would lead nowhere."""
+    if not isinstance(kind, T.DoubleType):
+        return F.col(name)
     bounded = F.greatest(F.least(name, F.lit(LARGEST)), F.lit(-LARGEST))
     return F.when(F.col(name).isNotNull(), bounded).alias(name)
 
@@ -204,7 +219,7 @@ def _place(c: int, search: _Search, buckets: int) -> Column:
         )
         for i, interval in enumerate(search.open)
     ]
-    inside = [at.between(interval.low, interval.high) for interval in search.open]
+    inside = [at.between(F.lit(i.low), F.lit(i.high)) for i in search.open]
     place = F.when(inside[0], parts[0])
     for condition, part in zip(inside[1:], parts[1:], strict=True):
         place = place.when(condition, part)

@@ -183,8 +183,7 @@ def _hashes(codes: Codes, begin: Ints, end: Ints) -> Words:
         low = begin[done]
         upto = int(np.searchsorted(end, low + CHUNK_CHARACTERS, side="right"))
         if upto == done:
-            # A word longer than a chunk, as in texts without spaces: hashed by its beginning.
-            hashes[done] = _polynomials(codes[low : low + CHUNK_CHARACTERS], [0], [-1])[0]
+            hashes[done : done + 1] = _hash_of_long(codes[low : end[done]])
             upto = done + 1
         else:
             high = end[upto - 1]
@@ -192,6 +191,15 @@ def _hashes(codes: Codes, begin: Ints, end: Ints) -> Words:
             hashes[own] = _polynomials(codes[low:high], begin[own] - low, end[own] - low)
         done = upto
     return hashes
+
+
+def _hash_of_long(word: Codes) -> Words:
+    """The hash of a word longer than a chunk, as in texts without spaces: piece by piece."""
+    found = np.array([len(word)], np.uint64)
+    for at in range(0, len(word), CHUNK_CHARACTERS):
+        piece = word[at : at + CHUNK_CHARACTERS]
+        found = mix(found * np.uint64(GOLDEN) + _polynomials(piece, [0], [len(piece)]))
+    return found
 
 
 def _polynomials(codes: Codes, begin: Ints | list[int], end: Ints | list[int]) -> Words:

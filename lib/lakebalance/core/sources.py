@@ -107,7 +107,7 @@ def pin_one(
         if spec.format == "parquet"
         else _delta(spark, spec, place, earlier)
     )
-    if clash := [name for name in df.columns if name.startswith(RESERVED)]:
+    if clash := [name for name in df.columns if name.lower().startswith(RESERVED)]:
         raise RecipeError(f"{place}: columns may not start with {RESERVED}: {clash}")
     key = spec.key
     if key == "row_id":

@@ -13,9 +13,9 @@ from typing import Protocol
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.bins import coordinate_of
 from lakebalance.core.columns import kinds, require
-from lakebalance.core.coordinates import check_features, coordinate
+from lakebalance.core.coordinates import check_features
+from lakebalance.core.edges import below, comparable, edge_of
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.hashing import hash128, rehash
 from lakebalance.core.sources import KEY
@@ -34,7 +34,7 @@ class SplitSpec(Protocol):
     @property
     def time(self) -> str | None: ...
     @property
-    def starts(self) -> Mapping[str, float | str] | None: ...
+    def starts(self) -> Mapping[str, int | float | str] | None: ...
     @property
     def seed(self) -> int: ...
 
@@ -70,13 +70,14 @@ def part_of(df: DataFrame, spec: SplitSpec) -> Column:
     return part.otherwise(F.lit(TRAIN))
 
 
-def _by_time(df: DataFrame, time: str, starts: Mapping[str, float | str]) -> Column:
+def _by_time(df: DataFrame, time: str, starts: Mapping[str, int | float | str]) -> Column:
     check_features(df, [time], "split.time", "name a column that says when")
-    edges = [coordinate_of(start, kinds(df)[time], "split.starts") for start in starts.values()]
+    kind = kinds(df)[time]
+    edges = [edge_of(start, kind, "split.starts") for start in starts.values()]
     if any(b <= a for a, b in itertools.pairwise(edges)):
         raise RecipeError(f"split.starts: {dict(starts)} do not rise from each to next")
-    at = coordinate(df, time)
+    at = comparable(df, time)
     part = F.when(at.isNull(), F.lit(None).cast("string"))
     for edge, name in zip(edges, [TRAIN, *starts], strict=False):
-        part = part.when(at < edge, F.lit(name))
+        part = part.when(below(at, kind, edge), F.lit(name))
     return part.otherwise(F.lit(list(starts)[-1]))

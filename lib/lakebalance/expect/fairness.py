@@ -7,7 +7,7 @@ counts of parts of the rows add up to those of all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,8 @@ TRUE_POSITIVES, FALSE_POSITIVES = "true positive rate", "false positive rate"
 
 # The group's values, whether a row has the outcome and the prediction (None: nobody knows), rows.
 Entry = tuple[Mapping[str, Any], bool | None, bool | None, int]
+# By a group's name, or by its name and its text.
+Reference = Mapping[str, int | Fraction] | Mapping[tuple[str, str], int | Fraction]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def fairness(
     gate: Fairness,
     tallies: Sequence[Tally],
     when: str,
-    reference: Mapping[str, int | Fraction] | None = None,
+    reference: Reference | None = None,
     size: int = 1,
 ) -> Measured:
     """Compare groups of rows in their rates of an outcome, or with their shares of a population.
@@ -121,7 +123,8 @@ def fairness(
     gate : the groups, the measure and its threshold.
     tallies : the rows of each group.
     when : ``before`` or ``after``, for the title.
-    reference : for representation, how many of the population are in each group, by its name.
+    reference : for representation, how many of the population are in each group, by its name, or
+        by its name and its text.
     size : how many of what is counted are a row; of weights, they are parts of one.
 
     Returns
@@ -241,13 +244,16 @@ def _of(tally: Tally, outcome: bool, size: int) -> list[Cell]:
     return [_rows(rate.whole, size), float(rate.share) if rate.whole else None]
 
 
-def _represented(
-    tallies: Sequence[Tally], reference: Mapping[str, int | Fraction], least: int, size: int
-) -> Compared:
+def _represented(tallies: Sequence[Tally], reference: Reference, least: int, size: int) -> Compared:
+    known_as = _names(tallies, reference)
     rows: Counter[str] = Counter()
     for tally in tallies:
-        rows[tally.name] += tally.rows
-    population = {name: Fraction(n) for name, n in reference.items() if n}
+        rows[known_as(tally.name, tally.text)] += tally.rows
+    population = {
+        known_as(*key) if isinstance(key, tuple) else key: Fraction(n)
+        for key, n in reference.items()
+        if n
+    }
     everyone, known = sum(population.values()), sum(rows[name] for name in population)
     expected = {name: n / everyone * known for name, n in population.items()}
     far = {name: rows[name] / n if n else Fraction(1) for name, n in expected.items()}
@@ -279,6 +285,14 @@ def _represented(
     ]
     columns = ["group", "rows", "share", "share of reference", "ratio", "judged"]
     return Compared(far[judged[0]] if judged else None, worst, columns, lines, notes)
+
+
+def _names(tallies: Sequence[Tally], reference: Reference) -> Callable[[str, str], str]:
+    """What groups are called: by their names, or their texts where two have one name."""
+    ours = [tally.name for tally in tallies]
+    theirs = [key[0] for key in reference if isinstance(key, tuple)]
+    alike = any(len(set(names)) < len(names) for names in (ours, theirs))
+    return (lambda _, text: text) if alike and theirs else (lambda name, _: name)
 
 
 def _judged(gate: Fairness, when: str, rows: int, compared: Compared) -> Measured:

@@ -154,16 +154,19 @@ def moment(micros: float, type_: T.DataType) -> str:
     return at.isoformat() + zone
 
 
-def at_coordinate(at: float, type_: T.DataType) -> Any:
+def at_coordinate(at: int | float | Decimal, type_: T.DataType) -> Any:
     """What stands at a coordinate on a column's axis, as JSON holds it.
 
     Quantiles are searched between the greatest doubles, which stand for infinite values.
     """
     if isinstance(type_, TIMES):
-        return moment(at, type_)
+        return moment(float(at) if isinstance(at, Decimal) else at, type_)
+    if isinstance(at, Decimal):
+        return f"{at:f}"
     if isinstance(type_, INTEGRALS) and at == int(at):
         return int(at)
-    return json_value(at if abs(at) < LARGEST else math.copysign(math.inf, at))
+    # One zero, whichever was met.
+    return json_value(at + 0.0 if abs(at) < LARGEST else math.copysign(math.inf, at))
 
 
 def coordinate_of(value: Any, type_: T.DataType) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lakebalance.profiling.facts import ColumnFacts
 from lakebalance.profiling.patterns import LONG, regex_of
 
@@ -263,4 +265,7 @@ def _ends(f: ColumnFacts) -> dict[str, Any] | None:
     if isinstance(f.low, dict) or isinstance(f.high, dict):
         return None
     low, high = (float(end) if isinstance(end, str) else end for end in (f.low, f.high))
+    if f.type == "float":
+        # Great Expectations compares what it is in single precision, not its shortest text.
+        low, high = (float(np.float32(end)) for end in (low, high))
     return {"min_value": low, "max_value": high}

@@ -21,7 +21,10 @@ from lakebalance.prune.rank import RANK, Ranking, check_keep
 from lakebalance.prune.texts import normalised, valid
 
 UNIT, AT, SIZE, WHOLE, FIRST, OWNER = "unit", "at", "size", "whole", "first", "owner"
+REST = "rest"  # whether a row has anything besides the units that are compared
 CUT = "lines_removed"
+GONE = "__lb_gone"
+VISIBLE = r"(?U)\S"  # anything but white space of any script
 # What parts units, and what is put between those that are left.
 BETWEEN = {"line": ("\n", "\n"), "paragraph": (r"\n[ \t\r]*\n\s*", "\n\n")}
 
@@ -114,16 +117,18 @@ def _units(df: DataFrame, options: Containment, ranking: Ranking) -> DataFrame:
             at.alias(AT), F.char_length(F.trim(said)).cast("bigint").alias(SIZE), said.alias("said")
         ),
     )
-    long = F.filter(divided, lambda unit: unit[SIZE] >= F.lit(options.min_chars))
+    compared = F.lit(options.min_chars)
+    long = F.filter(divided, lambda unit: unit[SIZE] >= compared)
+    short = F.exists(divided, lambda unit: (unit[SIZE] < compared) & unit["said"].rlike(VISIBLE))
     whole = F.aggregate("units", F.lit(0).cast("bigint"), lambda sum_, unit: sum_ + unit[SIZE])
-    rows = df.select(ranking.column, long.alias("units"))
-    rows = rows.select(RANK, whole.alias(WHOLE), F.inline("units"))
+    rows = df.select(ranking.column, long.alias("units"), short.alias(REST))
+    rows = rows.select(RANK, whole.alias(WHOLE), REST, F.inline("units"))
     said = F.col("said")
     if options.normalise is not None:
         said = normalised(said, options.normalise.form)
-    rows = rows.select(RANK, AT, SIZE, WHOLE, said.alias("said"))
+    rows = rows.select(RANK, AT, SIZE, WHOLE, REST, said.alias("said"))
     halves = [mixed(f"containment|{half}", [F.col("said")]).alias(half) for half in ("hi", "lo")]
-    return rows.select(F.struct(*halves).alias(UNIT), RANK, AT, SIZE, WHOLE)
+    return rows.select(F.struct(*halves).alias(UNIT), RANK, AT, SIZE, WHOLE, REST)
 
 
 def _divided(text: Column, options: Containment) -> Column:
@@ -146,7 +151,10 @@ def _lost(again: DataFrame) -> DataFrame:
     owner = F.col(f"{FIRST}.{RANK}").alias(OWNER)
     places = F.collect_set(F.struct(AT, SIZE)).alias("places")
     of_each = elsewhere.groupBy(RANK, owner).agg(
-        places, F.count(F.lit(1)).alias("n"), F.max(WHOLE).alias(WHOLE)
+        places,
+        F.count(F.lit(1)).alias("n"),
+        F.max(WHOLE).alias(WHOLE),
+        F.max(REST).alias(REST),
     )
     sizes = F.aggregate("places", F.lit(0).cast("bigint"), lambda sum_, unit: sum_ + unit[SIZE])
     of_each = of_each.withColumn("chars", sizes)
@@ -158,6 +166,7 @@ def _lost(again: DataFrame) -> DataFrame:
         F.sum("n").alias("n"),
         F.sum("chars").alias("chars"),
         F.max(WHOLE).alias(WHOLE),
+        F.max(REST).alias(REST),
     )
     twins = (F.col("n") / F.size("places")).cast("bigint").alias("twins")
     lost = (F.col("chars") / F.col(WHOLE)).alias("similarity")
@@ -165,7 +174,7 @@ def _lost(again: DataFrame) -> DataFrame:
         RANK,
         F.col(f"most.{OWNER}").alias(OWNER),
         F.array_sort(F.col(f"places.{AT}")).alias(CUT),
-        (F.col("chars") == F.col(WHOLE)).alias("all"),
+        ((F.col("chars") == F.col(WHOLE)) & ~F.col(REST)).alias("all"),
         twins,
         lost,
     )
@@ -174,7 +183,9 @@ def _lost(again: DataFrame) -> DataFrame:
 def _rows_to_drop(again: DataFrame, options: Containment) -> DataFrame:
     """The rows of which enough is in rows that stay."""
     asked = F.col("similarity") >= F.lit(options.share)
-    candidates = _lost(again).where(asked).select(RANK)
+    # What a row says twice itself is no reason why it should go, and none why others stay.
+    elsewhere = again.where(F.col(RANK) != F.col(f"{FIRST}.{RANK}"))
+    candidates = _lost(elsewhere).where(asked).select(RANK)
     stay = again.join(candidates, RANK, "left_anti")
     held = stay.groupBy(UNIT).agg(F.min(F.struct(RANK, AT)).alias(FIRST))
     of_candidates = again.drop(FIRST).join(candidates, RANK, "left_semi").join(held, UNIT)
@@ -205,11 +216,12 @@ def edit(df: DataFrame, options: Containment, matches: DataFrame) -> DataFrame:
     """
     if options.remove == "rows":
         return df
-    cuts = matches.where(F.col(CUT).isNotNull()).select(F.col("dropped").alias(KEY), CUT)
+    cuts = matches.where(F.col(CUT).isNotNull())
+    cuts = cuts.select(F.col("dropped").alias(KEY), F.col(CUT).alias(GONE))
     text = valid(column(options.column))
-    left = F.filter(_divided(text, options), lambda _, at: ~F.array_contains(F.col(CUT), at))
+    left = F.filter(_divided(text, options), lambda _, at: ~F.array_contains(F.col(GONE), at))
     shorter = F.array_join(left, BETWEEN[options.unit][1])
-    edited = F.when(F.col(CUT).isNotNull(), shorter).otherwise(column(options.column))
+    edited = F.when(F.col(GONE).isNotNull(), shorter).otherwise(column(options.column))
     columns = [edited.alias(n) if n == options.column else column(n) for n in df.columns]
     return df.join(cuts, KEY, "left").select(*columns)
 

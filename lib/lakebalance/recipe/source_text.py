@@ -13,6 +13,8 @@ from lakebalance.core.errors import RecipeError
 
 Path = tuple[str | int, ...]
 MOST_NODES = 100_000
+SURROGATE = re.compile("[\ud800-\udfff]")
+TEXT_OR_TAB = re.compile(r'"(?:\\.|[^"\\])*"|\t', re.DOTALL)
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,7 +76,8 @@ class _Reader:
             return [self.read(n, (*path, i), inside) for i, n in enumerate(node.value)]
         loader = _Loader("")
         try:
-            return loader.construct_object(node, deep=True)
+            value = loader.construct_object(node, deep=True)
+            return _joined(value) if isinstance(value, str) else value
         except (yaml.YAMLError, ValueError) as error:
             raise self.fail(node, path, f"cannot be read: {error}") from error
 
@@ -83,12 +86,29 @@ class _Reader:
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self.fail(key_node, path, "a field's name must be text")
-            key = str(key_node.value)
+            key = _joined(str(key_node.value))
             if key in data:
                 raise self.fail(key_node, (*path, key), "written twice; leave out one")
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             data[key] = self.read(value_node, (*path, key), above)
         return data
+
+
+def _joined(text: str) -> str:
+    """A text with its pairs of surrogates as the characters that JSON writes so."""
+    if not SURROGATE.search(text):
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return text  # one alone, which is no character
+
+
+def _without_tabs(text: str) -> str:
+    """JSON that is indented by tabs, which YAML does not take outside of texts."""
+    if not text.lstrip().startswith(("{", "[")):
+        return text
+    return TEXT_OR_TAB.sub(lambda found: " " if found[0] == "\t" else found[0], text)
 
 
 def parse(text: str, name: str = "recipe.yaml") -> SourceText:
@@ -109,7 +129,7 @@ def parse(text: str, name: str = "recipe.yaml") -> SourceText:
     2
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(_without_tabs(text), Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lakebalance.core.neighbours import Ints, nearest
+from lakebalance.core.neighbours import Ints
+from lakebalance.core.probed_neighbours import nearest
 from lakebalance.sample.children import Parents, measured
 from lakebalance.sample.options import BorderOptions
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import kinds, require
+from lakebalance.core.columns import kinds, require, require_free
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.neighbours import mib_for
 from lakebalance.core.places import check_places
@@ -103,10 +103,8 @@ def check_columns(df: DataFrame, options: SyntheticOptions, by: Sequence[str]) -
                     f'sample.{role}: column "{name}" is in {seen[name]} already; leave it out'
                 )
             seen[name] = f"sample.{role}"
-    if options.parents in df.columns:
-        raise RecipeError(
-            f'sample.parents: the sources have a column "{options.parents}"; write another name'
-        )
+    if options.parents is not None:
+        require_free(df, options.parents, "sample.parents")
     kind_of = kinds(df)
     for name in roles["categorical"]:
         if isinstance(kind_of[name], T.ArrayType | T.MapType | T.StructType | T.VariantType):

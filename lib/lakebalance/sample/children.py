@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from lakebalance.core import chance
 from lakebalance.core.coordinates import LARGEST
 from lakebalance.core.errors import RecipeError
-from lakebalance.core.neighbours import BLOCK, Floats, Ints, centred, nearest
+from lakebalance.core.neighbours import BLOCK, Floats, Ints, centred
 from lakebalance.core.places import Places
+from lakebalance.core.probed_neighbours import nearest
 from lakebalance.sample.options import FeatureOptions, NeighbourOptions, NoiseOptions
 
 MOST_CATEGORIES = 1000
@@ -220,6 +221,8 @@ def _one_hot(values: pa.Array) -> Floats:
 
 def _codes(values: pa.Array) -> tuple[Ints, pa.Array]:
     """Numbers for values in their order, null last, and the values."""
+    if pa.types.is_floating(values.type):
+        values = pc.add(values, pa.scalar(0.0, values.type))  # -0.0 is 0.0
     distinct = values.unique()
     distinct = distinct.take(pc.sort_indices(distinct))
     encoded = pc.index_in(values, value_set=distinct)

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from lakebalance.core.columns import column, kinds, require
+from lakebalance.core.columns import column, kinds, require, require_free
 from lakebalance.core.coordinates import NUMBERS, TIMES, coordinate
 from lakebalance.core.errors import RecipeError
 from lakebalance.core.registry import MethodOptions
@@ -105,11 +105,8 @@ def check_columns(df: DataFrame, options: ComparisonOptions, by: Sequence[str]) 
             _check_value(kind_of[options.treatment], value, f"sample.{place}", options.treatment)
     if options.treated == options.control:
         raise RecipeError("sample.control: it is the same value as sample.treated; write another")
-    if options.rows is None and options.column in df.columns:
-        raise RecipeError(
-            f'sample.column: the sources have a column "{options.column}" already; '
-            "write another name"
-        )
+    if options.rows is None:
+        require_free(df, options.column, "sample.column")
 
 
 def _check_value(kind: T.DataType, value: Value, place: str, name: str) -> None:
@@ -171,7 +168,7 @@ def encoded(df: DataFrame, options: ComparisonOptions) -> list[Column]:
         if is_category(df, name, options):
             value = column(name)
             if isinstance(kinds(df)[name], T.FloatType | T.DoubleType):
-                value = F.when(~F.isnan(value), value)
+                value = F.when(~F.isnan(value), value + 0.0)  # -0.0 is 0.0
             columns.append(value.cast("string").alias(f"c{i}"))
         else:
             columns.append(coordinate(df, name).alias(f"c{i}"))

@@ -13,7 +13,10 @@ from lakebalance.sample.exact_sums import Floats
 GRADIENT, STEP = 1e-8, 1e-2
 # Sums are rounded, so that equal values may differ by as much.
 NOISE = 1e-9
-# Keeps columns that follow from others, whose curvature is 0, from moving.
+# Where the curvature at the start is less than this part of the largest, there is none: columns
+# follow from others, and only what rounding left of the gradient would move along them.
+NONE = 1e-12
+# Where it gets lost on the way, there is no minimum, and steps grow.
 DAMPING = 1e-10
 MOST_EVALUATIONS = 30
 
@@ -58,8 +61,9 @@ def minimise(evaluate: Callable[[Floats], Bowl], start: Floats, ridge: Floats) -
     """
     point, evaluations = start, 1
     here = _penalised(evaluate(point), point, ridge)
+    free = _free(here.curvature)
     while True:
-        step = -np.linalg.solve(here.curvature + DAMPING * np.eye(len(point)), here.gradient)
+        step = _step(here, free)
         if np.abs(here.gradient).max() <= GRADIENT and np.abs(step).max() <= STEP:
             return Minimum(point, here.gradient, evaluations, True)
         length = 1.0
@@ -67,6 +71,8 @@ def minimise(evaluate: Callable[[Floats], Bowl], start: Floats, ridge: Floats) -
             if evaluations == MOST_EVALUATIONS:
                 return Minimum(point, here.gradient, evaluations, False)
             there = np.array(on_grid(point + length * step))
+            if (there == point).all():
+                return Minimum(point, here.gradient, evaluations, False)
             evaluations += 1
             found = _penalised(evaluate(there), there, ridge)
             slope = length * float(here.gradient @ step)
@@ -74,6 +80,20 @@ def minimise(evaluate: Callable[[Floats], Bowl], start: Floats, ridge: Floats) -
                 break
             length /= 2
         point, here = there, found
+
+
+def _free(curvature: Floats) -> Floats:
+    """The directions, as columns, in which a function is curved at all."""
+    values, directions = np.linalg.eigh(curvature)
+    free: Floats = directions[:, values > NONE * values.max(initial=0.0)]
+    return free
+
+
+def _step(bowl: Bowl, free: Floats) -> Floats:
+    """Where the minimum would be, were the function a parabola, in some directions."""
+    inside = free.T @ bowl.curvature @ free + DAMPING * np.eye(free.shape[1])
+    step: Floats = -free @ np.linalg.solve(inside, free.T @ bowl.gradient)
+    return step
 
 
 def _penalised(bowl: Bowl, point: Floats, ridge: Floats) -> Bowl:

@@ -9,7 +9,7 @@ from pydantic import Field
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakebalance.core.errors import RecipeError
+from lakebalance.core.columns import require_free
 from lakebalance.core.registry import Method, MethodOptions
 from lakebalance.core.small_tables import small_table
 from lakebalance.core.sources import unite
@@ -38,21 +38,17 @@ def weight(frames: Sequence[DataFrame], shares: Mapping[int, Share], options: We
     Returns
     -------
     One frame without the two columns and with a double column of weights.
-
-    Raises
-    ------
-    RecipeError : the column exists already.
     """
     rows = unite(frames)
-    if options.column in rows.columns:
-        raise RecipeError(
-            f'sample.column: the sources have a column "{options.column}" already; '
-            "write another name"
-        )
     weights = [(g, s.target / s.available) for g, s in shares.items() if s.available and s.target]
     table = small_table(rows.sparkSession, [GROUP, "__lb_weight"], weights)
     joined = rows.join(F.broadcast(table), GROUP)
     return joined.withColumn(options.column, F.col("__lb_weight")).drop(GROUP, HASH, "__lb_weight")
+
+
+def check_columns(df: DataFrame, options: Weight, deciding: Sequence[str]) -> None:
+    """Raise ``RecipeError`` where the column of weights exists already."""
+    require_free(df, options.column, "sample.column")
 
 
 def every_row(available: int, target: int) -> int:
@@ -67,5 +63,6 @@ METHOD = Method(
     rows_out=every_row,
     weighs=True,
     any_unit=True,
+    check_columns=check_columns,
     example="{method: weight, column: weight}",
 )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lakebalance.core.diagnostics import Cell, Diagnostic
-from lakebalance.core.neighbours import EXACT_UP_TO, mib_for
+from lakebalance.core.neighbours import mib_for
+from lakebalance.core.probed_neighbours import EXACT_UP_TO
 from lakebalance.sample.options import SyntheticOptions
 from lakebalance.sample.thresholds import Share
 
