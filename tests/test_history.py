@@ -105,6 +105,9 @@ def test_runs_that_are_not_there(spark, runs, recipe):
 
 
 def test_fields_of_recipes_are_compared_by_their_paths():
+    assert changes({"a": 1, "b": 0}, {"a": True, "b": 0.0}) == [
+        {"field": "a", "before": 1, "after": True}
+    ]
     old = {"sources": [{"name": "a", "where": "x"}, {"name": "b"}], "prune": [], "tags": [1, 2]}
     new = {"sources": [{"name": "b", "key": ["id"]}], "prune": [{"method": "exact"}], "tags": [1]}
     assert [(c["field"], c["before"], c["after"]) for c in changes(old, new)] == [

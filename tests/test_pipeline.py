@@ -44,8 +44,10 @@ def test_a_source_without_rows_is_said_and_takes_no_part_in_a_mixture(spark, tab
     said = [w["message"] for w in plan.warnings if w["code"] == "empty_source"]
     assert said == ['source "empty" has no rows']
     shares = {"by": "source", "method": "targets", "shares": {"full": 0.5, "empty": 0.5}}
-    with pytest.raises(RecipeError, match='"empty", a group that isn\'t there'):
+    with pytest.raises(RecipeError, match='"empty", a group with no rows'):
         lb.plan(recipe(full, empty, allocate={"mix": shares, "rows": 30}), spark)
+    none = {**shares, "shares": {"full": 1, "empty": 0}}
+    assert lb.plan(recipe(full, empty, allocate={"mix": none, "rows": 30}), spark).rows == 30
 
 
 def test_same_rows_whatever_the_partitioning_and_after_optimize(spark, table, recipe, tmp_path):

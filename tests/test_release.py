@@ -198,6 +198,10 @@ def asked_once(spark, tmp_path_factory):
 def test_rows_that_are_not_in_quarantine_are_not_released(spark, asked_once, recipe, table):
     with pytest.raises(TableError, match="has no row in quarantine with: id = 8"):
         lb.release(asked_once, spark, sets=["label = 'x'"], where="id = 8")
+    columns = "lb_key string, label string"
+    empty = table("empty", [], columns)
+    with pytest.raises(TableError, match=r"--table .*empty: it has no row"):
+        lb.release(asked_once, spark, table=empty)
     never = recipe(table("n", ROWS, SCHEMA))
     with pytest.raises(TableError, match="run the recipe first"):
         lb.release(never, spark, sets=["label = 'x'"])
@@ -272,3 +276,15 @@ def test_the_command_shows_and_releases(spark, made, call, tmp_path):
     assert code == 0 and json.loads(out)["rows"] == 9
     code, out, _ = call("plan", path, "--json")
     assert code == 0 and len(json.loads(out)["released"]) == 1
+
+
+@pytest.mark.slow
+def test_rows_without_a_key_are_counted_as_often_as_they_are_there(spark, made, call, tmp_path):
+    rows = [(i % 5, None if i % 5 == 0 else 1.0, "n", Decimal(1), "a") for i in range(60)]
+    not_null = {"expectation": "ExpectColumnValuesToNotBeNull", "args": {"column": "the.x"}}
+    asked, _, _ = made(None, rows, expect={"expectations": [not_null]})
+    said = lb.release(asked, spark, sets=["`the.x` = if(id = 0, null, 1)"])
+    assert (said["rows"], said["failing"]) == (12, 12)
+    said = lb.release(asked, spark, sets=["`the.x` = 7"], dry_run=False)
+    assert (said["rows"], said["failing"]) == (12, 0)
+    assert lb.run(asked, spark).rows == 60

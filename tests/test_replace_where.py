@@ -163,6 +163,9 @@ def test_history_of_a_batch_is_its_own(spark, lake):
 
     made = lb.diff(of("mon"), spark, first.plan.run_id, tuesday.plan.run_id)["outputs"]["balanced"]
     assert (made["before"], made["after"], made["same"]) == (20, 20, 0)
+    # Without runs, the newest two of the batch are compared, not those of another.
+    own = lb.diff(of("mon"), spark)["runs"]
+    assert own[0]["run_id"] == first.plan.run_id and own[1]["run_id"] != tuesday.plan.run_id
 
     back = lb.rollback(of("mon"), spark, first.plan.run_id)
     assert len(back["undone"]) == 1  # not Tuesday's, though it came later

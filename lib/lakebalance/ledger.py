@@ -53,6 +53,14 @@ class Ledger:
         """The ids of the runs to the target, newest first, each once."""
         return list(dict.fromkeys(run for run, _ in self._lines))
 
+    @property
+    def own_ids(self) -> list[str]:
+        """The ids of the runs to the rows that the recipe replaces, newest first, each once."""
+        own = self.recipe.publish.replace_where
+        if own is None:
+            return self.ids
+        return list(dict.fromkeys(run for run, replaced in self._lines if replaced == hide(own)))
+
     @cached_property
     def _lines(self) -> list[tuple[str, str | None]]:
         """The id in each line of the target, newest first, and the condition that it replaced.

@@ -244,8 +244,13 @@ class _Work:
 
     def found(self) -> dict[str, Any]:
         """What the rows become in the next run."""
-        counts = [rows.count() for _, _, rows in self.by_source]
+        # Each as often as it was set aside: those without a key may be there several times.
+        times = self.repairer.picked(self.aside).groupBy("lb_source").count().collect()
+        rows_of = {row["lb_source"]: row["count"] for row in times}
+        counts = [rows_of.get(source.name, 0) for source, *_ in self.by_source]
         if not sum(counts):
+            if self.repair.table is not None:
+                raise TableError(f"--table {self.repair.table}: it has no row")
             said = f" with: {self.repair.where}" if self.repair.where else ""
             raise TableError(f"run {self.run} has no row in quarantine{said}")
         self.show("asking the gates")

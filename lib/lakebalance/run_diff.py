@@ -75,7 +75,7 @@ def diff(
 
 
 def _default(ledger: Ledger, one: str | None) -> tuple[str, str]:
-    known = ledger.ids
+    known = ledger.own_ids
     if one is None:
         if len(known) == 1:
             raise RecipeError(f"the ledger has one run, {known[0]}; there is none to compare it to")
@@ -98,6 +98,7 @@ def changes(before: Any, after: Any) -> list[dict[str, Any]]:
         {"field": path, "before": old.get(path), "after": new.get(path)}
         for path in dict.fromkeys([*old, *new])
         if old.get(path) != new.get(path)
+        or isinstance(old.get(path), bool) != isinstance(new.get(path), bool)
     ]
 
 
