@@ -103,6 +103,7 @@ def compete(spark: SparkSession, asked: argparse.Namespace, lake: Lake, *, shown
         spark.read.format("delta").load(str(out / name)).count() for name in ("floor", "ordered")
     ]
     assert counts[0] == counts[1], counts
+    lb.files_in_order(spark, str(out / "ordered"))  # raises where they do not follow each other
     shutil.rmtree(out, ignore_errors=True)
     if not shown:
         return

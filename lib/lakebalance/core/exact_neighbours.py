@@ -125,7 +125,7 @@ def _nearest_seen(
 ) -> tuple[Ints, Ints]:
     """The k nearest as far as a precision sees, and the places of which others may be nearer."""
     most = min(k + SPARE, len(points))
-    found = search_all(points.astype(kind), places.astype(kind), most)
+    found = search_all(points.astype(kind, copy=False), places.astype(kind, copy=False), most)
     near = np.empty((len(places), k), dtype=np.int64)
     kth = np.empty(len(places))
     for start in range(0, len(places), BLOCK):

@@ -206,16 +206,15 @@ def right_of(points: NDArray[Any]) -> NDArray[Any]:
 def search_all(points: NDArray[Any], asked: NDArray[Any], most: int) -> Best:
     """The nearest of all points to some asked about, as their precision sees them."""
     best = Best(len(asked), most, points.dtype.type)
-    rights = [
-        (np.arange(start, min(start + BLOCK, len(points))), right_of(points[start : start + BLOCK]))
-        for start in range(0, len(points), BLOCK)
-    ]
     # One block of asked points at a time: their bounds are tight sooner than those of all at once.
     for start in range(0, len(asked), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(asked)))
         left = left_of(asked[rows])
-        for i, (columns, right) in enumerate(rights):
-            best.see(rows, columns, left @ right)
+        for i, first in enumerate(range(0, len(points), BLOCK)):
+            columns = np.arange(first, min(first + BLOCK, len(points)))
+            # Made anew for each block of those asked: a thousandth of the product's work, and no
+            # copy of all points.
+            best.see(rows, columns, left @ right_of(points[columns]))
             # After one, two, four, … blocks: half as many then pass a bound that is tight.
             if not i & (i + 1):
                 best.settle()
